@@ -1,0 +1,34 @@
+/**
+ * The one client through which anything fetches a URL that configuration or a peer names (JWKS, bundles, webhooks).
+ * It refuses private, link-local and metadata addresses after resolution and on each redirect unless the host is allowed
+ * by name, and bounds size and time (CORRECTNESS, *Who may say what*).
+ */
+export interface OutboundRequest {
+  readonly method?: 'GET' | 'POST';
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string;
+  /** PEM of the only authorities to accept for this request, instead of the system's. */
+  readonly ca?: string;
+  /** Default 5,000. */
+  readonly timeoutMs?: number;
+  /** Default 1 MiB. */
+  readonly maxBytes?: number;
+}
+
+export interface OutboundResponse {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly text: string;
+}
+
+export type Outbound = (url: string, request?: OutboundRequest) => Promise<OutboundResponse>;
+
+/** `refused_address`, `refused_scheme`, `too_large`, `timeout`, `too_many_redirects`, `unreachable`. */
+export class OutboundError extends Error {
+  readonly code: string;
+  constructor(code: string, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'OutboundError';
+    this.code = code;
+  }
+}

@@ -1,0 +1,121 @@
+import type { z } from 'zod';
+import type { Clock } from '../domain/clock.ts';
+import type { EndReason, Revocability } from '../domain/grant.ts';
+import type { GrantId, MintId, TaskId } from '../domain/ids.ts';
+import type { JsonObject } from '../domain/json.ts';
+import type { Parameters, Profile } from '../domain/profile.ts';
+import type { Secret } from '../domain/secret.ts';
+
+/** Mints and revokes credentials of one kind. Safe to call from any replica; holds nothing that a restart may lose. */
+export interface Provider {
+  readonly name: string;
+  readonly kind: string;
+  /** The longest life that this provider can give, in seconds, where it has one. */
+  readonly maxTtlSeconds?: number;
+  /** Pure: exactly what will be asked, with its end and revocability. @throws ProviderError when limits are passed. */
+  plan(profile: Profile, parameters: Parameters, mint: MintRequest): Plan;
+  /** Asks, then holds the answer against the plan. @throws ProviderError, with `nothingLives` where that is certain. */
+  mint(plan: Plan, signal: AbortSignal): Promise<Minted>;
+  /** Extends a first short life, once the handle is on record. Only where the provider mints that way. */
+  confirm?(handle: JsonObject, signal: AbortSignal): Promise<void>;
+  /** What came of a mint whose answer was never recorded. `absent` only once a late mint has been made harmless. */
+  find(mint: MintRecord, signal: AbortSignal): Promise<Found>;
+  /** Ends it. Twice is harmless; "not found" is success only because the mint is finished. @throws ProviderError to be retried. */
+  end(mint: MintRecord, handle: JsonObject, why: EndReason, signal: AbortSignal): Promise<Ended>;
+  /** Hygiene after the end (objects, names): nothing lives any more. @throws ProviderError to be retried. */
+  cleanup?(mint: MintRecord, signal: AbortSignal): Promise<void>;
+  /** Reachable, and its own set-up safe? */
+  check(signal: AbortSignal): Promise<Health>;
+  close(): Promise<void>;
+}
+
+/** What a plan is made from. */
+export interface MintRequest {
+  readonly mint: MintId;
+  readonly grant: GrantId;
+  readonly task: TaskId;
+  readonly subject: { readonly trust: string; readonly id: string };
+  readonly now: Date;
+  /** The absolute end: the credential must be useless after it without anybody's help. */
+  readonly endsAt: Date;
+}
+
+/** Pure data, stored with the intent, shown by `writ policy explain`, covered by approvals. Never a secret. */
+export interface Plan {
+  readonly mint: MintId;
+  readonly endsAt: Date;
+  readonly revocability: Revocability;
+  /** What will be asked, in the provider's own terms. */
+  readonly request: JsonObject;
+}
+
+export interface Minted {
+  /** Shapes as in CONTRACT, *Credentials*. */
+  readonly credential: Secret<JsonObject>;
+  /** What it takes to end it; stored; never a secret. */
+  readonly handle: JsonObject;
+  readonly expiresAt: Date;
+}
+
+/** What the ledger knows of a mint: enough to find and end it. */
+export interface MintRecord {
+  readonly mint: MintId;
+  readonly grant: GrantId;
+  readonly endsAt: Date;
+  /** The plan's `request`. */
+  readonly request: JsonObject;
+}
+
+export type Found =
+  | { readonly kind: 'found'; readonly handle: JsonObject }
+  | { readonly kind: 'absent' }
+  | { readonly kind: 'unknowable'; readonly until: Date };
+
+export type Ended =
+  | { readonly kind: 'ended' }
+  | { readonly kind: 'pending'; readonly until: Date }
+  | { readonly kind: 'not_revocable'; readonly until: Date };
+
+export interface Health {
+  readonly healthy: boolean;
+  /** Closed codes with a sentence for people, such as `database_open_to_public`. */
+  readonly findings: readonly HealthFinding[];
+}
+
+export interface HealthFinding {
+  readonly severity: 'error' | 'warning';
+  readonly code: string;
+  readonly message: string;
+}
+
+/** A kind of provider: how `writ.yaml` and profiles write it, and how it is made. Adding one is a folder and a line. */
+export interface ProviderKind<Config = unknown> {
+  readonly kind: string;
+  /** The entry without `kind` and `when`. */
+  readonly config: z.ZodType<Config>;
+  /** The section of a profile named after the kind; must parse to plain JSON. */
+  readonly section: z.ZodType<JsonObject>;
+  /** What a schema cannot say of a profile's section. Each: the path inside the profile and what is wrong. */
+  sectionProblems?(profile: Profile): readonly { readonly path: readonly (string | number)[]; readonly message: string }[];
+  create(name: string, config: Config, deps: ProviderDeps): Provider;
+}
+
+export interface ProviderDeps {
+  readonly clock: Clock;
+  /** This broker's issuer URL (`server.public_url`). */
+  readonly issuer: string;
+  /** Audiences of the configured clients that may introspect. */
+  readonly introspectingAudiences: ReadonlySet<string>;
+  /** Audiences that are Writ's own, which no profile may name. */
+  readonly reservedAudiences: ReadonlySet<string>;
+  readonly signer: Signer;
+}
+
+/** Signs with the ledger's current key of one class of token. Keys and `typ` differ for each class. */
+export interface Signer {
+  /** @throws Fault `keys_unavailable`. */
+  sign(tokenClass: TokenClass, payload: JsonObject): Promise<string>;
+}
+
+/** `access`: `typ` is `at+jwt` (RFC 9068). */
+export type TokenClass = 'access';
