@@ -12,7 +12,8 @@ export function parseDuration(text: string): number | undefined {
 /** The shortest way to write seconds as a duration: 900 is `15m`. */
 export function formatDuration(seconds: number): string {
   for (const unit of ['d', 'h', 'm'] as const) {
-    if (seconds >= UNIT_SECONDS[unit] && seconds % UNIT_SECONDS[unit] === 0) return `${seconds / UNIT_SECONDS[unit]}${unit}`;
+    if (seconds >= UNIT_SECONDS[unit] && seconds % UNIT_SECONDS[unit] === 0)
+      return `${seconds / UNIT_SECONDS[unit]}${unit}`;
   }
   return `${seconds}s`;
 }

@@ -27,7 +27,13 @@ export const GRANT_TRANSITIONS: Readonly<Record<GrantState, readonly GrantState[
 };
 
 /** States in which something may live, or may come to live, at a provider. */
-export const LIVE_STATES = ['pending_approval', 'issuing', 'active', 'ending', 'stuck'] as const satisfies readonly GrantState[];
+export const LIVE_STATES = [
+  'pending_approval',
+  'issuing',
+  'active',
+  'ending',
+  'stuck',
+] as const satisfies readonly GrantState[];
 
 export const END_REASONS = ['expiry', 'revocation', 'task_ended', 'order', 'abandoned'] as const;
 export type EndReason = (typeof END_REASONS)[number];

@@ -1,0 +1,87 @@
+import { PrismaPg } from '@prisma/adapter-pg';
+import pg from 'pg';
+import { Fault } from '../domain/errors.ts';
+import { PrismaClient } from '../generated/client.ts';
+
+/** One pool, shared by the prepared calls on the hot path and by Prisma for everything else. */
+export interface Connection {
+  /** Calls a function of the migrations by its SQL; named, so that it is planned once on each connection. */
+  call<Row>(name: string, sql: string, values: readonly unknown[]): Promise<Row[]>;
+  /** Calls a transition of the migrations: one jsonb in, its answer out, one commit. */
+  transition<Answer>(name: string, argument: object): Promise<Answer>;
+  /** Reads and plain rows through Prisma. Whatever goes wrong is a `ledger_unavailable`. */
+  prisma<T>(work: (client: PrismaClient) => Promise<T>): Promise<T>;
+  close(): Promise<void>;
+}
+
+export interface ConnectionOptions {
+  readonly url: string;
+  readonly poolSize?: number;
+  /** How long a statement may take before the ledger counts as away. */
+  readonly timeoutMs?: number;
+  /** Told of connections that broke while idle; they are replaced by themselves. */
+  readonly onIdleError?: (error: Error) => void;
+}
+
+const DEFAULT_POOL_SIZE = 12;
+const DEFAULT_TIMEOUT_MS = 5_000;
+
+export function connect(options: ConnectionOptions): Connection {
+  const timeout = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
+  const pool = new pg.Pool({
+    connectionString: options.url,
+    max: options.poolSize ?? DEFAULT_POOL_SIZE,
+    connectionTimeoutMillis: timeout,
+    query_timeout: timeout,
+    statement_timeout: timeout,
+    idle_in_transaction_session_timeout: timeout,
+    keepAlive: true,
+    application_name: 'writ',
+  });
+  pool.on('error', (error) => options.onIdleError?.(error));
+  const prisma = new PrismaClient({ adapter: new PrismaPg(pool) });
+  const call = async <Row>(name: string, sql: string, values: readonly unknown[]) => {
+    try {
+      const result = await pool.query({ name, text: sql, values: [...values] });
+      return result.rows as Row[];
+    } catch (error) {
+      throw ledgerFault(error);
+    }
+  };
+  return {
+    call,
+    async transition<Answer>(name: string, argument: object) {
+      const rows = await call<{ answer: Answer }>(name, `select ${name}($1) as answer`, [JSON.stringify(argument)]);
+      if (!rows[0]) throw new Fault('ledger_unavailable');
+      return rows[0].answer;
+    },
+    async prisma(work) {
+      try {
+        return await work(prisma);
+      } catch (error) {
+        throw ledgerFault(error);
+      }
+    },
+    async close() {
+      await prisma.$disconnect();
+      await pool.end();
+    },
+  };
+}
+
+/** A function's answer that says no, in the caller's words. */
+export class LedgerConflict extends Error {
+  readonly sqlState: string;
+  constructor(sqlState: string, options: ErrorOptions) {
+    super('the ledger refused', options);
+    this.name = 'LedgerConflict';
+    this.sqlState = sqlState;
+  }
+}
+
+function ledgerFault(error: unknown): Error {
+  const code = (error as { code?: unknown } | null)?.code;
+  if (typeof code === 'string' && (code.startsWith('WR') || code.startsWith('23')))
+    return new LedgerConflict(code, { cause: error });
+  return new Fault('ledger_unavailable', { cause: error });
+}

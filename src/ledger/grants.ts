@@ -1,0 +1,100 @@
+import type { GrantState } from '../domain/grant.ts';
+import { LIVE_STATES } from '../domain/grant.ts';
+import type { GrantId, MintId } from '../domain/ids.ts';
+import type { Prisma } from '../generated/client.ts';
+import type { Connection } from './connection.ts';
+
+/** A grant with its task, decision and mints: what the API shows, the credential never being there to show. */
+export type GrantView = Prisma.GrantGetPayload<{ include: { decision: true; mints: true } }>;
+
+export interface GrantFilter {
+  readonly state?: GrantState | undefined;
+  readonly agent?: string | undefined;
+  readonly task?: string | undefined;
+  readonly profile?: string | undefined;
+  readonly owner?: string | undefined;
+  readonly environment?: string | undefined;
+  readonly provider?: string | undefined;
+}
+
+/** What an idempotency key was used for before, and how that grant stands now. */
+export interface RepeatedRequest {
+  readonly request_hash: string;
+  readonly grant_id: GrantId;
+  readonly state: GrantState;
+  readonly in_time: boolean;
+}
+
+/** Where a page ended: the last row's opening time and id. */
+export interface GrantCursor {
+  readonly openedAt: Date;
+  readonly id: string;
+}
+
+const include = { decision: true, mints: { orderBy: { openedAt: 'asc' } } } as const;
+
+export function makeGrants(connection: Connection) {
+  return {
+    find: (id: GrantId): Promise<GrantView | null> =>
+      connection.prisma((client) => client.grant.findUnique({ where: { id }, include })),
+
+    /** Newest first. */
+    list: (filter: GrantFilter, limit: number, after?: GrantCursor): Promise<GrantView[]> =>
+      connection.prisma((client) =>
+        client.grant.findMany({
+          where: {
+            ...(filter.state ? { state: filter.state } : {}),
+            ...(filter.agent ? { subject: filter.agent } : {}),
+            ...(filter.task ? { taskPath: { has: filter.task } } : {}),
+            ...(filter.profile ? { profile: filter.profile } : {}),
+            ...(filter.owner ? { owner: filter.owner } : {}),
+            ...(filter.environment ? { environment: filter.environment } : {}),
+            ...(filter.provider ? { provider: filter.provider } : {}),
+            ...(after
+              ? { OR: [{ openedAt: { lt: after.openedAt } }, { openedAt: after.openedAt, id: { gt: after.id } }] }
+              : {}),
+          },
+          include,
+          orderBy: [{ openedAt: 'desc' }, { id: 'asc' }],
+          take: limit,
+        }),
+      ),
+
+    /** Live grants of a workload, counted up to `limit`. */
+    async liveCount(trust: string, subject: string, limit: number): Promise<number> {
+      const states = LIVE_STATES.map((state) => `'${state}'`).join(', ');
+      const sql = `select count(*)::integer as n from (select 1 from grants where trust = $1 and subject = $2 and state in (${states}) limit $3) as live`;
+      const rows = await connection.call<{ n: number }>('live_count', sql, [trust, subject, limit]);
+      return rows[0]?.n ?? 0;
+    },
+
+    /** The earlier request under an idempotency key, if any. */
+    async repeated(trust: string, subject: string, key: string): Promise<RepeatedRequest | undefined> {
+      const sql = `select request_hash, grant_id, state, expires_at > clock_timestamp() as in_time
+        from idempotency_keys join grants on grants.id = grant_id
+        where idempotency_keys.trust = $1 and idempotency_keys.subject = $2 and key = $3`;
+      const rows = await connection.call<RepeatedRequest>('repeated_request', sql, [trust, subject, key]);
+      return rows[0];
+    },
+
+    /** Whether the credential of a mint counts right now, by state, time and orders; undefined when there is no such mint. */
+    async mintIsActive(mint: MintId): Promise<boolean | undefined> {
+      const rows = await connection.call<{ active: boolean | null }>(
+        'mint_is_active',
+        'select mint_is_active($1) as active',
+        [mint],
+      );
+      return rows[0]?.active ?? undefined;
+    },
+
+    /** The grant that a mint belongs to, and whose it is. */
+    async ofMint(mint: MintId): Promise<{ grant: GrantId; trust: string; subject: string } | undefined> {
+      const sql =
+        'select grants.id as "grant", trust, subject from grants join mints on mints.grant_id = grants.id where mints.id = $1';
+      const rows = await connection.call<{ grant: GrantId; trust: string; subject: string }>('grant_of_mint', sql, [
+        mint,
+      ]);
+      return rows[0];
+    },
+  };
+}

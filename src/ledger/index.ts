@@ -1,0 +1,26 @@
+import { connect } from './connection.ts';
+import type { ConnectionOptions } from './connection.ts';
+import { startDatabaseClock } from './clock.ts';
+import { makeGenerations } from './generations.ts';
+import { makeGrants } from './grants.ts';
+import { makeIssuing } from './issuing.ts';
+import { makeOrders } from './orders.ts';
+import { makeReaping } from './reaping.ts';
+
+/** The record in Postgres. Each transition is one call that commits the change together with its event. */
+export type Ledger = ReturnType<typeof makeLedger>;
+
+export function makeLedger(options: ConnectionOptions) {
+  const connection = connect(options);
+  return {
+    issuing: makeIssuing(connection),
+    reaping: makeReaping(connection),
+    orders: makeOrders(connection),
+    generations: makeGenerations(connection),
+    grants: makeGrants(connection),
+    startClock: (localNow: () => number) => startDatabaseClock(connection, localNow),
+    /** @throws Fault `ledger_unavailable`. */
+    ping: () => connection.call('ping', 'select 1', []).then(() => undefined),
+    close: () => connection.close(),
+  };
+}

@@ -1,0 +1,171 @@
+import { Fault, Refusal } from '../domain/errors.ts';
+import type { RefusalCode } from '../domain/errors.ts';
+import type { EndReason, GrantState, Revocability } from '../domain/grant.ts';
+import type { Actor } from '../domain/identity.ts';
+import type { DecisionId, GrantId, MintId, TaskId } from '../domain/ids.ts';
+import type { JsonObject } from '../domain/json.ts';
+import type { Effect, Parameters } from '../domain/profile.ts';
+import type { TaskMode } from '../domain/task.ts';
+import { LedgerConflict } from './connection.ts';
+import type { Connection } from './connection.ts';
+
+/** A decision as it is recorded. `code` is null for an allow and a closed refusal code otherwise. */
+export interface DecisionRecord {
+  readonly id: DecisionId;
+  readonly action: string;
+  readonly generation: number;
+  readonly rules_hash: string;
+  readonly trust: string;
+  readonly subject: string;
+  readonly resource: string;
+  readonly outcome: 'allow' | 'deny' | 'approval';
+  readonly code: string | null;
+  readonly policies: readonly string[];
+  readonly controls: readonly string[];
+  readonly errors: readonly JsonObject[];
+  readonly inputs: JsonObject;
+  readonly origin: string | null;
+}
+
+/** A mint's intent: what will be asked, and until when the answer may be recorded. */
+export interface MintIntent {
+  readonly id: MintId;
+  readonly request: JsonObject;
+  readonly deadline_seconds: number;
+}
+
+export interface OpenGrant {
+  readonly decision: DecisionRecord;
+  readonly task: {
+    readonly id: TaskId;
+    readonly purpose: string;
+    readonly mode: TaskMode;
+    readonly environment: string;
+    readonly on_behalf_of: string | null;
+  };
+  readonly grant: {
+    readonly id: GrantId;
+    readonly profile: string;
+    readonly provider: string;
+    readonly owner: string;
+    readonly environment: string;
+    readonly effect: Effect;
+    readonly parameters: Parameters;
+    readonly ttl_seconds: number;
+    readonly ttl_decided_by: string;
+    readonly expires_at: string;
+    readonly revocability: Revocability;
+  };
+  readonly mint: MintIntent;
+  readonly origin: string | null;
+  readonly idempotency: { readonly key: string; readonly request_hash: string } | null;
+}
+
+export interface OpenMint {
+  readonly grant: GrantId;
+  readonly kind: 'renewal' | 'replacement' | 'child';
+  readonly decision: DecisionRecord;
+  readonly ttl: { readonly ends_at: string; readonly seconds: number; readonly decided_by: string };
+  readonly mint: MintIntent;
+  readonly origin: string | null;
+}
+
+export interface Abandonment {
+  readonly mint: MintId;
+  readonly handle: JsonObject | null;
+  /** It is certain that no credential came to be. */
+  readonly nothing_lives: boolean;
+  /** Take an active grant along: its only credential never reached the caller. */
+  readonly end_grant: boolean;
+  readonly error: string;
+  readonly owner: string;
+  readonly lease_seconds: number;
+}
+
+/** What a transition answers: `refused` is a closed code, with the order where one stands in the way. */
+export interface Answer {
+  readonly refused?: string;
+  readonly order?: string;
+}
+
+/** The intent is committed; its first writer holds `epoch`. */
+export interface Opened extends Answer {
+  readonly opened_at: string;
+  readonly epoch: number;
+}
+
+const REFUSALS: ReadonlySet<string> = new Set<RefusalCode>([
+  'under_order',
+  'superseded',
+  'not_found',
+  'grant_not_active',
+  'request_in_progress',
+]);
+
+/** @throws Refusal or Fault for an answer that says no. */
+export function admit<A extends Answer>(answer: A): A {
+  const { refused, order } = answer;
+  if (refused === undefined) return answer;
+  if (refused === 'generation_behind' || refused === 'clock_skew') throw new Fault(refused);
+  if (REFUSALS.has(refused)) throw new Refusal(refused as RefusalCode, order === undefined ? {} : { order });
+  throw new Error(`the ledger answered an unknown refusal: ${refused}`);
+}
+
+/** The transitions on the way of an issuance; each is one call and one commit. */
+export function makeIssuing(connection: Connection) {
+  const one = connection.transition;
+  return {
+    /** Intent, decision, task and first mint. @throws Refusal `under_order`, `request_in_progress`; Fault `generation_behind`. */
+    async openGrant(opening: OpenGrant) {
+      try {
+        return admit(await one<Opened>('open_grant', opening));
+      } catch (error) {
+        if (error instanceof LedgerConflict && error.sqlState === 'WR409') throw new Refusal('request_in_progress');
+        throw error;
+      }
+    },
+
+    /** One more mint of an active grant. @throws as `openGrant`, and Refusal `not_found`, `grant_not_active`. */
+    async openMint(opening: OpenMint) {
+      return admit(await one<Opened>('open_mint', opening));
+    },
+
+    /** The issuance is on record; only now may the secret leave. @throws Refusal `superseded`, `under_order`. */
+    async activate(mint: MintId, epoch: number, handle: JsonObject, expiresAt: Date, origin: string | null) {
+      const argument = { mint, epoch, handle, expires_at: expiresAt.toISOString(), origin };
+      const answer = admit(await one<Answer & { issued_at: string; expires_at: string }>('activate_mint', argument));
+      return { issuedAt: new Date(answer.issued_at), expiresAt: new Date(answer.expires_at) };
+    },
+
+    /** Gives a mint up. Answers the epoch of the claim with which it is now to be ended, or undefined when nothing is left to do. */
+    async abandon(abandonment: Abandonment): Promise<{ epoch: number; handle: JsonObject | null } | undefined> {
+      const answer = await one<Answer & { epoch?: number; handle?: JsonObject | null }>('abandon_mint', abandonment);
+      return answer.epoch === undefined ? undefined : { epoch: answer.epoch, handle: answer.handle ?? null };
+    },
+
+    /** A decision that gave nothing. @throws Fault `generation_behind`. */
+    async recordDecision(decision: DecisionRecord): Promise<void> {
+      admit(await one<Answer>('record_decision', decision));
+    },
+
+    /** Ends a grant; `subject` restricts it to that workload's own. Answers its state. @throws Refusal `not_found`. */
+    async endGrant(ending: {
+      readonly grant: GrantId;
+      readonly subject?: { readonly trust: string; readonly id: string };
+      readonly why: EndReason;
+      readonly reason: string;
+      readonly actor: Actor;
+      readonly origin: string | null;
+    }): Promise<GrantState> {
+      const { subject, ...rest } = ending;
+      const argument = { ...rest, ...(subject ? { trust: subject.trust, subject: subject.id } : {}) };
+      return admit(await one<Answer & { state: GrantState }>('end_grant', argument)).state;
+    },
+
+    /** Ends the live mints of an active grant, which stays active. Answers how many are still to be ended. */
+    async retireMints(grant: GrantId, subject: { trust: string; id: string }, origin: string | null): Promise<number> {
+      const argument = { grant, trust: subject.trust, subject: subject.id, origin };
+      return admit(await one<Answer & { open: number }>('retire_mints', argument)).open;
+    },
+  };
+}

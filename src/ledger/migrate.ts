@@ -1,0 +1,110 @@
+import { createHash, randomUUID } from 'node:crypto';
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import pg from 'pg';
+
+/** The migrations that this version can work with: two neighbouring versions run at once (DESIGN, *The record*). */
+export const SCHEMA_RANGE = { oldest: '20261123000009_rights', newest: '20261123000009_rights' } as const;
+
+const LOCK = [1465010516, 4];
+
+/** Prisma's own table, with its columns, so that `prisma migrate status` and `deploy` agree with what was done here. */
+const MIGRATIONS_TABLE = `create table if not exists _prisma_migrations (
+  id varchar(36) primary key,
+  checksum varchar(64) not null,
+  finished_at timestamptz,
+  migration_name varchar(255) not null,
+  logs text,
+  rolled_back_at timestamptz,
+  started_at timestamptz not null default now(),
+  applied_steps_count integer not null default 0
+)`;
+
+/** A migration on record whose text is not the one shipped. Nothing was applied. */
+export class MigrationMismatch extends Error {
+  constructor(name: string) {
+    super(`migration ${name} was applied from another text than the one that this version ships`);
+    this.name = 'MigrationMismatch';
+  }
+}
+
+/**
+ * Brings a database up to date with the SQL files of `directory`, each in its own transaction, under an advisory lock; answers the
+ * names that were applied. The login must own the database and, the first time on a server, be able to create roles.
+ * @throws MigrationMismatch; or the database's error, with everything of the failing migration rolled back.
+ */
+export async function migrate(url: string, directory: string): Promise<string[]> {
+  const client = new pg.Client({
+    connectionString: url,
+    connectionTimeoutMillis: 10_000,
+    application_name: 'writ migrate',
+  });
+  await client.connect();
+  try {
+    await client.query('select pg_advisory_lock($1, $2)', LOCK);
+    await client.query(MIGRATIONS_TABLE);
+    const done = await applied(client);
+    const names: string[] = [];
+    for (const { name, sql, checksum } of await shipped(directory)) {
+      const before = done.get(name);
+      if (before !== undefined && before !== checksum) throw new MigrationMismatch(name);
+      if (before === undefined) {
+        await apply(client, name, sql, checksum);
+        names.push(name);
+      }
+    }
+    return names;
+  } finally {
+    await client.end();
+  }
+}
+
+async function applied(client: pg.Client): Promise<Map<string, string>> {
+  const sql =
+    'select migration_name, checksum from _prisma_migrations where finished_at is not null and rolled_back_at is null';
+  const { rows } = await client.query<{ migration_name: string; checksum: string }>(sql);
+  return new Map(rows.map((row) => [row.migration_name, row.checksum]));
+}
+
+async function shipped(directory: string) {
+  const entries = await readdir(directory, { withFileTypes: true });
+  const names = entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name);
+  return Promise.all(
+    names.sort().map(async (name) => {
+      const sql = await readFile(join(directory, name, 'migration.sql'), 'utf8');
+      return { name, sql, checksum: createHash('sha256').update(sql).digest('hex') };
+    }),
+  );
+}
+
+async function apply(client: pg.Client, name: string, sql: string, checksum: string): Promise<void> {
+  await client.query('begin');
+  try {
+    await client.query(sql);
+    await client.query(
+      'insert into _prisma_migrations (id, checksum, finished_at, migration_name, started_at, applied_steps_count) values ($1, $2, now(), $3, now(), 1)',
+      [randomUUID(), checksum, name],
+    );
+    await client.query('commit');
+  } catch (error) {
+    await client.query('rollback');
+    throw error;
+  }
+}
+
+/**
+ * The newest migration of a database, or undefined where there is none; what `serve` holds against `SCHEMA_RANGE`.
+ */
+export async function schemaVersion(url: string): Promise<string | undefined> {
+  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 10_000, application_name: 'writ' });
+  await client.connect();
+  try {
+    const known = await client.query<{ there: boolean }>(
+      `select to_regclass('_prisma_migrations') is not null as there`,
+    );
+    if (!known.rows[0]?.there) return undefined;
+    return [...(await applied(client)).keys()].sort().at(-1);
+  } finally {
+    await client.end();
+  }
+}

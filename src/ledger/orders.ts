@@ -1,0 +1,72 @@
+import type { Actor } from '../domain/identity.ts';
+import type { OrderId } from '../domain/ids.ts';
+import type { Selector } from '../domain/selector.ts';
+import type { Connection } from './connection.ts';
+import { admit } from './issuing.ts';
+import type { Answer } from './issuing.ts';
+
+/** How far an order has come, by provider: counts of the grants it ended. */
+export type OrderProgress = Readonly<
+  Record<string, { matched: number; revoked: number; expired: number; pending: number; stuck: number }>
+>;
+
+export function makeOrders(connection: Connection) {
+  return {
+    /** Inserts the order: from this commit on everything that matches is refused, on every replica. */
+    async create(order: {
+      readonly id: OrderId;
+      readonly selector: Selector;
+      readonly reason: string;
+      readonly author: Actor;
+      readonly blocks: boolean;
+      readonly origin: string | null;
+    }): Promise<Date> {
+      const { selector, ...rest } = order;
+      const argument = { ...rest, kind: selector.kind, value: selector.value };
+      const answer = await connection.transition<{ created_at: string }>('create_order', argument);
+      return new Date(answer.created_at);
+    },
+
+    /** How many grants a selector covers now, by provider, that are not ending already. */
+    async countMatching(selector: Selector): Promise<Readonly<Record<string, number>>> {
+      const rows = await connection.call<{ counts: Record<string, number> }>(
+        'count_matching',
+        'select count_matching($1, $2) as counts',
+        [selector.kind, selector.value],
+      );
+      return rows[0]?.counts ?? {};
+    },
+
+    find: (id: OrderId) => connection.prisma((client) => client.order.findUnique({ where: { id } })),
+
+    async progress(id: OrderId): Promise<OrderProgress> {
+      const counts = await connection.prisma((client) =>
+        client.grant.groupBy({ by: ['provider', 'state'], where: { orderId: id }, _count: true }),
+      );
+      const progress: Record<
+        string,
+        { matched: number; revoked: number; expired: number; pending: number; stuck: number }
+      > = {};
+      for (const { provider, state, _count } of counts) {
+        const row = (progress[provider] ??= { matched: 0, revoked: 0, expired: 0, pending: 0, stuck: 0 });
+        row.matched += _count;
+        if (state === 'stuck') row.stuck += _count;
+        else if (state === 'expired') row.expired += _count;
+        else if (state === 'ending') row.pending += _count;
+        else row.revoked += _count;
+      }
+      return progress;
+    },
+
+    /** @throws Refusal `not_found`, `already_lifted`, `lift_needs_another_operator`. */
+    async lift(lifting: {
+      order: OrderId;
+      reason: string;
+      actor: Actor;
+      origin: string | null;
+    }): Promise<'lifted' | 'lift_requested'> {
+      return admit(await connection.transition<Answer & { state: 'lifted' | 'lift_requested' }>('lift_order', lifting))
+        .state;
+    },
+  };
+}

@@ -1,0 +1,113 @@
+import type { EndReason } from '../domain/grant.ts';
+import type { GrantId, MintId, OrderId } from '../domain/ids.ts';
+import type { JsonObject } from '../domain/json.ts';
+import type { Connection } from './connection.ts';
+
+/** A mint that this process, for the length of its lease, is alone to end. Every later write names the epoch. */
+export interface Claim {
+  readonly mint: MintId;
+  readonly grant: GrantId;
+  readonly epoch: number;
+  readonly provider: string;
+  readonly request: JsonObject;
+  readonly handle: JsonObject | null;
+  readonly endsAt: Date;
+  readonly attempts: number;
+  readonly why: EndReason;
+}
+
+export interface CleanupClaim {
+  readonly mint: MintId;
+  readonly grant: GrantId;
+  readonly request: JsonObject;
+  readonly endsAt: Date;
+  readonly tries: number;
+}
+
+interface ClaimRow extends Omit<Claim, 'endsAt'> {
+  readonly ends_at: string;
+}
+
+/** What the reaper does, and whoever ends a mint in its place. Each is one call; `false` means that the claim was lost. */
+export function makeReaping(connection: Connection) {
+  const flag = (name: string, argument: object) => connection.transition<boolean>(name, argument);
+  return {
+    /** Moves everything whose time has come to `ending`; answers how many. */
+    async advanceDue(batch: number): Promise<number> {
+      const rows = await connection.call<{ moved: number }>('advance_due', 'select advance_due($1) as moved', [batch]);
+      return rows[0]?.moved ?? 0;
+    },
+
+    async claim(
+      by: ({ provider: string } | { grant: GrantId }) & { owner: string; limit: number; lease_seconds: number },
+    ): Promise<Claim[]> {
+      const rows = await connection.call<{ claim: ClaimRow }>('claim_mints', 'select claim_mints($1) as claim', [
+        JSON.stringify(by),
+      ]);
+      return rows.map(({ claim: { ends_at, ...claim } }) => ({ ...claim, endsAt: new Date(ends_at) }));
+    },
+
+    noteHandle: (mint: MintId, epoch: number, handle: JsonObject) => flag('note_handle', { mint, epoch, handle }),
+
+    close: (mint: MintId, epoch: number, outcome: 'ended' | 'absent' | 'lapsed', cleanup: boolean) =>
+      flag('close_mint', { mint, epoch, outcome, cleanup }),
+
+    defer: (mint: MintId, epoch: number, until: Date) =>
+      flag('defer_mint', { mint, epoch, until: until.toISOString() }),
+
+    retry: (mint: MintId, epoch: number, error: string, delaySeconds: number, stuckAfter: number) =>
+      flag('retry_mint', { mint, epoch, error, delay_seconds: delaySeconds, stuck_after: stuckAfter }),
+
+    async claimCleanups(provider: string, limit: number, leaseSeconds: number): Promise<CleanupClaim[]> {
+      const argument = JSON.stringify({ provider, limit, lease_seconds: leaseSeconds });
+      const rows = await connection.call<{ claim: Omit<CleanupClaim, 'endsAt'> & { ends_at: string } }>(
+        'claim_cleanups',
+        'select claim_cleanups($1) as claim',
+        [argument],
+      );
+      return rows.map(({ claim: { ends_at, ...claim } }) => ({ ...claim, endsAt: new Date(ends_at) }));
+    },
+
+    /** Done, or to be tried again at `until`. */
+    async finishCleanup(mint: MintId, until?: Date): Promise<void> {
+      await connection.transition('finish_cleanup', { mint, until: until?.toISOString() ?? null });
+    },
+
+    async unsweptOrders(): Promise<OrderId[]> {
+      const rows = await connection.call<{ id: OrderId }>(
+        'unswept_orders',
+        'select id from orders where swept_at is null order by created_at',
+        [],
+      );
+      return rows.map((row) => row.id);
+    },
+
+    /** Ends a batch of what an order covers. `done` when nothing that it covers is left. */
+    async sweep(order: OrderId, batch: number): Promise<{ moved: number; done: boolean }> {
+      const rows = await connection.call<{ answer: { moved: number; done: boolean } }>(
+        'sweep_order',
+        'select sweep_order($1, $2) as answer',
+        [order, batch],
+      );
+      return rows[0]?.answer ?? { moved: 0, done: false };
+    },
+
+    /** Makes event partitions ahead and forgets idempotency keys older than a day. */
+    async housekeep(): Promise<void> {
+      await connection.call('ensure_event_partitions', 'select ensure_event_partitions(3)', []);
+      const old = `delete from idempotency_keys where created_at < now() - interval '1 day'`;
+      await connection.call('forget_idempotency_keys', old, []);
+    },
+
+    async recordRefusals(counts: Readonly<Record<string, number>>, since: Date): Promise<void> {
+      await connection.call('record_refusals', 'select record_refusals($1, $2)', [JSON.stringify(counts), since]);
+    },
+
+    /** Which of these mints this ledger knows, with their states: what a sweep of a provider's traces compares against. */
+    async knownMints(mints: readonly MintId[]): Promise<ReadonlyMap<MintId, string>> {
+      const sql = 'select id, state from mints where id = any($1)';
+      const rows = await connection.call<{ id: MintId; state: string }>('known_mints', sql, [[...mints]]);
+      return new Map(rows.map((row) => [row.id, row.state]));
+    },
+  };
+}
