@@ -22,10 +22,19 @@ export interface Provider {
   find(mint: MintRecord, signal: AbortSignal): Promise<Found>;
   /** Ends it. Twice is harmless; "not found" is success only because the mint is finished. @throws ProviderError to be retried. */
   end(mint: MintRecord, handle: JsonObject, why: EndReason, signal: AbortSignal): Promise<Ended>;
-  /** Hygiene after the end (objects, names): nothing lives any more. @throws ProviderError to be retried. */
-  cleanup?(mint: MintRecord, signal: AbortSignal): Promise<void>;
-  /** Reachable, and its own set-up safe? */
-  check(signal: AbortSignal): Promise<Health>;
+  /** Hygiene after the end (objects, names): nothing lives any more. Twice is harmless. @throws ProviderError to be retried. */
+  cleanup?(mint: MintRecord, signal: AbortSignal): Promise<Cleaned>;
+  /**
+   * The mints of which the server shows traces that are this broker's own, alive or not, whatever the ledger knows of
+   * them: after a restore from backup the reaper ends and cleans those that it has no open record of. Only where the
+   * server can list them. @throws ProviderError.
+   */
+  names?(signal: AbortSignal): Promise<readonly MintId[]>;
+  /**
+   * Reachable, and its own set-up safe, also for these profiles? Never throws: what it cannot find out is a finding.
+   * A provider that finds an error in its own set-up refuses to mint until it is put right.
+   */
+  check(signal: AbortSignal, profiles?: readonly Profile[]): Promise<Health>;
   close(): Promise<void>;
 }
 
@@ -76,7 +85,11 @@ export type Ended =
   | { readonly kind: 'pending'; readonly until: Date }
   | { readonly kind: 'not_revocable'; readonly until: Date };
 
+/** `later`: something must stay until then, such as a name that keeps a late mint from succeeding. */
+export type Cleaned = { readonly kind: 'done' } | { readonly kind: 'later'; readonly until: Date };
+
 export interface Health {
+  /** No finding is an error. */
   readonly healthy: boolean;
   /** Closed codes with a sentence for people, such as `database_open_to_public`. */
   readonly findings: readonly HealthFinding[];
@@ -96,7 +109,9 @@ export interface ProviderKind<Config = unknown> {
   /** The section of a profile named after the kind; must parse to plain JSON. */
   readonly section: z.ZodType<JsonObject>;
   /** What a schema cannot say of a profile's section. Each: the path inside the profile and what is wrong. */
-  sectionProblems?(profile: Profile): readonly { readonly path: readonly (string | number)[]; readonly message: string }[];
+  sectionProblems?(
+    profile: Profile,
+  ): readonly { readonly path: readonly (string | number)[]; readonly message: string }[];
   create(name: string, config: Config, deps: ProviderDeps): Provider;
 }
 
@@ -109,6 +124,14 @@ export interface ProviderDeps {
   /** Audiences that are Writ's own, which no profile may name. */
   readonly reservedAudiences: ReadonlySet<string>;
   readonly signer: Signer;
+  /** Where the ledger lives, so that a provider can say that it shares the server; absent where nobody knows. */
+  readonly ledger?: () => Promise<LedgerPlace | undefined>;
+}
+
+/** `systemIdentifier` is that of Postgres' `pg_control_system()`: the same for a server, its standbys and its proxies. */
+export interface LedgerPlace {
+  readonly systemIdentifier: string;
+  readonly database: string;
 }
 
 /** Signs with the ledger's current key of one class of token. Keys and `typ` differ for each class. */
