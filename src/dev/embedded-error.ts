@@ -1,0 +1,17 @@
+/** What can go wrong while the embedded Postgres is made ready; the message tells a person what to do. */
+export type EmbeddedErrorCode =
+  | 'no_binaries' // this platform has none, or they are not installed
+  | 'no_server_user' // root, and there is no account to run a server as
+  | 'state_unusable' // the state directory belongs to somebody else
+  | 'in_use' // another living process holds the server
+  | 'did_not_start'
+  | 'did_not_stop';
+
+export class EmbeddedError extends Error {
+  readonly code: EmbeddedErrorCode;
+  constructor(code: EmbeddedErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'EmbeddedError';
+    this.code = code;
+  }
+}

@@ -1,0 +1,33 @@
+import pg from 'pg';
+import { randomName } from './names.ts';
+import { testServers } from './servers.ts';
+import { runSql, urlFor } from './sql.ts';
+import { TEMPLATE } from './template.ts';
+
+export interface TestDatabase {
+  /** Superuser's. */
+  readonly url: string;
+  readonly name: string;
+  readonly pool: pg.Pool;
+  /** Ends the pool, cuts whoever else is connected, and removes the database. */
+  drop(): Promise<void>;
+}
+
+/** A migrated database for one test file: a clone of the template. */
+export async function makeDatabase(): Promise<TestDatabase> {
+  const server = testServers().ledger;
+  const name = randomName('ledger');
+  await runSql(server, `CREATE DATABASE ${name} TEMPLATE ${TEMPLATE} STRATEGY wal_log`);
+  const url = urlFor(server, { database: name });
+  const pool = new pg.Pool({ connectionString: url });
+  pool.on('error', () => undefined); // a test may cut its idle connections
+  return {
+    url,
+    name,
+    pool,
+    drop: async () => {
+      await pool.end();
+      await runSql(server, `DROP DATABASE ${name} WITH (FORCE)`);
+    },
+  };
+}
