@@ -35,10 +35,13 @@ const ARROWS = {
 };
 
 /**
- * Rooms that hold kinds, with the file that declares their port. A folder in such a room is a kind: only the room's
- * `index.ts` names it, so that adding one is a folder and a line.
+ * Rooms that hold kinds, with the file that declares their port. A folder in such a room is a kind, unless it is one that
+ * the kinds share: only the room's `index.ts` names it, so that adding one is a folder and a line.
  */
-const KINDS = { attesters: 'attester.ts', providers: 'provider.ts' };
+const KINDS = {
+  attesters: { port: 'attester.ts', shared: ['keys'] },
+  providers: { port: 'provider.ts', shared: [] },
+};
 
 const ROOT = '(root)';
 
@@ -71,7 +74,11 @@ function place(path) {
 }
 
 /** The folder of a kind that a place lies in, if it lies in one. */
-const kindOf = ({ room, inside }) => (room in KINDS && inside.includes('/') ? inside.split('/')[0] : undefined);
+function kindOf({ room, inside }) {
+  if (!(room in KINDS) || !inside.includes('/')) return undefined;
+  const folder = inside.split('/')[0];
+  return KINDS[room].shared.includes(folder) ? undefined : folder;
+}
 
 function faultOfPath(from, target) {
   const to = place(target);
@@ -79,7 +86,7 @@ function faultOfPath(from, target) {
   if (!(to.room in ARROWS)) return `"${to.room}" is no room of the design`;
   const kind = kindOf(to);
   if (kind !== undefined && !(from.room === to.room && (kindOf(from) === kind || from.inside === 'index.ts'))) {
-    return `only ${to.room}/index.ts names its kinds (others use it, or ${to.room}/${KINDS[to.room]})`;
+    return `only ${to.room}/index.ts names its kinds (others use it, or ${to.room}/${KINDS[to.room].port})`;
   }
   if (from.room === to.room) return undefined;
   const allowed = from.room === ROOT ? to.room !== 'generated' : ARROWS[from.room].includes(to.room);

@@ -133,6 +133,13 @@ test.each([
 const kinds = [
   { name: 'a kind to its own folder', from: 'providers/jwt/plan.ts', to: 'providers/jwt/claims.ts', faults: 0 },
   { name: 'a kind to what kinds share', from: 'providers/jwt/plan.ts', to: 'providers/template.ts', faults: 0 },
+  {
+    name: 'a kind to a folder that kinds share',
+    from: 'attesters/oidc/a.ts',
+    to: 'attesters/keys/source.ts',
+    faults: 0,
+  },
+  { name: 'a folder that kinds share to a kind', from: 'attesters/keys/a.ts', to: 'attesters/oidc/a.ts', faults: 1 },
   { name: 'the list to a kind', from: 'providers/index.ts', to: 'providers/jwt/index.ts', faults: 0 },
   { name: 'a room to the list', from: 'exchange/issue.ts', to: 'providers/index.ts', faults: 0 },
   { name: 'a room to the port', from: 'exchange/issue.ts', to: 'providers/provider.ts', faults: 0 },
