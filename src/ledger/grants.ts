@@ -1,6 +1,6 @@
 import type { GrantState } from '../domain/grant.ts';
 import { LIVE_STATES } from '../domain/grant.ts';
-import type { GrantId, MintId } from '../domain/ids.ts';
+import type { GrantId, MintId, TaskId } from '../domain/ids.ts';
 import type { Prisma } from '../generated/client.ts';
 import type { Connection } from './connection.ts';
 
@@ -59,6 +59,8 @@ export function makeGrants(connection: Connection) {
           take: limit,
         }),
       ),
+
+    task: (id: TaskId) => connection.prisma((client) => client.task.findUniqueOrThrow({ where: { id } })),
 
     /** Live grants of a workload, counted up to `limit`. */
     async liveCount(trust: string, subject: string, limit: number): Promise<number> {

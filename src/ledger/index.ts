@@ -7,6 +7,11 @@ import { makeIssuing } from './issuing.ts';
 import { makeOrders } from './orders.ts';
 import { makeReaping } from './reaping.ts';
 
+export type { DecisionRecord } from './issuing.ts';
+export type { Claim, CleanupClaim } from './reaping.ts';
+export type { GrantCursor, GrantFilter, GrantView } from './grants.ts';
+export type { OrderProgress, OrderRow } from './orders.ts';
+
 /** The record in Postgres. Each transition is one call that commits the change together with its event. */
 export type Ledger = ReturnType<typeof makeLedger>;
 

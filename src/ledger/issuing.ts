@@ -8,6 +8,8 @@ import type { Effect, Parameters } from '../domain/profile.ts';
 import type { TaskMode } from '../domain/task.ts';
 import { LedgerConflict } from './connection.ts';
 import type { Connection } from './connection.ts';
+import { toClaim } from './reaping.ts';
+import type { Claim, ClaimRow } from './reaping.ts';
 
 /** A decision as it is recorded. `code` is null for an allow and a closed refusal code otherwise. */
 export interface DecisionRecord {
@@ -137,10 +139,9 @@ export function makeIssuing(connection: Connection) {
       return { issuedAt: new Date(answer.issued_at), expiresAt: new Date(answer.expires_at) };
     },
 
-    /** Gives a mint up. Answers the epoch of the claim with which it is now to be ended, or undefined when nothing is left to do. */
-    async abandon(abandonment: Abandonment): Promise<{ epoch: number; handle: JsonObject | null } | undefined> {
-      const answer = await one<Answer & { epoch?: number; handle?: JsonObject | null }>('abandon_mint', abandonment);
-      return answer.epoch === undefined ? undefined : { epoch: answer.epoch, handle: answer.handle ?? null };
+    async abandon(abandonment: Abandonment): Promise<Claim | undefined> {
+      const answer = await one<{ claim?: ClaimRow }>('abandon_mint', abandonment);
+      return answer.claim && toClaim(answer.claim);
     },
 
     /** A decision that gave nothing. @throws Fault `generation_behind`. */

@@ -1,9 +1,12 @@
 import type { Actor } from '../domain/identity.ts';
 import type { OrderId } from '../domain/ids.ts';
 import type { Selector } from '../domain/selector.ts';
+import type { Prisma } from '../generated/client.ts';
 import type { Connection } from './connection.ts';
 import { admit } from './issuing.ts';
 import type { Answer } from './issuing.ts';
+
+export type OrderRow = Prisma.OrderGetPayload<object>;
 
 /** How far an order has come, by provider: counts of the grants it ended. */
 export type OrderProgress = Readonly<

@@ -24,8 +24,13 @@ export interface CleanupClaim {
   readonly tries: number;
 }
 
-interface ClaimRow extends Omit<Claim, 'endsAt'> {
+/** A claim as the functions write it. */
+export interface ClaimRow extends Omit<Claim, 'endsAt'> {
   readonly ends_at: string;
+}
+
+export function toClaim({ ends_at, ...claim }: ClaimRow): Claim {
+  return { ...claim, endsAt: new Date(ends_at) };
 }
 
 /** What the reaper does, and whoever ends a mint in its place. Each is one call; `false` means that the claim was lost. */
@@ -44,7 +49,7 @@ export function makeReaping(connection: Connection) {
       const rows = await connection.call<{ claim: ClaimRow }>('claim_mints', 'select claim_mints($1) as claim', [
         JSON.stringify(by),
       ]);
-      return rows.map(({ claim: { ends_at, ...claim } }) => ({ ...claim, endsAt: new Date(ends_at) }));
+      return rows.map(({ claim }) => toClaim(claim));
     },
 
     noteHandle: (mint: MintId, epoch: number, handle: JsonObject) => flag('note_handle', { mint, epoch, handle }),

@@ -236,10 +236,16 @@ begin
   return jsonb_build_object('opened_at', opened, 'deadline', last_moment, 'epoch', 1);
 end $$;
 
+-- What a claim hands to its owner.
+create function claim_of(m mints, why text) returns jsonb language sql immutable as $$
+  select jsonb_build_object('mint', m.id, 'grant', m.grant_id, 'epoch', m.epoch, 'provider', m.provider, 'request', m.request,
+    'handle', m.handle, 'ends_at', m.ends_at, 'attempts', m.attempts, 'why', why)
+$$;
+
 -- Whoever opened a mint gives it up: the provider failed, the activation was refused, or the caller was gone before the
 -- credential reached it. p: {mint, handle | null, nothing_lives, end_grant, error, owner, lease_seconds}.
 -- A first mint takes its grant along; a later one only where `end_grant` says so.
--- Returns {"epoch"} when the mint is now claimed by `owner`, to be ended; {} when there is nothing for it to do.
+-- Returns {"claim"} when the mint is now claimed by `owner`, to be ended; {} when there is nothing for it to do.
 create function abandon_mint(p jsonb) returns jsonb language plpgsql as $$
 declare
   m mints;
@@ -277,7 +283,7 @@ begin
     update mints set handle = coalesce(handle, nullif(p -> 'handle', 'null'::jsonb)) where id = p ->> 'mint' and state = 'ending';
     return '{}'::jsonb;
   end if;
-  return jsonb_build_object('epoch', m.epoch, 'handle', m.handle);
+  return jsonb_build_object('claim', claim_of(m, 'abandoned'));
 end $$;
 
 -- A revocation of one grant. p: {grant, trust | null, subject | null, why, reason, actor, origin}; trust and subject restrict it to their
@@ -380,8 +386,7 @@ begin
     update mints set epoch = epoch + 1, claimed_by = p ->> 'owner', due_at = clock_timestamp() + make_interval(secs => (p ->> 'lease_seconds')::double precision)
      where id = r.id and state = 'ending' and due_at <= clock_timestamp() returning * into m;
     continue when not found;
-    return next jsonb_build_object('mint', m.id, 'grant', m.grant_id, 'epoch', m.epoch, 'provider', m.provider, 'request', m.request, 'handle', m.handle,
-      'ends_at', m.ends_at, 'deadline', m.deadline, 'attempts', m.attempts, 'why', case when r.grant_state in ('ending', 'stuck') then r.why else 'expiry' end);
+    return next claim_of(m, case when r.grant_state in ('ending', 'stuck') then r.why else 'expiry' end);
   end loop;
 end $$;
 

@@ -1,0 +1,117 @@
+import type { Identity } from '../domain/identity.ts';
+import type { DecisionId, Ids } from '../domain/ids.ts';
+import { Refusal } from '../domain/errors.ts';
+import type { RefusalCode } from '../domain/errors.ts';
+import type { JsonObject } from '../domain/json.ts';
+import type { Parameters, Profile } from '../domain/profile.ts';
+import type { Task } from '../domain/task.ts';
+import type { DecisionRecord, Ledger } from '../ledger/index.ts';
+import type { PolicyAction, PolicyAnswer, PolicyRequest } from '../policy/policy.ts';
+import type { ActiveRules } from './rules.ts';
+
+/** What is decided about. */
+export interface Question {
+  readonly action: PolicyAction;
+  readonly identity: Identity;
+  readonly origin: string | null;
+  readonly profile: Profile;
+  readonly parameters: Parameters;
+  readonly task: Pick<Task, 'purpose' | 'mode' | 'environment' | 'implicit'>;
+  readonly requestedTtl: number;
+  readonly now: Date;
+}
+
+/** An answer of the policy set, ready to be recorded with the intent, or alone where it gives nothing. */
+export interface Decided {
+  readonly answer: PolicyAnswer;
+  readonly record: DecisionRecord;
+}
+
+export function decide(rules: ActiveRules, ids: Ids, question: Question): Decided {
+  const inputs = policyRequest(question);
+  const answer = rules.policies.decide(inputs);
+  const code = { allow: null, deny: 'policy_denied', approval: 'approval_required' }[answer.outcome];
+  const record: DecisionRecord = {
+    ...blankDecision(rules, ids.decision(), question.identity, question.origin),
+    action: question.action,
+    resource: question.profile.name,
+    outcome: answer.outcome,
+    code,
+    policies: answer.policies,
+    controls: answer.controls,
+    errors: answer.errors.map(({ policy, message }) => ({ policy, message })),
+    inputs: { ...inputs },
+  };
+  return { answer, record };
+}
+
+/** A refusal that the policy set was not asked for, such as an unknown profile: on record like any other. */
+export function refusedDecision(
+  rules: ActiveRules,
+  ids: Ids,
+  caller: { identity: Identity; origin: string | null },
+  about: { action: PolicyAction; resource: string; code: RefusalCode },
+): DecisionRecord {
+  return { ...blankDecision(rules, ids.decision(), caller.identity, caller.origin), ...about, outcome: 'deny' };
+}
+
+/** Records a decision that gave nothing, and refuses with it. */
+export async function refuse(
+  ledger: Ledger,
+  record: DecisionRecord,
+  code: RefusalCode,
+  facts: JsonObject,
+): Promise<never> {
+  await ledger.issuing.recordDecision({
+    ...record,
+    outcome: record.outcome === 'allow' ? 'deny' : record.outcome,
+    code,
+  });
+  throw new Refusal(code, { ...facts, decision: decisionFacts(record) });
+}
+
+/** How a decision is named to its caller. */
+export function decisionFacts(record: DecisionRecord): JsonObject {
+  return {
+    id: record.id,
+    generation: record.generation,
+    rules_hash: record.rules_hash,
+    policies: [...record.policies],
+  };
+}
+
+function blankDecision(rules: ActiveRules, id: DecisionId, identity: Identity, origin: string | null) {
+  return {
+    id,
+    generation: rules.number,
+    rules_hash: rules.hash,
+    trust: identity.trust,
+    subject: identity.id,
+    policies: [],
+    controls: [],
+    errors: [],
+    inputs: {},
+    origin,
+  };
+}
+
+function policyRequest(question: Question): PolicyRequest {
+  const { identity, profile, task } = question;
+  return {
+    principal: { trust: identity.trust, id: identity.id, groups: identity.groups, attributes: identity.attributes },
+    action: question.action,
+    resource: {
+      profile: profile.name,
+      provider: profile.provider,
+      owner: profile.owner,
+      environment: profile.environment,
+      effect: profile.effect,
+    },
+    context: {
+      task: { purpose: task.purpose, mode: task.mode, environment: task.environment, implicit: task.implicit },
+      parameters: question.parameters,
+      requestedTtl: question.requestedTtl,
+      now: `${question.now.toISOString().slice(0, 19)}Z`,
+    },
+  };
+}

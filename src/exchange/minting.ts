@@ -1,0 +1,84 @@
+import { ProviderError } from '../domain/errors.ts';
+import type { Revocability } from '../domain/grant.ts';
+import type { MintId } from '../domain/ids.ts';
+import type { JsonObject } from '../domain/json.ts';
+import type { Secret } from '../domain/secret.ts';
+import type { Minted, Plan, Provider } from '../providers/provider.ts';
+import type { ExchangeContext } from './context.ts';
+import type { GiveUp } from './give-up.ts';
+
+/** How long after its intent a mint may still be recorded. The provider's own time is well inside it. */
+export const MINT_DEADLINE_SECONDS = 15;
+const PROVIDER_TIMEOUT_MS = 10_000;
+const CLOCK_SLACK_MS = 1_000;
+
+/** A credential on its way to the caller, and what to do when it does not get there. */
+export interface Handover {
+  readonly credential: Secret<JsonObject>;
+  readonly issuedAt: Date;
+  readonly expiresAt: Date;
+  readonly credentialExpiresAt: Date;
+  readonly revocability: Revocability;
+  /** The caller was gone before the answer was flushed: nobody has the credential, so it is ended. */
+  lost(): void;
+}
+
+/**
+ * From a committed intent to a credential that may leave: ask the provider, hold its answer against the plan, record it.
+ * Whatever fails after the intent is given up: the grant moves to `ending`, or to `failed` where nothing can live.
+ * @throws ProviderError, Refusal `superseded` or `under_order`, Fault `ledger_unavailable`; each with nothing handed out.
+ */
+export function makeMinting({ ledger }: Pick<ExchangeContext, 'ledger'>, giveUp: GiveUp) {
+  return async function mintAndActivate(
+    provider: Provider,
+    plan: Plan,
+    epoch: number,
+    origin: string | null,
+    endsGrant: boolean,
+  ): Promise<Handover> {
+    const signal = AbortSignal.timeout(PROVIDER_TIMEOUT_MS);
+    const minted = await attempt(plan.mint, null, async () => checked(plan, await provider.mint(plan, signal)));
+    const active = await attempt(plan.mint, minted.handle, () =>
+      ledger.issuing.activate(plan.mint, epoch, minted.handle, minted.expiresAt, origin),
+    );
+    await attempt(plan.mint, minted.handle, async () => provider.confirm?.(minted.handle, signal));
+    return {
+      credential: minted.credential,
+      issuedAt: active.issuedAt,
+      expiresAt: active.expiresAt,
+      credentialExpiresAt: minted.expiresAt,
+      revocability: plan.revocability,
+      lost: () =>
+        giveUp({
+          mint: plan.mint,
+          handle: minted.handle,
+          nothingLives: false,
+          endGrant: endsGrant,
+          error: 'caller_gone',
+        }),
+    };
+
+    async function attempt<T>(mint: MintId, handle: JsonObject | null, step: () => Promise<T>): Promise<T> {
+      try {
+        return await step();
+      } catch (error) {
+        const nothingLives = error instanceof ProviderError && error.nothingLives;
+        giveUp({ mint, handle, nothingLives, endGrant: endsGrant, error: codeOf(error) });
+        throw error;
+      }
+    }
+  };
+}
+
+/** Never trust an issuer's answer: a credential that outlives its plan is wider than what was decided. */
+function checked(plan: Plan, minted: Minted): Minted {
+  if (minted.expiresAt.getTime() > plan.endsAt.getTime() + CLOCK_SLACK_MS) {
+    throw new ProviderError('provider_answer_wrong', { nothingLives: false, facts: { what: 'expires_at' } });
+  }
+  return minted;
+}
+
+export function codeOf(error: unknown): string {
+  const code = (error as { code?: unknown } | null)?.code;
+  return typeof code === 'string' ? code : 'internal_error';
+}

@@ -1,0 +1,83 @@
+import { Fault } from '../domain/errors.ts';
+import type { Profile } from '../domain/profile.ts';
+import type { PolicySet } from '../policy/policy.ts';
+
+/** A compiled set of rules. */
+export interface RuleSet {
+  readonly profiles: ReadonlyMap<string, Profile>;
+  readonly policies: PolicySet;
+}
+
+/** The generation that this replica decides by. */
+export interface ActiveRules extends RuleSet {
+  readonly number: number;
+  readonly hash: string;
+}
+
+/**
+ * The rules in force, the same for every replica. One that has not loaded the active generation refuses to decide: here when it
+ * knows that it is behind, and in the ledger in any case, where each decision names its generation.
+ */
+export interface LiveRules {
+  /** @throws Fault `no_generation`, `generation_behind`. */
+  current(): ActiveRules;
+  /** Loads the active generation if another is loaded. Calls that overlap share one load. */
+  refresh(): Promise<void>;
+  status(): { readonly loaded?: number; readonly active?: number; readonly error?: string };
+}
+
+export interface RulesSource {
+  activeNumber(): Promise<number | undefined>;
+  active(): Promise<{ number: number; hash: string; body: string } | undefined>;
+}
+
+/** `compile` throws when the rules do not check here; this replica then stays behind, and says so, until another generation. */
+export function makeLiveRules(source: RulesSource, compile: (body: string) => RuleSet): LiveRules {
+  let loaded: ActiveRules | undefined;
+  let active: number | undefined;
+  let error: string | undefined;
+  let loading: Promise<void> | undefined;
+
+  async function load(): Promise<void> {
+    active = await source.activeNumber();
+    if (active === undefined || active === loaded?.number) return;
+    const row = await source.active();
+    if (!row) return;
+    active = row.number;
+    try {
+      loaded = { ...compile(row.body), number: row.number, hash: row.hash };
+      error = undefined;
+    } catch (cause) {
+      error = cause instanceof Error ? cause.message : 'unknown';
+    }
+  }
+
+  return {
+    current() {
+      if (active === undefined) throw new Fault('no_generation');
+      if (loaded?.number !== active) throw new Fault('generation_behind');
+      return loaded;
+    },
+    refresh() {
+      loading ??= load().finally(() => (loading = undefined));
+      return loading;
+    },
+    status: () => ({
+      ...(loaded ? { loaded: loaded.number } : {}),
+      ...(active === undefined ? {} : { active }),
+      ...(error === undefined ? {} : { error }),
+    }),
+  };
+}
+
+/** Runs `work` on the rules in force; when another generation came in between, once more on that. */
+export async function withRules<T>(rules: LiveRules, work: (active: ActiveRules) => Promise<T>): Promise<T> {
+  try {
+    return await work(rules.current());
+  } catch (error) {
+    if (!(error instanceof Fault) || (error.code !== 'generation_behind' && error.code !== 'no_generation'))
+      throw error;
+    await rules.refresh();
+    return work(rules.current());
+  }
+}
