@@ -16,8 +16,12 @@ const MARK = 'postgres-';
  * may not reach the clone; the copy is kept, and made anew when the installed version differs. Any number of processes
  * may do this at once. Throws `no_binaries`.
  */
-export async function prepareBinaries(directory: string, user: ServerUser | undefined): Promise<Binaries> {
-  const installed = await installedBinaries();
+export async function prepareBinaries(
+  directory: string,
+  user: ServerUser | undefined,
+  packageName: string = binariesPackage(process.platform, process.arch),
+): Promise<Binaries> {
+  const installed = await installedBinaries(packageName);
   const links = await missingLinks(installed.native);
   if (!user && links.length === 0) return installed.binaries;
 
@@ -45,8 +49,7 @@ interface Installed {
   readonly version: string;
 }
 
-async function installedBinaries(): Promise<Installed> {
-  const name = binariesPackage(process.platform, process.arch);
+async function installedBinaries(name: string): Promise<Installed> {
   const binaries = await importBinaries(name);
   const native = dirname(dirname(binaries.postgres));
   const manifest: unknown = JSON.parse(await readFile(join(dirname(native), 'package.json'), 'utf8'));

@@ -90,6 +90,7 @@ async function startOrAdopt(cluster: Cluster, options: PostgresOptions): Promise
       launches.push(await launch(cluster, options));
     }
   }
+  for (const launched of launches) if (!launched.exited()) signalPostmaster(launched.pid, 'SIGQUIT');
   const complaint = await lastComplaint(cluster);
   const message = `the embedded PostgreSQL server "${options.name}" does not start; its log is ${cluster.log}. ${complaint}`;
   throw new EmbeddedError('did_not_start', message, { cause });

@@ -1,8 +1,8 @@
 import { readdir, readFile, rm, stat } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { findPostmaster, signalPostmaster } from '../../src/dev/postmaster.ts';
+import { temporaryDirectories } from '../../src/dev/state-directory.ts';
 
 /** A test run's folder in the temporary directory, and the file in it with the process id of its host. */
 export const RUN_PREFIX = 'writ-test-';
@@ -12,7 +12,7 @@ const YOUNG_MS = 600_000;
 
 /** Removes the folders of runs whose host was killed, and ends their servers; those of other users are left alone. */
 export async function removeDeadRuns(nowMs: number): Promise<void> {
-  for (const parent of new Set([tmpdir(), '/tmp', '/var/tmp'])) {
+  for (const parent of temporaryDirectories()) {
     for (const name of await readdir(parent).catch(() => [])) {
       const run = join(parent, name);
       if (name.startsWith(RUN_PREFIX) && (await isDead(run, nowMs))) await removeRun(run);

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { prepareBinaries } from '../../src/dev/postgres-binaries.ts';
 import { startPostgres } from '../../src/dev/postgres-server.ts';
 import { serverUser } from '../../src/dev/server-user.ts';
-import { makeReachable } from '../../src/dev/state-directory.ts';
+import { makeReachable, temporaryDirectories } from '../../src/dev/state-directory.ts';
 import { HOST_FILE, removeDeadRuns, removeRun, RUN_PREFIX } from './runs.ts';
 import type { TestServers } from './servers.ts';
 import { closeToPublic } from './target.ts';
@@ -19,7 +19,7 @@ const over = new Promise((resolve) => process.stdin.once('close', resolve));
 
 await removeDeadRuns(Date.now());
 const user = await serverUser();
-const directory = await makeReachable(RUN_PREFIX, user);
+const directory = await makeReachable(RUN_PREFIX, user, temporaryDirectories());
 try {
   await writeFile(join(directory, HOST_FILE), String(process.pid), { mode: 0o600 });
   const binaries = await prepareBinaries(directory, user);
