@@ -23,7 +23,7 @@ export interface OutboundResponse {
 
 export type Outbound = (url: string, request?: OutboundRequest) => Promise<OutboundResponse>;
 
-/** `refused_address`, `refused_scheme`, `too_large`, `timeout`, `too_many_redirects`, `unreachable`. */
+/** `refused_address`, `refused_scheme`, `too_large`, `timeout`, `too_many_redirects`, `unreachable`, `bad_answer`. */
 export class OutboundError extends Error {
   readonly code: string;
   constructor(code: string, message: string, options?: ErrorOptions) {

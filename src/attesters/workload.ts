@@ -1,0 +1,43 @@
+import type { Identity } from '../domain/identity.ts';
+import type { Attester, AttesterDeps, TrustEntry, UnverifiedToken } from './attester.ts';
+import type { KeySource, SourceStatus } from './keys/source.ts';
+import { judgeToken, type Judge } from './judge.ts';
+import { DEFAULT_MAX_AGE } from './rules.ts';
+
+/** What the claims of a workload's token say about it. */
+export interface Workload {
+  readonly id: string;
+  readonly attributes: Readonly<Record<string, string>>;
+  readonly groups: readonly string[];
+}
+
+/** What is particular to a kind; the rest is the same for all. */
+export interface WorkloadJudge extends Omit<Judge<Workload, Identity>, 'rules' | 'value'> {
+  readonly rules: Omit<Judge<Workload, Identity>['rules'], 'audience' | 'maxAge'>;
+  readonly claims: (token: UnverifiedToken) => boolean;
+  readonly keys?: KeySource | undefined;
+  /** Where it is not the key source's. */
+  readonly status?: ((now: Date) => SourceStatus) | undefined;
+}
+
+export function makeAttester(entry: TrustEntry, deps: AttesterDeps, how: WorkloadJudge): Attester {
+  const { name, kind, vouchesFor, maxAge = DEFAULT_MAX_AGE } = entry;
+  const judge: Judge<Workload, Identity> = {
+    ...how,
+    rules: { ...how.rules, audience: deps.audience, maxAge },
+    value: ({ id, attributes, groups }, expiresAt, now) => {
+      const vouchedUntil = vouchesFor === undefined ? expiresAt : new Date(now.getTime() + vouchesFor * 1_000);
+      return { id, trust: name, attributes, groups, expiresAt, vouchedUntil };
+    },
+  };
+  return {
+    kind,
+    name,
+    claims: how.claims,
+    attest: (token, now) => judgeToken(token, judge, now),
+    status() {
+      const now = deps.clock.now();
+      return { name, kind, healthy: true, ...how.keys?.status(now), ...how.status?.(now) };
+    },
+  };
+}
