@@ -7,7 +7,10 @@ import { TEMPLATE } from './template.ts';
 export interface TestDatabase {
   /** Superuser's. */
   readonly url: string;
+  /** Of a login with the broker's rights and no more. */
+  readonly brokerUrl: string;
   readonly name: string;
+  /** The superuser's. */
   readonly pool: pg.Pool;
   /** Ends the pool, cuts whoever else is connected, and removes the database. */
   drop(): Promise<void>;
@@ -15,7 +18,7 @@ export interface TestDatabase {
 
 /** A migrated database for one test file: a clone of the template. */
 export async function makeDatabase(): Promise<TestDatabase> {
-  const server = testServers().ledger;
+  const { ledger: server, broker } = testServers();
   const name = randomName('ledger');
   await runSql(server, `CREATE DATABASE ${name} TEMPLATE ${TEMPLATE} STRATEGY wal_log`);
   const url = urlFor(server, { database: name });
@@ -23,6 +26,7 @@ export async function makeDatabase(): Promise<TestDatabase> {
   pool.on('error', () => undefined); // a test may cut its idle connections
   return {
     url,
+    brokerUrl: urlFor(broker, { database: name }),
     name,
     pool,
     drop: async () => {

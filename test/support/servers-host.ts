@@ -26,8 +26,8 @@ try {
   const start = (name: string) =>
     startPostgres({ name, directory, binaries, user, durable: false, settings: { max_connections: '300' } });
   const [ledger, target] = await Promise.all([start('ledger'), start('target')]);
-  const servers: TestServers = { directory, ledger: ledger.url.reveal(), target: target.url.reveal() };
-  await Promise.all([makeTemplate(servers.ledger), closeToPublic(servers.target)]);
+  const [broker] = await Promise.all([makeTemplate(ledger.url.reveal()), closeToPublic(target.url.reveal())]);
+  const servers: TestServers = { directory, ledger: ledger.url.reveal(), broker, target: target.url.reveal() };
   process.stdout.write(`${JSON.stringify(servers)}\n`);
   await over;
 } finally {

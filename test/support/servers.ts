@@ -9,6 +9,8 @@ export interface TestServers {
   readonly directory: string;
   /** Superuser's URL of the server with `writ_template` and what is cloned from it. */
   readonly ledger: string;
+  /** The same server's URL for a login that has the broker's rights. */
+  readonly broker: string;
   /** Superuser's URL of the server that logins are issued for. */
   readonly target: string;
 }

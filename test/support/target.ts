@@ -55,9 +55,5 @@ export async function makeTarget(server: string = testServers().target): Promise
 
 /** Takes PUBLIC's CONNECT from every database of a new server, as the postgres provider's check demands. */
 export async function closeToPublic(server: string): Promise<void> {
-  await runSql(
-    server,
-    'REVOKE CONNECT ON DATABASE postgres FROM PUBLIC',
-    'REVOKE CONNECT ON DATABASE template1 FROM PUBLIC',
-  );
+  await runSql(server, 'REVOKE ALL ON DATABASE postgres FROM PUBLIC', 'REVOKE ALL ON DATABASE template1 FROM PUBLIC');
 }

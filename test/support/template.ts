@@ -1,18 +1,22 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { fileURLToPath } from 'node:url';
+import { migrate } from '../../src/ledger/migrate.ts';
 import { runSql, urlFor } from './sql.ts';
 
 /** A migrated database that is cloned and never connected to. */
 export const TEMPLATE = 'writ_template';
 
-const MIGRATIONS = new URL('../../prisma/migrations/', import.meta.url);
-
-export async function makeTemplate(server: string): Promise<void> {
+/** Makes the template on a new server; answers the server's URL for a login with the broker's rights. */
+export async function makeTemplate(server: string): Promise<string> {
   await runSql(server, `CREATE DATABASE ${TEMPLATE}`);
-  const folders = (await readdir(MIGRATIONS, { withFileTypes: true })).filter((entry) => entry.isDirectory());
-  const names = folders.map(({ name }) => name).sort();
-  const scripts = await Promise.all(
-    names.map((name) => readFile(new URL(`${name}/migration.sql`, MIGRATIONS), 'utf8')),
+  const migrations = fileURLToPath(new URL('../../prisma/migrations', import.meta.url));
+  await migrate(urlFor(server, { database: TEMPLATE }), migrations);
+  const user = 'writ_test_broker';
+  const password = randomBytes(18).toString('base64url');
+  await runSql(
+    server,
+    `ALTER DATABASE ${TEMPLATE} IS_TEMPLATE true ALLOW_CONNECTIONS false`,
+    `CREATE ROLE ${user} LOGIN PASSWORD '${password}' IN ROLE writ_broker`,
   );
-  await runSql(urlFor(server, { database: TEMPLATE }), ...scripts);
-  await runSql(server, `ALTER DATABASE ${TEMPLATE} IS_TEMPLATE true ALLOW_CONNECTIONS false`);
+  return urlFor(server, { user, password });
 }
