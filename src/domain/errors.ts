@@ -16,6 +16,7 @@ export const REFUSAL_CODES = [
   'invalid_request',
   // rights (403)
   'not_an_operator',
+  'not_a_workload',
   'role_missing',
   'not_a_client',
   'policy_denied',

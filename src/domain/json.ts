@@ -16,3 +16,7 @@ export function canonicalJson(value: Json): string {
   }
   return JSON.stringify(value);
 }
+
+export function isJsonObject(value: Json | undefined): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

@@ -1,5 +1,7 @@
 import { Refusal } from '../domain/errors.ts';
 import type { GrantId, TaskId } from '../domain/ids.ts';
+import type { Json } from '../domain/json.ts';
+import { checkParameters } from '../domain/parameters.ts';
 import type { Parameters, Profile } from '../domain/profile.ts';
 import type { Task } from '../domain/task.ts';
 import { capTtl } from '../domain/ttl.ts';
@@ -16,7 +18,7 @@ import { withRules } from './rules.ts';
 
 export interface IssueRequest {
   readonly profile: string;
-  readonly parameters: Readonly<Record<string, string>>;
+  readonly parameters: Readonly<Record<string, Json>>;
   readonly ttlSeconds?: number | undefined;
   readonly purpose?: string | undefined;
   readonly idempotency?: { readonly key: string; readonly requestHash: string } | undefined;
@@ -36,8 +38,6 @@ export interface Issued extends Handover {
 export interface IssueParts {
   readonly mintAndActivate: ReturnType<typeof makeMinting>;
   readonly liveLimit: { within<T>(trust: string, id: string, open: () => Promise<T>): Promise<T> };
-  /** @throws Refusal `invalid_request` with every fault. */
-  readonly checkParameters: (profile: Profile, given: Readonly<Record<string, string>>) => Parameters;
 }
 
 /** One issuance, as DESIGN draws it: decide, record the intent, mint, record the issuance, hand over. */
@@ -47,7 +47,7 @@ export function makeIssue(context: ExchangeContext, parts: IssueParts) {
   return function issue(caller: Caller, request: IssueRequest): Promise<Issued> {
     return withRules(context.rules, async (rules) => {
       const { profile, provider } = await offered(context, rules, caller, 'issue', request.profile);
-      const parameters = parts.checkParameters(profile, request.parameters);
+      const parameters = fitting(profile, request.parameters);
       const task = implicitTask(ids.task(), profile, request.purpose);
       const now = clock.now();
       const requestedTtl = request.ttlSeconds ?? profile.ttl.default;
@@ -119,6 +119,18 @@ export async function offered(
   if (profile && provider) return { profile, provider };
   const code = profile ? 'profile_off' : 'unknown_profile';
   return refuse(ledger, refusedDecision(rules, ids, caller, { action, resource: name, code }), code, { profile: name });
+}
+
+/** The parameters as the profile declares them. @throws Refusal `invalid_request` with every fault at once. */
+export function fitting(profile: Profile, given: Readonly<Record<string, Json>>): Parameters {
+  const checked = checkParameters(profile, given);
+  if (checked.ok) return checked.parameters;
+  const errors = checked.faults.map(({ parameter, problem, pattern }) => ({
+    path: `parameters.${parameter}`,
+    problem,
+    ...(pattern === undefined ? {} : { pattern }),
+  }));
+  throw new Refusal('invalid_request', { errors });
 }
 
 /** @throws Refusal `policy_denied`, `approval_required`, on record, with what would help. */

@@ -5,7 +5,7 @@ import type { TaskMode } from '../domain/task.ts';
 import type { GrantView } from '../ledger/index.ts';
 import type { Caller, ExchangeContext } from './context.ts';
 import { decide } from './decide.ts';
-import { capped, mustAllow, offered } from './issue.ts';
+import { capped, fitting, mustAllow, offered } from './issue.ts';
 import type { Issued, IssueParts } from './issue.ts';
 import { MINT_DEADLINE_SECONDS } from './minting.ts';
 import { withRules } from './rules.ts';
@@ -49,7 +49,7 @@ export function mintAgain(
   return withRules(context.rules, async (rules) => {
     const action = kind === 'renewal' ? 'renew' : 'issue';
     const { profile, provider } = await offered(context, rules, caller, action, view.profile);
-    const parameters = parts.checkParameters(profile, view.parameters as Parameters);
+    const parameters = fitting(profile, view.parameters as Parameters);
     const now = clock.now();
     const task = await ledger.grants.task(view.taskId as TaskId);
     const requestedTtl = ttlSeconds ?? profile.ttl.default;

@@ -1,4 +1,4 @@
-import { Fault, Refusal } from '../domain/errors.ts';
+import { Refusal } from '../domain/errors.ts';
 import { LIVE_STATES } from '../domain/grant.ts';
 import type { GrantId } from '../domain/ids.ts';
 import type { Caller, ExchangeContext } from './context.ts';
@@ -38,9 +38,8 @@ export function makeIssueOnce(
     if (!earlier) return issue(caller, request);
     if (earlier.request_hash !== request.idempotency.requestHash) throw new Refusal('idempotency_key_reused');
     if (earlier.state === 'active' && earlier.in_time) return replace(caller, earlier.grant_id);
-    const over = !(LIVE_STATES as readonly string[]).includes(earlier.state);
-    if (over) return issue(caller, request);
-    if (earlier.state === 'stuck') throw new Fault('ledger_unavailable');
-    throw new Refusal('request_in_progress', { grant: earlier.grant_id });
+    const open = (LIVE_STATES as readonly string[]).includes(earlier.state);
+    if (open) throw new Refusal('request_in_progress', { grant: earlier.grant_id });
+    return issue(caller, request);
   };
 }

@@ -108,11 +108,15 @@ export function makeReaping(connection: Connection) {
       await connection.call('record_refusals', 'select record_refusals($1, $2)', [JSON.stringify(counts), since]);
     },
 
-    /** Which of these mints this ledger knows, with their states: what a sweep of a provider's traces compares against. */
-    async knownMints(mints: readonly MintId[]): Promise<ReadonlyMap<MintId, string>> {
-      const sql = 'select id, state from mints where id = any($1)';
-      const rows = await connection.call<{ id: MintId; state: string }>('known_mints', sql, [[...mints]]);
-      return new Map(rows.map((row) => [row.id, row.state]));
+    /** Of the mints that a provider still shows: has those cleared away again that are ended. Answers which the ledger knows. */
+    async cleanAgain(mints: readonly MintId[]): Promise<ReadonlySet<MintId>> {
+      if (mints.length === 0) return new Set();
+      const again = `update mints set cleanup_due_at = clock_timestamp() where id = any($1) and state = 'ended' and cleanup_due_at is null`;
+      await connection.call('clean_again', again, [[...mints]]);
+      const rows = await connection.call<{ id: MintId }>('known_mints', 'select id from mints where id = any($1)', [
+        [...mints],
+      ]);
+      return new Set(rows.map((row) => row.id));
     },
   };
 }

@@ -1,0 +1,83 @@
+import { Router } from 'express';
+import { z } from 'zod';
+import { Refusal } from '../domain/errors.ts';
+import { parseId } from '../domain/ids.ts';
+import type { OrderId } from '../domain/ids.ts';
+import { SELECTOR_KINDS } from '../domain/selector.ts';
+import type { Selector } from '../domain/selector.ts';
+import type { makeOrders } from '../exchange/orders.ts';
+import { roles } from './authenticate.ts';
+import { body } from './body.ts';
+import type { Req, Step } from './context.ts';
+import { operatorOf } from './context.ts';
+import { orderBody } from './representations.ts';
+import { noStore } from './steps.ts';
+
+const name = z.string().min(1).max(2_048).optional();
+
+/** Exactly one of the members; `all` is `true`. */
+const SelectorBody = z
+  .strictObject({
+    agent: name,
+    task: name,
+    profile: name,
+    owner: name,
+    environment: name,
+    provider: name,
+    all: z.literal(true).optional(),
+    on_behalf_of: z.undefined('acting on behalf of a principal is not offered by this version').optional(),
+  })
+  .transform((given, context): Selector => {
+    const named = SELECTOR_KINDS.filter((kind) => given[kind] !== undefined);
+    const [kind] = named;
+    if (kind === undefined || named.length > 1) {
+      context.addIssue({ code: 'custom', message: `exactly one of ${SELECTOR_KINDS.join(', ')}` });
+      return z.NEVER;
+    }
+    return { kind, value: kind === 'all' ? '*' : (given[kind] ?? '') };
+  });
+
+export const RevocationBody = z.strictObject({
+  selector: SelectorBody,
+  reason: z.string().min(1).max(1_000),
+  dry_run: z.boolean().default(false),
+  block: z.boolean().default(true),
+});
+export const LiftBody = z.strictObject({ reason: z.string().min(1).max(1_000) });
+
+export function ordersRouter(orders: ReturnType<typeof makeOrders>, asOperator: Step): Router {
+  const create = body(RevocationBody, async (input, _req, res) => {
+    if (input.dry_run) {
+      const { matched, byProvider } = await orders.dryRun(input.selector);
+      res.json({ dry_run: true, matched, by_provider: byProvider });
+      return;
+    }
+    const view = await orders.create(operatorOf(res), {
+      selector: input.selector,
+      reason: input.reason,
+      blocks: input.block,
+    });
+    res.status(201).json(orderBody(view));
+  });
+
+  const show: Step = async (req, res) => {
+    res.json(orderBody(await orders.show(orderId(req))));
+  };
+
+  const lift = body(LiftBody, async (input, req, res) => {
+    const { state, view } = await orders.lift(operatorOf(res), orderId(req), input.reason);
+    res.status(state === 'lifted' ? 200 : 202).json({ ...orderBody(view), lift: state });
+  });
+
+  const router = Router();
+  router.post('/v1/revocations', noStore, asOperator, roles('security'), create);
+  router.get('/v1/revocations/:id', noStore, asOperator, roles('security', 'auditor'), show);
+  router.post('/v1/revocations/:id/lift', noStore, asOperator, roles('security'), lift);
+  return router;
+}
+
+function orderId(req: Req): OrderId {
+  const id = parseId('order', req.params['id'] ?? '');
+  if (!id) throw new Refusal('not_found');
+  return id;
+}

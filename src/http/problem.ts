@@ -1,0 +1,102 @@
+import { Fault, ProviderError, Refusal } from '../domain/errors.ts';
+import type { FaultCode, ProviderErrorCode, RefusalCode } from '../domain/errors.ts';
+import type { JsonObject } from '../domain/json.ts';
+import { ProblemsError } from '../domain/problem.ts';
+
+/** RFC 9457, with a stable `code`, and what would help. */
+export interface ProblemBody {
+  readonly status: number;
+  readonly code: string;
+  readonly title: string;
+  readonly help?: string;
+  readonly facts: JsonObject;
+  /** Seconds, for `Retry-After`. */
+  readonly retryAfter?: number;
+}
+
+type Entry = readonly [status: number, title: string, help?: string];
+
+const REFUSALS: Readonly<Record<RefusalCode, Entry>> = {
+  evidence_missing: [
+    401,
+    'No evidence of identity was given',
+    'Send the workload’s attested token as Authorization: Bearer.',
+  ],
+  evidence_malformed: [401, 'The evidence cannot be read'],
+  evidence_untrusted: [401, 'Nothing here vouches for this evidence'],
+  evidence_invalid: [401, 'The evidence does not hold'],
+  evidence_expired: [401, 'The evidence has ended', 'Fetch a fresh token from the workload’s identity provider.'],
+  evidence_not_yet_valid: [401, 'The evidence does not count yet'],
+  invalid_request: [400, 'The request is wrong in what `errors` lists'],
+  not_an_operator: [403, 'This is for operators', 'Use an operator’s token, made out to the operators’ audience.'],
+  not_a_workload: [403, 'This is for workloads', 'Use the workload’s own evidence.'],
+  role_missing: [403, 'None of your roles allows this'],
+  not_a_client: [403, 'Only registered clients may ask this', 'Register the caller under `clients:` of writ.yaml.'],
+  policy_denied: [403, 'No policy permits this', 'Ask the owner of the profile, or see `writ policy explain`.'],
+  approval_required: [403, 'A person has to approve this first', 'Approvals are not offered by this version.'],
+  ttl_below_minimum: [
+    403,
+    'Less time is left than the profile’s minimum',
+    'Ask for more, or renew what `decided_by` names.',
+  ],
+  unknown_profile: [403, 'No such profile is offered'],
+  profile_off: [403, 'The provider of this profile is off here'],
+  not_found: [404, 'There is no such thing, or it is not yours'],
+  under_order: [409, 'A revocation order stands in the way', 'Ask security; `order` names it.'],
+  grant_not_active: [409, 'The grant is not active', 'Ask for a new one.'],
+  request_in_progress: [409, 'The same request is under way', 'Wait for it, or try again in a moment.'],
+  idempotency_key_reused: [
+    409,
+    'This idempotency key was used for another request',
+    'Use a fresh key for each request.',
+  ],
+  lift_needs_another_operator: [409, 'Somebody else has to lift this order: it takes two'],
+  already_lifted: [409, 'The order was lifted already'],
+  superseded: [409, 'The grant ended before its credential was ready', 'Nothing was handed out; ask again.'],
+  too_many_requests: [429, 'Too many requests at once'],
+  too_many_refusals: [429, 'Too many refusals from this address'],
+  too_many_live_grants: [429, 'This workload holds as many live grants as it may', 'End some, or let them expire.'],
+};
+
+const FAULTS: Readonly<Record<FaultCode, Entry>> = {
+  ledger_unavailable: [503, 'The ledger cannot be reached; nothing was handed out'],
+  no_generation: [503, 'No rules are active yet', 'Activate some with `writ apply`.'],
+  generation_behind: [503, 'This replica has not loaded the active rules'],
+  evidence_source_unavailable: [503, 'The keys that evidence is checked with cannot be had'],
+  clock_skew: [503, 'This replica’s clock is off'],
+  keys_unavailable: [503, 'The signing keys cannot be had'],
+  shutting_down: [503, 'This replica is shutting down'],
+};
+
+const NOTHING = 'Nothing was handed out; the end of what may exist is under way.';
+const PROVIDERS: Readonly<Record<ProviderErrorCode, Entry>> = {
+  provider_unreachable: [502, 'The provider cannot be reached', NOTHING],
+  provider_refused: [502, 'The provider refused', NOTHING],
+  provider_answer_wrong: [502, 'The provider answered something else than was asked', NOTHING],
+  provider_throttled: [503, 'The provider is at its limit', NOTHING],
+  provider_timeout: [504, 'The provider did not answer in time', NOTHING],
+};
+
+/** Every error as its problem; what is not one of ours shows nothing of itself. */
+export function problemOf(error: unknown): ProblemBody {
+  if (error instanceof Refusal) return entry(error.code, REFUSALS[error.code], error.facts);
+  if (error instanceof Fault) return entry(error.code, FAULTS[error.code], {});
+  if (error instanceof ProviderError) return entry(error.code, PROVIDERS[error.code], error.facts);
+  if (error instanceof ProblemsError) {
+    const problems = error.problems.map(({ file, line, message }) => ({ file, line, message }));
+    return entry('rules_do_not_check', [400, 'The rules do not check; nothing was changed'], { problems });
+  }
+  const status = (error as { status?: unknown } | null)?.status;
+  if (status === 413) return entry('body_too_large', [413, 'The request is too large'], {});
+  if (status === 415) return entry('unsupported_media_type', [415, 'The body must be application/json'], {});
+  if (status === 400)
+    return entry('invalid_request', [400, 'The body cannot be read'], {
+      errors: [{ path: '', problem: 'unreadable' }],
+    });
+  return entry('internal_error', [500, 'Something broke here; nothing was handed out'], {});
+}
+
+function entry(code: string, [status, title, help]: Entry, facts: JsonObject): ProblemBody {
+  const retry = status === 429 || status === 503 ? { retryAfter: 1 } : {};
+  return { status, code, title, ...(help === undefined ? {} : { help }), facts, ...retry };
+}

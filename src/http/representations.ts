@@ -1,0 +1,113 @@
+import type { Issued } from '../exchange/issue.ts';
+import type { OrderView } from '../exchange/orders.ts';
+import type { Applied } from '../exchange/apply.ts';
+import type { Revocability } from '../domain/grant.ts';
+import type { GrantView } from '../ledger/index.ts';
+
+/** The shapes of CONTRACT: snake_case, times in RFC 3339 UTC. */
+export function issuedBody(issued: Issued) {
+  const { decision } = issued;
+  return {
+    id: issued.grant,
+    state: 'active',
+    task: issued.task,
+    profile: issued.profile,
+    provider: issued.provider,
+    subject: issued.subject,
+    issued_at: issued.issuedAt.toISOString(),
+    expires_at: issued.expiresAt.toISOString(),
+    ...(issued.credentialExpiresAt < issued.expiresAt
+      ? { credential_expires_at: issued.credentialExpiresAt.toISOString() }
+      : {}),
+    revocability: revocabilityBody(issued.revocability),
+    ttl: { seconds: issued.ttl.seconds, decided_by: issued.ttl.decidedBy },
+    decision: {
+      id: decision.id,
+      generation: decision.generation,
+      rules_hash: decision.rules_hash,
+      policies: decision.policies,
+    },
+    credential: issued.credential.reveal(),
+  };
+}
+
+export function grantBody(view: GrantView) {
+  return {
+    id: view.id,
+    state: view.state,
+    task: view.taskId,
+    profile: view.profile,
+    provider: view.provider,
+    trust: view.trust,
+    subject: view.subject,
+    owner: view.owner,
+    environment: view.environment,
+    effect: view.effect,
+    parameters: view.parameters,
+    opened_at: view.openedAt.toISOString(),
+    issued_at: view.issuedAt?.toISOString() ?? null,
+    expires_at: view.expiresAt.toISOString(),
+    ending_at: view.endingAt?.toISOString() ?? null,
+    closed_at: view.closedAt?.toISOString() ?? null,
+    why: view.why,
+    reason: view.reason,
+    order: view.orderId,
+    revocability: revocabilityBody(view.revocability as unknown as Revocability),
+    ttl: { seconds: view.ttlSeconds, decided_by: view.ttlDecidedBy },
+    decision: {
+      id: view.decision.id,
+      generation: Number(view.decision.generation),
+      rules_hash: view.decision.rulesHash,
+      policies: view.decision.policies,
+    },
+    mints: view.mints.map((mint) => ({
+      id: mint.id,
+      kind: mint.kind,
+      state: mint.state,
+      expires_at: mint.endsAt.toISOString(),
+      outcome: mint.outcome,
+      attempts: mint.attempts,
+      last_error: mint.lastError,
+    })),
+  };
+}
+
+function revocabilityBody(revocability: Revocability) {
+  switch (revocability.mode) {
+    case 'bounded':
+      return { mode: revocability.mode, within_seconds: revocability.withinSeconds };
+    case 'eventual':
+      return { mode: revocability.mode, expected_seconds: revocability.expectedSeconds };
+    case 'immediate':
+    case 'expiry_only':
+      return { mode: revocability.mode };
+  }
+}
+
+export function orderBody({ order, matched, state, byProvider }: OrderView) {
+  return {
+    id: order.id,
+    selector: { [order.kind]: order.kind === 'all' ? true : order.value },
+    reason: order.reason,
+    block: order.blocks,
+    matched,
+    state,
+    by_provider: byProvider,
+    lifted: order.liftedAt !== null,
+    created_at: order.createdAt.toISOString(),
+    created_by: order.author,
+    lift_requested_at: order.liftRequestedAt?.toISOString() ?? null,
+    lifted_at: order.liftedAt?.toISOString() ?? null,
+    lifted_by: order.liftedBy,
+  };
+}
+
+export function appliedBody(applied: Applied) {
+  return {
+    ...(applied.number === undefined ? {} : { number: applied.number }),
+    hash: applied.hash,
+    difference: applied.difference,
+    unchanged: applied.unchanged,
+    ...(applied.activatedAt ? { activated_at: applied.activatedAt.toISOString() } : {}),
+  };
+}

@@ -1,0 +1,48 @@
+/** Work that comes round by itself: every `intervalMs`, at once when woken, never twice at a time. */
+export interface Loop {
+  wake(): void;
+  /** Starts nothing new and waits for the round under way. */
+  stop(): Promise<void>;
+}
+
+/** `work` answers whether there was more than it could take: then the next round follows at once. Failures are told and waited out. */
+export function startLoop(intervalMs: number, work: () => Promise<boolean>, onError: (error: unknown) => void): Loop {
+  let stopped = false;
+  let woken = false;
+  let wakeUp: (() => void) | undefined;
+
+  const pause = () =>
+    new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, intervalMs);
+      wakeUp = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+
+  const rounds = async () => {
+    while (!stopped) {
+      woken = false;
+      let more = false;
+      try {
+        more = await work();
+      } catch (error) {
+        onError(error);
+      }
+      if (!more && !woken && !stopped) await pause();
+    }
+  };
+  const done = rounds();
+  const wake = () => {
+    woken = true;
+    wakeUp?.();
+  };
+  return {
+    wake,
+    async stop() {
+      stopped = true;
+      wake();
+      await done;
+    },
+  };
+}
