@@ -6,6 +6,8 @@ import { makeGrants } from './grants.ts';
 import { makeIssuing } from './issuing.ts';
 import { makeOrders } from './orders.ts';
 import { makeReaping } from './reaping.ts';
+import { makeSigningKeys } from './signing-keys.ts';
+import { listen } from './listen.ts';
 
 export type { DecisionRecord } from './issuing.ts';
 export type { Claim, CleanupClaim } from './reaping.ts';
@@ -23,7 +25,9 @@ export function makeLedger(options: ConnectionOptions) {
     orders: makeOrders(connection),
     generations: makeGenerations(connection),
     grants: makeGrants(connection),
+    signingKeys: makeSigningKeys(connection),
     startClock: (localNow: () => number) => startDatabaseClock(connection, localNow),
+    listen: (onNotice: () => void) => listen(options.url, onNotice),
     /** @throws Fault `ledger_unavailable`. */
     ping: () => connection.call('ping', 'select 1', []).then(() => undefined),
     close: () => connection.close(),

@@ -222,18 +222,19 @@ create table idempotency_keys (
 );
 create index idempotency_keys_age on idempotency_keys (created_at);
 
--- Keys that sign what Writ issues; the private half wrapped under the key-encryption key that `kek_id` names.
+-- Keys that sign what Writ issues; the private half wrapped under the key-encryption key that `kek_id` names. Once a key has
+-- signed for the last time, `wrapped` is replaced by a seal over the public half alone.
 create table signing_keys (
   kid         text primary key,
   class       text not null,
   alg         text not null,
   public_jwk  jsonb not null,
-  wrapped     text,
-  kek_id      text,
+  wrapped     text not null,
+  kek_id      text not null,
   created_at  timestamptz not null,
   signs_from  timestamptz not null,
   signs_until timestamptz,
   gone_at     timestamptz,
-  constraint signing_keys_wrapped_under_a_key check ((wrapped is null) = (kek_id is null))
+  constraint signing_keys_gone_after_signing check ((signs_until is null) = (gone_at is null) and gone_at >= signs_until)
 );
-create index signing_keys_class on signing_keys (class, signs_from);
+create unique index signing_keys_newest on signing_keys (class) where signs_until is null;
