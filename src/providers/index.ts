@@ -1,0 +1,4 @@
+import { postgres } from './postgres/index.ts';
+
+/** Every kind of provider. */
+export const providerKinds = [postgres] as const;

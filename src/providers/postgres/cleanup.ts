@@ -1,0 +1,57 @@
+import pg from 'pg';
+import type { Clock } from '../../domain/clock.ts';
+import { ProviderError } from '../../domain/errors.ts';
+import type { Cleaned, MintRecord } from '../provider.ts';
+import { roleOf } from './plan.ts';
+import { readRole } from './role.ts';
+import type { Server } from './server.ts';
+
+/** How long a tombstone outlives its mint's absolute end: more than clocks differ. */
+const TOMBSTONE_MARGIN_MS = 60_000;
+
+/**
+ * Removes an ended role with all that it owns and was granted, in every database.
+ *
+ * `DROP OWNED ... CASCADE`, and never REASSIGN: a function, trigger or default privilege that an agent leaves behind would
+ * run with the rights of whoever owns it next. What others built on an agent's objects goes with them.
+ */
+export async function removeRole(
+  server: Server,
+  clock: Clock,
+  mint: MintRecord,
+  signal: AbortSignal,
+): Promise<Cleaned> {
+  const name = roleOf(mint.mint);
+  const quoted = pg.escapeIdentifier(name);
+  const role = await server.run(signal, (client) => readRole(client, name));
+  if (!role) return { kind: 'done' };
+  if (role.tombstone) {
+    const until = new Date(mint.endsAt.getTime() + TOMBSTONE_MARGIN_MS);
+    if (clock.now() < until) return { kind: 'later', until };
+  }
+  if (role.login || role.sessions > 0) {
+    throw new ProviderError('provider_refused', { nothingLives: false, facts: { finding: 'not_ended' } });
+  }
+  const dropOwned = (client: pg.ClientBase) => client.query(`DROP OWNED BY ${quoted} CASCADE`);
+  for (const { database, here } of await server.run(signal, (client) => databasesOf(client, role.oid))) {
+    await (here ? server.run(signal, dropOwned) : server.runAs({ database }, signal, dropOwned));
+  }
+  await server.run(signal, (client) => client.query(`DROP ROLE IF EXISTS ${quoted}`));
+  return { kind: 'done' };
+}
+
+interface Place {
+  readonly database: string;
+  readonly here: boolean;
+}
+
+/** Where the role owns or is granted something; what belongs to no database is dropped from the configured one. */
+async function databasesOf(client: pg.ClientBase, oid: string): Promise<readonly Place[]> {
+  const { rows } = await client.query<Place>(
+    `SELECT DISTINCT d.datname AS database, d.datname = current_database() AS here
+     FROM pg_shdepend s JOIN pg_database d ON s.dbid IN (d.oid, 0) AND (s.dbid <> 0 OR d.datname = current_database())
+     WHERE s.refclassid = 'pg_authid'::regclass AND s.refobjid = $1::oid`,
+    [oid],
+  );
+  return rows;
+}

@@ -1,0 +1,76 @@
+import { ProviderError } from '../../domain/errors.ts';
+import type { Health, HealthFinding, ProviderKind } from '../provider.ts';
+import { checkRole } from './check-roles.ts';
+import { checkServer } from './check.ts';
+import { removeRole } from './cleanup.ts';
+import { PostgresConfig, PostgresSection, sectionProblems } from './config.ts';
+import { endRole } from './end.ts';
+import { findRole } from './find.ts';
+import { finding, type FindingCode } from './findings.ts';
+import { makeGate, makeGates } from './gate.ts';
+import { mintRole } from './mint.ts';
+import { listMints } from './names.ts';
+import { planRole, readRequest } from './plan.ts';
+import { probePassword } from './probe.ts';
+import { makeServer } from './server.ts';
+
+/** A login of its own for each mint: a role that is a member of the profile's roles until its end. */
+export const postgres: ProviderKind<PostgresConfig> = {
+  kind: 'postgres',
+  config: PostgresConfig,
+  section: PostgresSection,
+  sectionProblems,
+  create(name, config, deps) {
+    const { clock } = deps;
+    const server = makeServer(config.url, config.pool_size);
+    const setUp = {
+      acceptedDatabases: config.accepted_databases,
+      clock,
+      ledger: deps.ledger ?? (() => Promise.resolve(undefined)),
+    };
+    let asksForPassword = false;
+
+    const inspectServer = async (signal: AbortSignal): Promise<readonly HealthFinding[]> => {
+      const probed = asksForPassword ? [] : await probePassword(server, signal);
+      asksForPassword = probed.length === 0;
+      return [...probed, ...(await checkServer(server, setUp, signal))];
+    };
+    const inspectRole = (role: string, signal: AbortSignal) => checkRole(server, role, signal);
+    const serverGate = makeGate(inspectServer, clock);
+    const roleGate = makeGates(inspectRole, clock);
+
+    return {
+      name,
+      kind: 'postgres',
+      plan: (profile, _parameters, mint) => planRole(server.address.database, profile, mint),
+      async mint(plan, signal) {
+        const { memberships } = readRequest(plan, server.address.database);
+        for (const gate of [serverGate, ...memberships.map(({ role }) => roleGate(role))]) await gate(signal);
+        return mintRole(server, plan, signal);
+      },
+      find: (mint, signal) => findRole(server, clock, mint, signal),
+      end: (mint, handle, _why, signal) => endRole(server, clock, mint, handle, signal),
+      cleanup: (mint, signal) => removeRole(server, clock, mint, signal),
+      names: (signal) => listMints(server, signal),
+      async check(signal, profiles = []) {
+        const roles = new Set(profiles.flatMap((profile) => PostgresSection.parse(profile.section).roles));
+        try {
+          const findings = [...(await inspectServer(signal))];
+          for (const role of roles) findings.push(...(await inspectRole(role, signal)));
+          return healthOf(findings);
+        } catch (error) {
+          if (!(error instanceof ProviderError)) throw error;
+          const { sqlstate } = error.facts;
+          return healthOf([
+            finding(error.code satisfies FindingCode, typeof sqlstate === 'string' ? { sqlstate } : {}),
+          ]);
+        }
+      },
+      close: () => server.close(),
+    };
+  },
+};
+
+function healthOf(findings: readonly HealthFinding[]): Health {
+  return { healthy: findings.every(({ severity }) => severity !== 'error'), findings };
+}

@@ -1,0 +1,80 @@
+import pg from 'pg';
+import { ProviderError } from '../../domain/errors.ts';
+import { canonicalJson, type JsonObject } from '../../domain/json.ts';
+import { Secret } from '../../domain/secret.ts';
+import type { Minted, Plan } from '../provider.ts';
+import { readBack, type Made } from './catalogue.ts';
+import { credentialFor } from './credential.ts';
+import { asProviderError, certain, isTaken } from './errors.ts';
+import { readRequest, type PostgresRequest } from './plan.ts';
+import { newPassword, scramVerifier } from './scram.ts';
+import type { Server } from './server.ts';
+
+/**
+ * One transaction of two messages: everything and its reading back, then COMMIT once what the catalogues say is the plan.
+ * Until COMMIT is sent a failure leaves nothing; from then on nobody knows until the reaper has looked.
+ */
+export async function mintRole(server: Server, plan: Plan, signal: AbortSignal): Promise<Minted> {
+  const request = readRequest(plan, server.address.database);
+  const password = newPassword();
+  const creation = createSql(request, await scramVerifier(password));
+  const commit = { sent: false, barred: false };
+  try {
+    const answer = await server.run(signal, async (client) => {
+      const made = await inTransaction(client, creation, request);
+      if (commit.barred) throw new ProviderError('provider_timeout', { nothingLives: true });
+      commit.sent = true;
+      const { command } = await client.query('COMMIT');
+      if (command !== 'COMMIT') throw new ProviderError('provider_answer_wrong', { nothingLives: false });
+      return made;
+    });
+    return {
+      credential: new Secret(credentialFor(server.address, request.role, password)),
+      handle: { role: request.role, server: answer.system_identifier },
+      expiresAt: new Date(answer.made.valid_until),
+    };
+  } catch (error) {
+    commit.barred = true; // the work may still be under way when its caller has gone
+    const failed = asProviderError(error);
+    // Where the name is taken, an earlier call for the same mint may have taken it.
+    throw commit.sent || isTaken(failed.cause) ? failed : certain(failed);
+  }
+}
+
+function createSql(request: PostgresRequest, verifier: string): string {
+  const role = pg.escapeIdentifier(request.role);
+  const roles = request.memberships.map((membership) => pg.escapeIdentifier(membership.role)).join(', ');
+  return [
+    'BEGIN',
+    // From 16 on the creator needs membership in what it created before it may terminate its sessions or drop it.
+    "SET LOCAL createrole_self_grant = 'set, inherit'",
+    `CREATE ROLE ${role} WITH LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS INHERIT` +
+      ` CONNECTION LIMIT ${request.connection_limit} VALID UNTIL ${pg.escapeLiteral(request.valid_until)}` +
+      ` PASSWORD ${pg.escapeLiteral(verifier)}`,
+    `GRANT ${roles} TO ${role} WITH ADMIN FALSE, INHERIT TRUE, SET FALSE`,
+    readBack(request.role),
+  ].join(';\n');
+}
+
+/** Leaves the transaction open when all is as planned. @throws ProviderError after a ROLLBACK. */
+async function inTransaction(client: pg.ClientBase, sql: string, request: PostgresRequest): Promise<Made> {
+  const results = (await client.query(sql)) as unknown;
+  const made = (Array.isArray(results) ? results.at(-1) : results) as pg.QueryResult<Made>;
+  const problem = difference(made.rows[0], request);
+  if (!problem) return made.rows[0] as Made;
+  await client.query('ROLLBACK');
+  throw problem;
+}
+
+function difference(answer: Made | undefined, request: PostgresRequest): ProviderError | undefined {
+  const powerful = answer?.held.find((held) => held.because.length > 0);
+  if (powerful) {
+    const facts: JsonObject = { finding: 'role_too_powerful', role: powerful.role, because: powerful.because };
+    return new ProviderError('provider_refused', { nothingLives: true, facts });
+  }
+  if (answer && canonicalJson(answer.made) === canonicalJson(request)) return undefined;
+  return new ProviderError('provider_answer_wrong', {
+    nothingLives: true,
+    facts: { finding: 'role_differs_from_plan' },
+  });
+}
