@@ -1,0 +1,108 @@
+import { Option, type Command } from 'commander';
+import type { Client, IssuedGrant } from '../../client/index.ts';
+import { runChild, type ChildEnd, type ChildPlan } from '../child.ts';
+import { connectWorkload } from '../connect.ts';
+import { inheritable } from '../environment.ts';
+import { giveBack } from '../giving-back.ts';
+import { collect } from '../options.ts';
+import { exitCodeOf, makeRelay, untilAskedTwice, type Relay } from '../relay.ts';
+import type { Shell } from '../shell.ts';
+import { variablesOf } from '../variables.ts';
+import { addWantedOptions, issueWanted, type WantedOptions } from '../wanted.ts';
+
+interface ExecOptions extends WantedOptions {
+  readonly keep?: readonly string[];
+}
+
+export function addExec(parent: Command, shell: Shell): void {
+  const command = parent
+    .command('exec')
+    .description('run a command with a credential in its environment only; the grant is revoked when it ends')
+    .argument('<command...>', 'after --');
+  addWantedOptions(command)
+    .addOption(
+      new Option(
+        '--keep <name>',
+        'a variable to hand down that would be stripped, or a prefix*; may be repeated',
+      ).argParser(collect),
+    )
+    .passThroughOptions()
+    .addHelpText('after', HELP)
+    .action(shell.action((words: string[], options: ExecOptions) => exec(shell, words, options)));
+}
+
+const HELP = `
+The command's exit code is passed on: 128+n when signal n ended it, 127 when it is not found, 126 when it cannot be run.
+Inherited AWS_*, VAULT_*, PG* and WRIT_* variables that are or choose a credential are stripped.
+
+  writ exec --profile orders-readonly --purpose "count open orders" -- sh -c 'psql "$DATABASE_URL" -c "select 1"'`;
+
+async function exec(shell: Shell, words: readonly string[], options: ExecOptions): Promise<number> {
+  const client = await connectWorkload(shell, options);
+  const relay = makeRelay(shell.signals);
+  try {
+    const warn = () => void shell.out.note('writ: stopping once the broker has answered; once more to stop at once');
+    const grant = await untilAskedTwice(relay, warn, (signal) => issueWanted(client, options, signal));
+    if (options.verbose) await shell.out.note(`writ: grant ${grant.id}, until ${grant.expires_at}`);
+    return await withGrant({ shell, client, grant, relay, options, words });
+  } catch (error) {
+    const interrupted = relay.first();
+    if (interrupted === undefined) throw error;
+    return exitCodeOf(interrupted);
+  } finally {
+    relay.close();
+  }
+}
+
+interface Running {
+  readonly shell: Shell;
+  readonly client: Client;
+  readonly grant: IssuedGrant;
+  readonly relay: Relay;
+  readonly options: ExecOptions;
+  readonly words: readonly string[];
+}
+
+/** From here on the credential exists: whatever happens, the grant is given back. */
+async function withGrant(running: Running): Promise<number> {
+  const { shell, client, grant, relay, options } = running;
+  let reason = 'exec: the command was not started';
+  try {
+    const plan = planOf(running);
+    const interrupted = relay.first();
+    if (interrupted !== undefined) return exitCodeOf(interrupted);
+    const end = await runChild(plan, relay);
+    reason = reasonFor(end);
+    if (end.kind === 'not_started') await shell.out.note(`writ: command_not_started: ${plan.command}: ${end.reason}`);
+    return end.code;
+  } finally {
+    const warn = () =>
+      void shell.out.note(`writ: revoking grant ${grant.id}; once more leaves it to its end at ${grant.expires_at}`);
+    const given = await untilAskedTwice(relay, warn, (signal) => giveBack({ shell, client, grant, reason, signal }));
+    if (given && options.verbose) await shell.out.note(`writ: grant ${grant.id} given back`);
+  }
+}
+
+function planOf({ shell, grant, options, words }: Running): ChildPlan {
+  const [command = '', ...args] = words;
+  return {
+    command,
+    args,
+    env: { ...inheritable(shell.env, options.keep ?? []), ...variablesOf(grant) },
+    stdio: [shell.stdin.fd, shell.stdout.fd, shell.stderr.fd],
+    terminal: Boolean(shell.stdin.isTTY || shell.stdout.isTTY || shell.stderr.isTTY),
+    onKill: () => void shell.out.note('writ: asked twice, the command is killed'),
+  };
+}
+
+/** Goes into the record: how it ended, and nothing of the command line, which may hold secrets. */
+function reasonFor(end: ChildEnd): string {
+  switch (end.kind) {
+    case 'exited':
+      return `exec: the command exited with ${end.code}`;
+    case 'signalled':
+      return `exec: the command was ended by ${end.signal}`;
+    case 'not_started':
+      return `exec: the command could not be started (${end.reason})`;
+  }
+}

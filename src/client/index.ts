@@ -1,0 +1,38 @@
+/** The typed client: the package's public API. Types keep the wire's names (CONTRACT), so that they can be searched for. */
+export { makeClient, type Client, type ClientOptions, type Readiness } from './client.ts';
+export { credentialSource, type TokenSource } from './credential-source.ts';
+export { CLIENT_CODES, WritError, type ClientCode, type RequestFault } from './error.ts';
+export type { Generation, RuleFiles } from './generations.ts';
+export type {
+  AwsCredential,
+  Credential,
+  CredentialType,
+  Grant,
+  GrantDecision,
+  GrantFilter,
+  GrantPage,
+  GrantRequest,
+  GrantRevocability,
+  GrantTtl,
+  IssueAnswer,
+  IssuedGrant,
+  JwtCredential,
+  PendingGrant,
+  PostgresLogin,
+  VaultSecret,
+  VaultToken,
+} from './grants.ts';
+export type { Introspection } from './oauth.ts';
+export type { OperatorVerbs, PageOptions } from './operator.ts';
+export type {
+  LiftAnswer,
+  Order,
+  OrderPreview,
+  OrderProgress,
+  OrderRequest,
+  OrderSelector,
+  OrderState,
+} from './orders.ts';
+export { ORDER_STATES } from './orders.ts';
+export type { Fetch } from './transport.ts';
+export type { CallOptions, IssueOptions, RenewOptions, WorkloadVerbs } from './workload.ts';

@@ -1,0 +1,78 @@
+import { readGeneration, readGrant, readGrantPage, readOrder, readPreview } from './answers.ts';
+import type { Generation, RuleFiles } from './generations.ts';
+import type { Grant, GrantFilter, GrantPage } from './grants.ts';
+import type { LiftAnswer, Order, OrderPreview, OrderRequest } from './orders.ts';
+import type { Transport } from './transport.ts';
+import { grantPath, type CallOptions } from './workload.ts';
+
+export interface PageOptions extends CallOptions {
+  /** Grants on a page, 1 to 500; default 100. */
+  readonly limit?: number;
+}
+
+/** What an operator may ask, with a token of theirs; the broker says which role each needs. Each verb throws `WritError`. */
+export interface OperatorVerbs {
+  /** One page; `cursor` is the page before's `next_cursor`. */
+  listGrants(filter?: GrantFilter, options?: PageOptions & { readonly cursor?: string }): Promise<GrantPage>;
+  /** Every grant that matches, page after page, fetched as they are taken. */
+  eachGrant(filter?: GrantFilter, options?: PageOptions): AsyncGenerator<Grant, void, void>;
+  grant(id: string, options?: CallOptions): Promise<Grant>;
+  revoke(id: string, reason: string, options?: CallOptions): Promise<Grant>;
+  /** From the moment this answers, nothing that matches is issued; what lives is ended under way. */
+  createOrder(request: Omit<OrderRequest, 'dry_run'>, options?: CallOptions): Promise<Order>;
+  /** What `createOrder` would match; changes nothing. */
+  previewOrder(request: Omit<OrderRequest, 'dry_run'>, options?: CallOptions): Promise<OrderPreview>;
+  order(id: string, options?: CallOptions): Promise<Order>;
+  liftOrder(id: string, reason: string, options?: CallOptions): Promise<LiftAnswer>;
+  /** Checks the rules and, unless it is a dry run, activates them for all replicas. */
+  apply(files: RuleFiles, options?: CallOptions & { readonly dryRun?: boolean }): Promise<Generation>;
+}
+
+export function makeOperatorVerbs(transport: Transport): OperatorVerbs {
+  const as = 'operator';
+  const orders = '/v1/revocations';
+  const orderPath = (id: string) => `${orders}/${encodeURIComponent(id)}`;
+
+  const listGrants: OperatorVerbs['listGrants'] = async (filter = {}, { cursor, limit, signal } = {}) => {
+    const query = { ...filter, cursor, limit: limit?.toString() };
+    return readGrantPage(await transport({ as, method: 'GET', path: '/v1/grants', query, signal }));
+  };
+
+  return {
+    listGrants,
+    async *eachGrant(filter = {}, options = {}) {
+      let cursor: string | undefined;
+      do {
+        const page = await listGrants(filter, { ...options, ...(cursor !== undefined && { cursor }) });
+        yield* page.grants;
+        cursor = page.next_cursor;
+      } while (cursor !== undefined);
+    },
+    async grant(id, { signal } = {}) {
+      return readGrant(await transport({ as, method: 'GET', path: grantPath(id), signal }));
+    },
+    async revoke(id, reason, { signal } = {}) {
+      return readGrant(
+        await transport({ as, method: 'POST', path: `${grantPath(id)}/revoke`, json: { reason }, signal }),
+      );
+    },
+    async createOrder(request, { signal } = {}) {
+      return readOrder(await transport({ as, method: 'POST', path: orders, json: request, signal }));
+    },
+    async previewOrder(request, { signal } = {}) {
+      const json = { ...request, dry_run: true };
+      return readPreview(await transport({ as, method: 'POST', path: orders, json, signal }));
+    },
+    async order(id, { signal } = {}) {
+      return readOrder(await transport({ as, method: 'GET', path: orderPath(id), signal }));
+    },
+    async liftOrder(id, reason, { signal } = {}) {
+      const answer = await transport({ as, method: 'POST', path: `${orderPath(id)}/lift`, json: { reason }, signal });
+      return { outcome: answer.status === 202 ? 'lift_requested' : 'lifted', order: readOrder(answer) };
+    },
+    async apply(files, { dryRun, signal } = {}) {
+      const json = dryRun ? { files, dry_run: true } : { files };
+      return readGeneration(await transport({ as, method: 'POST', path: '/v1/generations', json, signal }));
+    },
+  };
+}

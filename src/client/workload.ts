@@ -1,0 +1,68 @@
+import { readGrant, readIntrospection, readIssueAnswer, readIssued } from './answers.ts';
+import type { Grant, GrantRequest, IssueAnswer, IssuedGrant } from './grants.ts';
+import type { Introspection } from './oauth.ts';
+import type { Transport } from './transport.ts';
+
+export interface CallOptions {
+  readonly signal?: AbortSignal;
+}
+
+export interface IssueOptions extends CallOptions {
+  /** Repeating a request under its key never leaves two credentials alive: a repeat ends the earlier one first. */
+  readonly idempotencyKey?: string;
+}
+
+export interface RenewOptions extends CallOptions {
+  readonly ttlSeconds?: number;
+}
+
+/** What a workload may ask, with its evidence. Each verb throws `WritError`. */
+export interface WorkloadVerbs {
+  /** The credential is in this answer and in no other. `pending_approval` where a person must answer first. */
+  issue(request: GrantRequest, options?: IssueOptions): Promise<IssueAnswer>;
+  /** One of its own grants, without the credential. */
+  grant(id: string, options?: CallOptions): Promise<Grant>;
+  /** Decided again, never past the grant's maximum; a new credential. */
+  renew(id: string, options?: RenewOptions): Promise<IssuedGrant>;
+  /** Ends one of its own grants. The answer's state is `ending` until the provider has confirmed. */
+  revoke(id: string, reason: string, options?: CallOptions): Promise<Grant>;
+  /** RFC 7662: registered clients about any token of theirs, others about their own. */
+  introspect(token: string, options?: CallOptions): Promise<Introspection>;
+  /** RFC 7009: ends the grant that a token of Writ's belongs to. */
+  revokeToken(token: string, options?: CallOptions): Promise<void>;
+}
+
+export function makeWorkloadVerbs(transport: Transport): WorkloadVerbs {
+  const as = 'workload';
+  return {
+    async issue(request, { idempotencyKey, signal } = {}) {
+      const headers = idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey };
+      const answer = await transport({ as, method: 'POST', path: '/v1/grants', json: request, headers, signal });
+      return answer.status === 202 ? readIssueAnswer(answer) : readIssued(answer);
+    },
+    async grant(id, { signal } = {}) {
+      return readGrant(await transport({ as, method: 'GET', path: grantPath(id), signal }));
+    },
+    async renew(id, { ttlSeconds, signal } = {}) {
+      const json = ttlSeconds === undefined ? {} : { ttl_seconds: ttlSeconds };
+      return readIssued(await transport({ as, method: 'POST', path: `${grantPath(id)}/renew`, json, signal }));
+    },
+    async revoke(id, reason, { signal } = {}) {
+      return readGrant(
+        await transport({ as, method: 'POST', path: `${grantPath(id)}/revoke`, json: { reason }, signal }),
+      );
+    },
+    async introspect(token, { signal } = {}) {
+      return readIntrospection(
+        await transport({ as, method: 'POST', path: '/oauth/introspect', form: { token }, signal }),
+      );
+    },
+    async revokeToken(token, { signal } = {}) {
+      await transport({ as, method: 'POST', path: '/oauth/revoke', form: { token }, signal });
+    },
+  };
+}
+
+export function grantPath(id: string): string {
+  return `/v1/grants/${encodeURIComponent(id)}`;
+}
