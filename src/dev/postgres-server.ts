@@ -43,10 +43,6 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
   await sweepDrafts(options.directory, DRAFT_LIFE_MS, Date.now());
   const cluster = await openCluster(options);
   const { client, pid, port, adopted } = await startOrAdopt(cluster, options);
-  await takeOwnership(client, options.name).catch(async (error: unknown) => {
-    await client.end();
-    throw error;
-  });
   await writeFile(join(cluster.home, 'port'), String(port), { mode: 0o600 });
   return {
     url: superuserUrl(cluster, port),
@@ -58,7 +54,9 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
       await stopPostmaster(cluster.data, pid);
       await client.end();
     },
-    kill: (signal) => signalPostmaster(pid, signal),
+    kill: (signal) => {
+      signalPostmaster(pid, signal);
+    },
   };
 }
 
@@ -71,26 +69,30 @@ interface Running {
 
 /** One loop for all cases, since another process may start, stop or kill the same server between any two of its lines. */
 async function startOrAdopt(cluster: Cluster, options: PostgresOptions): Promise<Running> {
-  const { postgres } = options.binaries;
   const launches: Launched[] = [];
   let cause: unknown;
-  for (const deadline = Date.now() + START_MS; Date.now() < deadline; await sleep(POLL_MS)) {
-    const found = await findPostmaster(cluster.data, postgres);
-    if (found && !found.current) {
-      await stopPostmaster(cluster.data, found.pid); // an update has replaced its binaries
-    } else if (found && found.port > 0) {
-      const client = await connect(superuserUrl(cluster, found.port), options.name).catch((error: unknown) => {
-        cause = error;
+  for (const start = performance.now(); performance.now() - start < START_MS;) {
+    await sleep(POLL_MS);
+    const found = await findPostmaster(cluster.data, options.binaries.postgres);
+    if (found && found.port > 0) {
+      const url = superuserUrl(cluster, found.port);
+      const client = await connect(url, options.name).catch((error: unknown) => {
+        cause = error; // it is starting, or stopping
+        return undefined;
       });
+      if (!client) continue;
+      await takeOwnership(client, options.name);
       const adopted = launches.every(({ pid }) => pid !== found.pid);
-      if (client) return { client, pid: found.pid, port: found.port, adopted };
+      if (found.current) return { client, pid: found.pid, port: found.port, adopted };
+      await stopPostmaster(cluster.data, found.pid); // its binaries are those of before an update
     } else if (!found && launches.every((launched) => launched.exited())) {
       if (launches.length === LAUNCHES) break;
       await disownPidFile(cluster.data);
       launches.push(await launch(cluster, options));
     }
   }
-  for (const launched of launches) if (!launched.exited()) signalPostmaster(launched.pid, 'SIGQUIT');
+  const living = launches.filter((launched) => !launched.exited());
+  for (const { pid } of living) signalPostmaster(pid, 'SIGQUIT');
   const complaint = await lastComplaint(cluster);
   const message = `the embedded PostgreSQL server "${options.name}" does not start; its log is ${cluster.log}. ${complaint}`;
   throw new EmbeddedError('did_not_start', message, { cause });

@@ -3,7 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { EmbeddedError } from './embedded-error.ts';
+import { codeOf, EmbeddedError } from './embedded-error.ts';
 
 /** What `postmaster.pid` says of the server of a data directory: line 1 its process, line 4 its port. */
 export interface Postmaster {
@@ -61,7 +61,7 @@ export function signalPostmaster(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(pid, signal);
   } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
+    if (codeOf(error) !== 'ESRCH') throw error;
   }
 }
 

@@ -1,8 +1,9 @@
+import { randomUUID } from 'node:crypto';
 import { access, chmod, constants, link, lstat, mkdir, mkdtemp } from 'node:fs/promises';
 import { readFile, readlink, realpath, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
-import { EmbeddedError } from './embedded-error.ts';
+import { codeOf, EmbeddedError } from './embedded-error.ts';
 import { canEnter, type ServerUser } from './server-user.ts';
 
 /** Where the embedded default keeps what it needs between starts. */
@@ -26,6 +27,13 @@ export async function openStateDirectory(
   user: ServerUser | undefined,
   temporary: readonly string[] = temporaryDirectories(),
 ): Promise<StateDirectory> {
+  const state = await makeState(path, user).catch((cause: unknown) => {
+    throw new EmbeddedError('state_unusable', `the state directory ${path} cannot be written to`, { cause });
+  });
+  return { path: state, servers: await serversDirectory(state, user, temporary) };
+}
+
+async function makeState(path: string, user: ServerUser | undefined): Promise<string> {
   const target = await readlink(path).then(
     (to) => resolve(dirname(path), to),
     () => path,
@@ -34,10 +42,8 @@ export async function openStateDirectory(
   const state = await realpath(target);
   // Who may pass through a folder still cannot list it.
   if (made && user && (await canEnter(dirname(state), user))) await chmod(state, 0o711);
-  await access(state, constants.W_OK | constants.X_OK).catch((cause: unknown) => {
-    throw new EmbeddedError('state_unusable', `the state directory ${state} cannot be written to`, { cause });
-  });
-  return { path: state, servers: await serversDirectory(state, user, temporary) };
+  await access(state, constants.W_OK | constants.X_OK);
+  return state;
 }
 
 async function serversDirectory(
@@ -73,13 +79,13 @@ async function ownFolder(path: string, mode: number): Promise<string> {
 
 /** Writes the pointer, whole; `false` when another process has written one meanwhile. */
 async function point(state: string, directory: string): Promise<boolean> {
-  const draft = join(state, `${POINTER}.${process.pid}`);
+  const draft = join(state, `${POINTER}.${randomUUID()}`);
   await writeFile(draft, directory, { mode: 0o600 });
   try {
     await link(draft, join(state, POINTER));
     return true;
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return false;
+    if (codeOf(error) === 'EEXIST') return false;
     throw error;
   } finally {
     await rm(draft, { force: true });

@@ -5,7 +5,7 @@ export interface Deferred<T> {
 
 /** A promise that is resolved from outside; `Promise.withResolvers` of Node 22. */
 export function deferred<T>(): Deferred<T> {
-  let resolve = (_: T): void => undefined;
-  const promise = new Promise<T>((settle) => (resolve = settle));
-  return { promise, resolve };
+  const settlers: ((value: T) => void)[] = [];
+  const promise = new Promise<T>((resolve) => settlers.push(resolve));
+  return { promise, resolve: (value) => settlers.forEach((settle) => settle(value)) };
 }

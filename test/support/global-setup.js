@@ -12,9 +12,7 @@ export default async function setUp() {
     { cwd: inProject('.'), stdio: ['pipe', 'pipe', 'inherit'], detached: true },
   );
   globalThis.writTestServersHost = host;
-  for await (const line of createInterface({ input: host.stdout })) {
-    process.env['WRIT_TEST_SERVERS'] = line;
-    return;
-  }
-  throw new Error('the test servers did not start');
+  const { value: servers, done } = await createInterface({ input: host.stdout })[Symbol.asyncIterator]().next();
+  if (done) throw new Error('the test servers did not start');
+  process.env['WRIT_TEST_SERVERS'] = servers;
 }

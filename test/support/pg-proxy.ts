@@ -90,7 +90,9 @@ export async function startPgProxy(upstream: string): Promise<PgProxy> {
     hold: (spec) => holds.add(spec),
     count: (spec) => {
       const counter = { n: 0 };
-      counters.add((message) => void (fits(spec, message) && counter.n++));
+      counters.add((message) => {
+        if (fits(spec, message)) counter.n++;
+      });
       return counter;
     },
     rewrite: (change) => {
@@ -101,7 +103,9 @@ export async function startPgProxy(upstream: string): Promise<PgProxy> {
       delay = { ms, match };
     },
     drop,
-    refuse: () => void server.close(),
+    refuse: () => {
+      server.close();
+    },
     silence: () => {
       silence ??= deferred();
     },
