@@ -102,6 +102,8 @@ const REFUSALS: ReadonlySet<string> = new Set<RefusalCode>([
   'not_found',
   'grant_not_active',
   'request_in_progress',
+  'already_lifted',
+  'lift_needs_another_operator',
 ]);
 
 /** @throws Refusal or Fault for an answer that says no. */

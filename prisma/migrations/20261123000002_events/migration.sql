@@ -57,16 +57,36 @@ end $$;
 create function utc_text(instant timestamptz) returns text language sql immutable parallel safe as
 $$ select to_char(instant at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') $$;
 
--- Writes one event. `envelope` has the members that every event has, as far as they apply (PCI DSS 10.2.2 asks for user,
--- type, time, success, origin and resource): actor {kind, ...}, workload {trust, id}, principal, task, grant, decision,
--- origin, resource. `facts` is what is particular to the type. Members that are null are left out.
-create function emit_event(event_type text, envelope jsonb, success boolean, facts jsonb) returns void language plpgsql as $$
+-- `"name":"value",` for an event's body; nothing where there is no value.
+create function body_member(name text, value text) returns text language sql immutable parallel safe as
+$$ select coalesce('"' || name || '":' || to_json(value)::text || ',', '') $$;
+
+-- Writes one event. Its body is RFC 8785 text, put together member by member because this is on the way of every issuance.
+-- Every event has type, time, actor, success, origin and resource as far as they apply (PCI DSS 10.2.2); `facts` is what is
+-- particular to the type. What does not apply is left out.
+create function emit_event(event_type text, actor jsonb, trust text, subject text, principal text, task text, in_grant text, decision text,
+  origin text, resource text, success boolean, facts jsonb) returns void language plpgsql as $$
 declare
   event_at timestamptz := clock_timestamp();
   event_seq bigint := nextval('events_seq');
 begin
-  insert into events (at, seq, type, task_id, grant_id, body) values (
-    event_at, event_seq, event_type, envelope ->> 'task', envelope ->> 'grant',
-    canonical(jsonb_strip_nulls(envelope || jsonb_build_object(
-      'at', utc_text(event_at), 'seq', event_seq, 'type', event_type, 'success', success, 'facts', facts))));
+  insert into events (at, seq, type, task_id, grant_id, body) values (event_at, event_seq, event_type, task, in_grant,
+    '{"actor":{' || coalesce('"id":' || (actor -> 'id')::text || ',', '') || coalesce('"issuer":' || (actor -> 'issuer')::text || ',', '')
+    || '"kind":' || (actor -> 'kind')::text || coalesce(',"name":' || (actor -> 'name')::text, '')
+    || coalesce(',"subject":' || (actor -> 'subject')::text, '') || coalesce(',"trust":' || (actor -> 'trust')::text, '') || '},'
+    || '"at":"' || utc_text(event_at) || '",' || body_member('decision', decision)
+    || '"facts":' || canonical(jsonb_strip_nulls(facts)) || ',' || body_member('grant', in_grant) || body_member('origin', origin)
+    || body_member('principal', principal) || body_member('resource', resource) || '"seq":' || event_seq
+    || ',"success":' || success || ',' || body_member('task', task) || '"type":"' || event_type || '"'
+    || coalesce(',"workload":{"id":' || to_json(subject)::text || ',"trust":' || to_json(trust)::text || '}', '') || '}');
 end $$;
+
+create function workload_actor(trust text, subject text) returns jsonb language sql immutable parallel safe as
+$$ select jsonb_build_object('kind', 'workload', 'trust', trust, 'id', subject) $$;
+
+create function system_actor(name text) returns jsonb language sql immutable parallel safe as
+$$ select jsonb_build_object('kind', 'system', 'name', name) $$;
+
+-- An event of no workload: of an order, a generation, a key.
+create function emit_own_event(event_type text, actor jsonb, origin text, resource text, success boolean, facts jsonb) returns void
+language sql as $$ select emit_event(event_type, actor, null, null, null, null, null, null, origin, resource, success, facts) $$;

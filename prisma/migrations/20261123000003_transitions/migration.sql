@@ -4,6 +4,9 @@
 --
 -- Lock 1465010516/1: shared by whatever gives, exclusive for whatever changes what may be given (orders, generations).
 -- Then a grant's row, which guards its mints too. Always in that sequence.
+--
+-- A grant's mints are looked up with `state not in (...)`: from `state in ('intent', 'live')` the planner could conclude that a
+-- partial index of all live mints will do, and, while the table is small, keep a plan whose cost grows with the live grants.
 
 create function lock_rules_shared() returns void language sql as $$ select pg_advisory_xact_lock_shared(1465010516, 1) $$;
 create function lock_rules() returns void language sql as $$ select pg_advisory_xact_lock(1465010516, 1) $$;
@@ -21,10 +24,10 @@ $$;
 
 create function active_generation() returns bigint language sql stable as $$ select max(number) from generations $$;
 
-create function grant_envelope(g grants, actor jsonb, origin text) returns jsonb language sql stable as $$
-  select jsonb_build_object('actor', actor, 'workload', jsonb_build_object('trust', g.trust, 'id', g.subject),
-    'principal', g.on_behalf_of, 'task', g.task_id, 'grant', g.id, 'decision', g.decision_id, 'origin', origin, 'resource', g.profile)
-$$;
+create function emit_grant_event(g grants, event_type text, actor jsonb, origin text, success boolean, facts jsonb) returns void language plpgsql as $$
+begin
+  perform emit_event(event_type, actor, g.trust, g.subject, g.on_behalf_of, g.task_id, g.id, g.decision_id, origin, g.profile, success, facts);
+end $$;
 
 -- Writes a decision and its event. `d` has the columns of decisions by name, `outcome` and `code` included.
 create function write_decision(d jsonb, grant_id text, at timestamptz) returns void language plpgsql as $$
@@ -34,10 +37,8 @@ begin
     d ->> 'task_id', d ->> 'outcome', d ->> 'code',
     array(select jsonb_array_elements_text(d -> 'policies')), array(select jsonb_array_elements_text(d -> 'controls')),
     d -> 'errors', d -> 'inputs', d ->> 'origin', write_decision.at);
-  perform emit_event('decision.made',
-    jsonb_build_object('actor', jsonb_build_object('kind', 'workload', 'trust', d ->> 'trust', 'id', d ->> 'subject'),
-      'workload', jsonb_build_object('trust', d ->> 'trust', 'id', d ->> 'subject'), 'task', d ->> 'task_id', 'grant', grant_id,
-      'decision', d ->> 'id', 'origin', d ->> 'origin', 'resource', d ->> 'resource'),
+  perform emit_event('decision.made', workload_actor(d ->> 'trust', d ->> 'subject'), d ->> 'trust', d ->> 'subject', d ->> 'on_behalf_of',
+    d ->> 'task_id', grant_id, d ->> 'id', d ->> 'origin', d ->> 'resource',
     d ->> 'outcome' = 'allow',
     jsonb_build_object('action', d ->> 'action', 'outcome', d ->> 'outcome', 'code', d ->> 'code', 'generation', (d ->> 'generation')::bigint,
       'rules_hash', d ->> 'rules_hash', 'policies', d -> 'policies', 'errors', d -> 'errors', 'inputs_hash',
@@ -112,9 +113,9 @@ begin
   end if;
   insert into mints (id, grant_id, kind, provider, state, due_at, deadline, ends_at, request, opened_at)
   values (m ->> 'id', g.id, 'first', g.provider, 'intent', last_moment, last_moment, g.expires_at, m -> 'request', opened);
-  perform emit_event('task.created', grant_envelope(g, jsonb_build_object('kind', 'workload', 'trust', g.trust, 'id', g.subject), p ->> 'origin'), true,
+  perform emit_grant_event(g, 'task.created', workload_actor(g.trust, g.subject), p ->> 'origin', true,
     jsonb_build_object('implicit', true, 'purpose', t ->> 'purpose', 'mode', t ->> 'mode', 'environment', t ->> 'environment'));
-  perform emit_event('grant.opened', grant_envelope(g, jsonb_build_object('kind', 'workload', 'trust', g.trust, 'id', g.subject), p ->> 'origin'), true,
+  perform emit_grant_event(g, 'grant.opened', workload_actor(g.trust, g.subject), p ->> 'origin', true,
     jsonb_build_object('mint', m ->> 'id', 'provider', g.provider, 'owner', g.owner, 'environment', g.environment, 'effect', g.effect,
       'parameters', g.parameters, 'ttl_seconds', g.ttl_seconds, 'ttl_decided_by', g.ttl_decided_by, 'expires_at', utc_text(g.expires_at),
       'revocability', g.revocability));
@@ -139,7 +140,7 @@ begin
     else 'revoked'
   end;
   update grants set state = final, closed_at = clock_timestamp() where id = wanted returning * into g;
-  perform emit_event('grant.' || final, grant_envelope(g, actor, null), true, jsonb_build_object('why', g.why, 'order', g.order_id));
+  perform emit_grant_event(g, 'grant.' || final, actor, null, true, jsonb_build_object('why', g.why, 'order', g.order_id));
 end $$;
 
 -- issuing | active -> ending. The caller holds the grant's row. Its mints are due at once; whoever was minting has lost
@@ -149,8 +150,8 @@ begin
   update grants set state = 'ending', why = begin_ending.why, order_id = begin_ending.order_id, reason = begin_ending.reason, ending_at = clock_timestamp()
    where id = g.id returning * into g;
   update mints set state = 'ending', epoch = epoch + 1, claimed_by = null, due_at = clock_timestamp()
-   where grant_id = g.id and state in ('intent', 'live');
-  perform emit_event('grant.ending', grant_envelope(g, actor, origin), true,
+   where grant_id = g.id and state not in ('ending', 'ended');
+  perform emit_grant_event(g, 'grant.ending', actor, origin, true,
     jsonb_build_object('why', g.why, 'order', g.order_id, 'reason', g.reason));
   perform close_grant_if_done(g.id, actor);
 end $$;
@@ -173,21 +174,21 @@ begin
     or g.state not in ('issuing', 'active') or (g.state = 'active' and g.expires_at <= at) then
     return jsonb_build_object('refused', 'superseded');
   end if;
-  actor := jsonb_build_object('kind', 'workload', 'trust', g.trust, 'id', g.subject);
+  actor := workload_actor(g.trust, g.subject);
   order_in_the_way := blocking_order(g.subject, g.on_behalf_of, g.task_path, g.profile, g.owner, g.environment, g.provider);
   if order_in_the_way is not null then
-    perform begin_ending(g, 'order', order_in_the_way, null, jsonb_build_object('kind', 'system', 'name', 'broker'), null);
+    perform begin_ending(g, 'order', order_in_the_way, null, system_actor('broker'), null);
     return jsonb_build_object('refused', 'under_order', 'order', order_in_the_way);
   end if;
   update mints set state = 'live', handle = p -> 'handle', activated_at = at, due_at = m.ends_at where id = m.id;
   if g.state = 'issuing' then
     update grants set state = 'active', issued_at = at where id = g.id returning * into g;
-    perform emit_event('grant.activated', grant_envelope(g, actor, p ->> 'origin'), true,
+    perform emit_grant_event(g, 'grant.activated', actor, p ->> 'origin', true,
       jsonb_build_object('mint', m.id, 'handle', p -> 'handle', 'expires_at', utc_text(g.expires_at), 'credential_expires_at', p ->> 'expires_at'));
   else
-    update grants set expires_at = (select max(ends_at) from mints where grant_id = g.id and state = 'live')
+    update grants set expires_at = (select max(ends_at) from mints where grant_id = g.id and state not in ('intent', 'ending', 'ended'))
      where id = g.id and m.kind <> 'child' returning * into g;
-    perform emit_event('mint.activated', grant_envelope(g, actor, p ->> 'origin'), true,
+    perform emit_grant_event(g, 'mint.activated', actor, p ->> 'origin', true,
       jsonb_build_object('mint', m.id, 'kind', m.kind, 'handle', p -> 'handle', 'expires_at', utc_text(g.expires_at), 'credential_expires_at', p ->> 'expires_at'));
   end if;
   return jsonb_build_object('issued_at', at, 'expires_at', g.expires_at);
@@ -214,7 +215,7 @@ begin
     return jsonb_build_object('refused', 'not_found');
   elsif g.state <> 'active' or g.expires_at <= opened then
     return jsonb_build_object('refused', 'grant_not_active');
-  elsif exists (select 1 from mints where grant_id = g.id and (state = 'intent' or (state = 'ending' and p ->> 'kind' = 'replacement'))) then
+  elsif exists (select 1 from mints where grant_id = g.id and state not in ('live', 'ended', case p ->> 'kind' when 'replacement' then '' else 'ending' end)) then
     return jsonb_build_object('refused', 'request_in_progress');
   end if;
   order_in_the_way := blocking_order(g.subject, g.on_behalf_of, g.task_path, g.profile, g.owner, g.environment, g.provider);
@@ -229,9 +230,8 @@ begin
   perform write_decision(d || jsonb_build_object('task_id', g.task_id), g.id, opened);
   insert into mints (id, grant_id, kind, provider, state, due_at, deadline, ends_at, request, opened_at)
   values (m ->> 'id', g.id, p ->> 'kind', g.provider, 'intent', last_moment, last_moment, (p #>> '{ttl,ends_at}')::timestamptz, m -> 'request', opened);
-  perform emit_event('mint.opened', grant_envelope(g, jsonb_build_object('kind', 'workload', 'trust', g.trust, 'id', g.subject), p ->> 'origin')
-      || jsonb_build_object('decision', d ->> 'id'), true,
-    jsonb_build_object('mint', m ->> 'id', 'kind', p ->> 'kind', 'ttl_seconds', p #> '{ttl,seconds}', 'ttl_decided_by', p #>> '{ttl,decided_by}',
+  perform emit_grant_event(g, 'mint.opened', workload_actor(g.trust, g.subject), p ->> 'origin', true,
+    jsonb_build_object('decision', d ->> 'id', 'mint', m ->> 'id', 'kind', p ->> 'kind', 'ttl_seconds', p #> '{ttl,seconds}', 'ttl_decided_by', p #>> '{ttl,decided_by}',
       'expires_at', utc_text((p #>> '{ttl,ends_at}')::timestamptz)));
   return jsonb_build_object('opened_at', opened, 'deadline', last_moment, 'epoch', 1);
 end $$;
@@ -250,7 +250,7 @@ create function abandon_mint(p jsonb) returns jsonb language plpgsql as $$
 declare
   m mints;
   g grants;
-  actor jsonb := jsonb_build_object('kind', 'system', 'name', 'broker');
+  actor jsonb := system_actor('broker');
   takes_grant boolean;
 begin
   select g1.* into g from grants g1 join mints m1 on m1.grant_id = g1.id where m1.id = p ->> 'mint' for update of g1;
@@ -263,9 +263,9 @@ begin
     update mints set state = 'ended', outcome = 'absent', epoch = epoch + 1, ended_at = clock_timestamp(), last_error = p ->> 'error' where id = m.id;
     if g.state = 'issuing' then
       update grants set state = 'failed', why = 'abandoned', closed_at = clock_timestamp() where id = g.id returning * into g;
-      perform emit_event('grant.failed', grant_envelope(g, actor, null), false, jsonb_build_object('why', g.why, 'error', p ->> 'error'));
+      perform emit_grant_event(g, 'grant.failed', actor, null, false, jsonb_build_object('why', g.why, 'error', p ->> 'error'));
     else
-      perform emit_event('mint.ended', grant_envelope(g, actor, null), false,
+      perform emit_grant_event(g, 'mint.ended', actor, null, false,
         jsonb_build_object('mint', m.id, 'outcome', 'absent', 'error', p ->> 'error'));
     end if;
     return '{}'::jsonb;
@@ -274,7 +274,7 @@ begin
     perform begin_ending(g, 'abandoned', null, p ->> 'error', actor, null);
   elsif m.state in ('intent', 'live') then
     update mints set state = 'ending', epoch = epoch + 1, claimed_by = null, due_at = clock_timestamp() where id = m.id;
-    perform emit_event('mint.ending', grant_envelope(g, actor, null), true, jsonb_build_object('mint', m.id, 'why', 'abandoned', 'error', p ->> 'error'));
+    perform emit_grant_event(g, 'mint.ending', actor, null, true, jsonb_build_object('mint', m.id, 'why', 'abandoned', 'error', p ->> 'error'));
   end if;
   update mints set epoch = epoch + 1, claimed_by = p ->> 'owner', handle = coalesce(handle, nullif(p -> 'handle', 'null'::jsonb)),
       due_at = clock_timestamp() + make_interval(secs => (p ->> 'lease_seconds')::double precision)
@@ -301,7 +301,7 @@ begin
     perform begin_ending(g, p ->> 'why', null, p ->> 'reason', p -> 'actor', p ->> 'origin');
   elsif g.state = 'pending_approval' then
     update grants set state = 'refused', closed_at = clock_timestamp(), reason = p ->> 'reason' where id = g.id returning * into g;
-    perform emit_event('grant.refused', grant_envelope(g, p -> 'actor', p ->> 'origin'), true, jsonb_build_object('reason', p ->> 'reason'));
+    perform emit_grant_event(g, 'grant.refused', p -> 'actor', p ->> 'origin', true, jsonb_build_object('reason', p ->> 'reason'));
   end if;
   select state into g.state from grants where id = g.id;
   return jsonb_build_object('state', g.state);
@@ -319,18 +319,18 @@ begin
     return jsonb_build_object('refused', 'not_found');
   elsif g.state <> 'active' or g.expires_at <= clock_timestamp() then
     return jsonb_build_object('refused', 'grant_not_active');
-  elsif exists (select 1 from mints where grant_id = g.id and state = 'intent') then
+  elsif exists (select 1 from mints where grant_id = g.id and state not in ('live', 'ending', 'ended')) then
     return jsonb_build_object('refused', 'request_in_progress');
   end if;
   with changed as (
     update mints set state = 'ending', epoch = epoch + 1, claimed_by = null, due_at = clock_timestamp()
-     where grant_id = g.id and state = 'live' returning id
+     where grant_id = g.id and state not in ('intent', 'ending', 'ended') returning id
   ) select array_agg(id) into retired from changed;
   if retired is not null then
-    perform emit_event('mint.ending', grant_envelope(g, jsonb_build_object('kind', 'workload', 'trust', g.trust, 'id', g.subject), p ->> 'origin'), true,
+    perform emit_grant_event(g, 'mint.ending', workload_actor(g.trust, g.subject), p ->> 'origin', true,
       jsonb_build_object('mints', to_jsonb(retired), 'why', 'request_repeated'));
   end if;
-  return jsonb_build_object('open', (select count(*) from mints where grant_id = g.id and state = 'ending'));
+  return jsonb_build_object('open', (select count(*) from mints where grant_id = g.id and state not in ('intent', 'live', 'ended')));
 end $$;
 
 -- Everything whose time has come, by index: grants past their end, intents past their deadline (their process is gone or
@@ -340,7 +340,7 @@ declare
   g grants;
   m record;
   moved integer := 0;
-  reaper jsonb := jsonb_build_object('kind', 'system', 'name', 'reaper');
+  reaper jsonb := system_actor('reaper');
 begin
   for g in select * from grants where state = 'active' and expires_at <= clock_timestamp()
     order by expires_at limit batch for update skip locked
@@ -361,7 +361,7 @@ begin
       update mints set state = 'ending', epoch = epoch + 1, claimed_by = null, due_at = clock_timestamp()
        where id = m.id and state in ('intent', 'live') and due_at <= clock_timestamp();
       continue when not found;
-      perform emit_event('mint.ending', grant_envelope(g, reaper, null), true,
+      perform emit_grant_event(g, 'mint.ending', reaper, null, true,
         jsonb_build_object('mint', m.id, 'why', case m.state when 'intent' then 'abandoned' else 'expiry' end));
     end if;
     moved := moved + 1;
@@ -401,7 +401,7 @@ end $$;
 create function close_mint(p jsonb) returns boolean language plpgsql as $$
 declare
   g grants;
-  reaper jsonb := jsonb_build_object('kind', 'system', 'name', 'reaper');
+  reaper jsonb := system_actor('reaper');
 begin
   select g1.* into g from grants g1 join mints m1 on m1.grant_id = g1.id where m1.id = p ->> 'mint' for update of g1;
   update mints set state = 'ended', outcome = p ->> 'outcome', ended_at = clock_timestamp(), claimed_by = null,
@@ -410,7 +410,7 @@ begin
   if not found then
     return false;
   end if;
-  perform emit_event('mint.ended', grant_envelope(g, reaper, null), true, jsonb_build_object('mint', p ->> 'mint', 'outcome', p ->> 'outcome'));
+  perform emit_grant_event(g, 'mint.ended', reaper, null, true, jsonb_build_object('mint', p ->> 'mint', 'outcome', p ->> 'outcome'));
   perform close_grant_if_done(g.id, reaper);
   return true;
 end $$;
@@ -429,7 +429,7 @@ create function retry_mint(p jsonb) returns boolean language plpgsql as $$
 declare
   m mints;
   g grants;
-  reaper jsonb := jsonb_build_object('kind', 'system', 'name', 'reaper');
+  reaper jsonb := system_actor('reaper');
 begin
   select g1.* into g from grants g1 join mints m1 on m1.grant_id = g1.id where m1.id = p ->> 'mint' for update of g1;
   update mints set attempts = attempts + 1, last_error = p ->> 'error', claimed_by = null,
@@ -438,10 +438,10 @@ begin
   if not found then
     return false;
   end if;
-  perform emit_event('mint.end_failed', grant_envelope(g, reaper, null), false, jsonb_build_object('mint', m.id, 'error', m.last_error, 'attempts', m.attempts));
+  perform emit_grant_event(g, 'mint.end_failed', reaper, null, false, jsonb_build_object('mint', m.id, 'error', m.last_error, 'attempts', m.attempts));
   if g.state = 'ending' and m.attempts >= (p ->> 'stuck_after')::integer then
     update grants set state = 'stuck' where id = g.id returning * into g;
-    perform emit_event('grant.stuck', grant_envelope(g, reaper, null), false, jsonb_build_object('mint', m.id, 'error', m.last_error, 'attempts', m.attempts));
+    perform emit_grant_event(g, 'grant.stuck', reaper, null, false, jsonb_build_object('mint', m.id, 'error', m.last_error, 'attempts', m.attempts));
   end if;
   return true;
 end $$;
@@ -467,6 +467,6 @@ $$;
 -- Refusals before authentication, counted and aggregated: p: {code: count, ...}.
 create function record_refusals(p jsonb, since timestamptz) returns void language plpgsql as $$
 begin
-  perform emit_event('evidence.refused', jsonb_build_object('actor', jsonb_build_object('kind', 'system', 'name', 'broker')), false,
+  perform emit_own_event('evidence.refused', system_actor('broker'), null, null, false,
     jsonb_build_object('counts', p, 'since', utc_text(since)));
 end $$;

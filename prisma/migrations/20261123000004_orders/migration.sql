@@ -9,7 +9,7 @@ begin
   perform lock_rules();
   insert into orders (id, kind, value, reason, author, blocks, created_at)
   values (p ->> 'id', p ->> 'kind', p ->> 'value', p ->> 'reason', p -> 'author', (p ->> 'blocks')::boolean, clock_timestamp()) returning * into o;
-  perform emit_event('order.created', jsonb_build_object('actor', o.author, 'origin', p ->> 'origin', 'resource', o.id), true,
+  perform emit_own_event('order.created', o.author, p ->> 'origin', o.id, true,
     jsonb_build_object('order', o.id, 'kind', o.kind, 'value', o.value, 'reason', o.reason, 'blocks', o.blocks));
   perform pg_notify('writ', 'order');
   return jsonb_build_object('created_at', o.created_at);
@@ -56,7 +56,7 @@ begin
   loop
     if g.state = 'pending_approval' then
       update grants set state = 'refused', order_id = o.id, closed_at = clock_timestamp() where id = g.id returning * into g;
-      perform emit_event('grant.refused', grant_envelope(g, o.author, null), true, jsonb_build_object('order', o.id));
+      perform emit_grant_event(g, 'grant.refused', o.author, null, true, jsonb_build_object('order', o.id));
     else
       perform begin_ending(g, 'order', o.id, o.reason, o.author, null);
     end if;
@@ -66,7 +66,7 @@ begin
   if not remain then
     update orders set swept_at = clock_timestamp() where id = o.id and swept_at is null;
     if found then
-      perform emit_event('order.swept', jsonb_build_object('actor', jsonb_build_object('kind', 'system', 'name', 'reaper'), 'resource', o.id), true,
+      perform emit_own_event('order.swept', system_actor('reaper'), null, o.id, true,
         jsonb_build_object('order', o.id, 'matched', (select count(*) from grants where order_id = o.id)));
     end if;
   end if;
@@ -78,7 +78,6 @@ end $$;
 create function lift_order(p jsonb) returns jsonb language plpgsql as $$
 declare
   o orders;
-  envelope jsonb;
 begin
   perform lock_rules();
   select * into o from orders where id = p ->> 'order' for update;
@@ -87,17 +86,16 @@ begin
   elsif o.lifted_at is not null then
     return jsonb_build_object('refused', 'already_lifted');
   end if;
-  envelope := jsonb_build_object('actor', p -> 'actor', 'origin', p ->> 'origin', 'resource', o.id);
   if o.kind = 'all' and o.lift_requested_by is null then
     update orders set lift_requested_at = clock_timestamp(), lift_requested_by = p -> 'actor', lift_reason = p ->> 'reason' where id = o.id;
-    perform emit_event('order.lift_requested', envelope, true, jsonb_build_object('order', o.id, 'reason', p ->> 'reason'));
+    perform emit_own_event('order.lift_requested', p -> 'actor', p ->> 'origin', o.id, true, jsonb_build_object('order', o.id, 'reason', p ->> 'reason'));
     return jsonb_build_object('state', 'lift_requested');
   elsif o.kind = 'all' and o.lift_requested_by @> jsonb_build_object('issuer', p #> '{actor,issuer}', 'subject', p #> '{actor,subject}') then
-    perform emit_event('order.lift_requested', envelope, false, jsonb_build_object('order', o.id, 'reason', p ->> 'reason', 'code', 'lift_needs_another_operator'));
+    perform emit_own_event('order.lift_requested', p -> 'actor', p ->> 'origin', o.id, false, jsonb_build_object('order', o.id, 'reason', p ->> 'reason', 'code', 'lift_needs_another_operator'));
     return jsonb_build_object('refused', 'lift_needs_another_operator');
   end if;
   update orders set lifted_at = clock_timestamp(), lifted_by = p -> 'actor', lift_reason = coalesce(lift_reason, p ->> 'reason') where id = o.id;
-  perform emit_event('order.lifted', envelope, true, jsonb_build_object('order', o.id, 'reason', p ->> 'reason', 'requested_by', o.lift_requested_by));
+  perform emit_own_event('order.lifted', p -> 'actor', p ->> 'origin', o.id, true, jsonb_build_object('order', o.id, 'reason', p ->> 'reason', 'requested_by', o.lift_requested_by));
   perform pg_notify('writ', 'order');
   return jsonb_build_object('state', 'lifted');
 end $$;

@@ -16,7 +16,7 @@ begin
   insert into rule_texts (hash, body) values (p ->> 'hash', p ->> 'body') on conflict (hash) do nothing;
   insert into generations (number, hash, author, difference, activated_at)
   values (coalesce(active.number, 0) + 1, p ->> 'hash', p -> 'author', p -> 'difference', clock_timestamp()) returning * into fresh;
-  perform emit_event('generation.activated', jsonb_build_object('actor', fresh.author, 'origin', p ->> 'origin', 'resource', fresh.hash), true,
+  perform emit_own_event('generation.activated', fresh.author, p ->> 'origin', fresh.hash, true,
     jsonb_build_object('number', fresh.number, 'hash', fresh.hash, 'difference', fresh.difference));
   perform pg_notify('writ', 'generation');
   return jsonb_build_object('number', fresh.number, 'activated_at', fresh.activated_at, 'unchanged', false);
@@ -54,7 +54,7 @@ begin
   if not found then
     return false;
   end if;
-  perform emit_event('key.added', jsonb_build_object('actor', jsonb_build_object('kind', 'system', 'name', 'broker'), 'resource', p ->> 'kid'), true,
+  perform emit_own_event('key.added', system_actor('broker'), null, p ->> 'kid', true,
     jsonb_build_object('class', p ->> 'class', 'alg', p ->> 'alg', 'kek', p ->> 'kek_id', 'signs_from', utc_text(starts), 'after', p ->> 'after'));
   return true;
 end $$;
@@ -68,8 +68,7 @@ begin
   if not found then
     return false;
   end if;
-  perform emit_event(case when (p ->> 'wipe')::boolean then 'key.wiped' else 'key.rewrapped' end,
-    jsonb_build_object('actor', jsonb_build_object('kind', 'system', 'name', 'broker'), 'resource', p ->> 'kid'), true,
+  perform emit_own_event(case when (p ->> 'wipe')::boolean then 'key.wiped' else 'key.rewrapped' end, system_actor('broker'), null, p ->> 'kid', true,
     jsonb_build_object('kek', p ->> 'kek_id'));
   return true;
 end $$;

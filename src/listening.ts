@@ -1,0 +1,52 @@
+import { readFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { RequestListener, Server } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import type { Settings } from './config/settings.ts';
+
+const MAX_HEADER_BYTES = 16 * 1024;
+const HEADERS_TIMEOUT_MS = 10_000;
+const REQUEST_TIMEOUT_MS = 30_000;
+const KEEP_ALIVE_MS = 65_000;
+const DRAIN_MS = 20_000;
+
+/** A listener whose handler comes later: the address, and so the audience of evidence, is known only once it listens. */
+export interface Listening {
+  readonly url: string;
+  readonly port: number;
+  handle(listener: RequestListener): void;
+  /** No new connections; what is in flight finishes, for 20 seconds at most. */
+  drain(): Promise<void>;
+}
+
+export async function startListening({ host, port, tls }: Settings['server']): Promise<Listening> {
+  let listener: RequestListener = (_req, res) => {
+    res.writeHead(503, { 'Retry-After': '1', Connection: 'close' }).end();
+  };
+  const dispatch: RequestListener = (req, res) => listener(req, res);
+  const options = { maxHeaderSize: MAX_HEADER_BYTES, requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: HEADERS_TIMEOUT_MS, keepAliveTimeout: KEEP_ALIVE_MS };
+  const server: Server = tls
+    ? createTlsServer({ ...options, cert: await readFile(tls.cert), key: await readFile(tls.key) }, dispatch)
+    : createServer(options, dispatch);
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, host, resolve);
+  });
+  const address = server.address() as AddressInfo;
+  const name = host.includes(':') ? `[${host}]` : host;
+  return {
+    url: `${tls ? 'https' : 'http'}://${name}:${address.port}`,
+    port: address.port,
+    handle: (next) => (listener = next),
+    drain: () =>
+      new Promise((resolve) => {
+        const forced = setTimeout(() => server.closeAllConnections(), DRAIN_MS);
+        server.close(() => {
+          clearTimeout(forced);
+          resolve();
+        });
+        server.closeIdleConnections();
+      }),
+  };
+}
