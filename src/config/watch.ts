@@ -1,0 +1,71 @@
+import { realpath, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { listRules } from './rule-files.ts';
+
+export interface RulesWatch {
+  /** No call begins after this resolves; one that is under way is waited for. */
+  close(): Promise<void>;
+}
+
+const INTERVAL_MS = 250;
+
+/**
+ * Calls `onChange` whenever the rules of a directory have changed since the watch began, once they have been still for one
+ * interval; never twice at once. Whatever `onChange` throws is the caller's to handle before it gets here.
+ *
+ * It looks at names, sizes and times of the few files there, rather than to be told by the system: being told misses
+ * mounts of containers and network file systems, ends when a directory is replaced, and says nothing of one that is not
+ * there yet. Take the watch first and read the rules then, so that nothing is missed in between.
+ */
+export async function watchRules(
+  directory: string,
+  onChange: () => Promise<void> | void,
+  intervalMs: number = INTERVAL_MS,
+): Promise<RulesWatch> {
+  let told = await signature(directory);
+  let last = told;
+  let timer: NodeJS.Timeout | undefined;
+  let running: Promise<void> = Promise.resolve();
+  let closed = false;
+
+  const look = async () => {
+    const now = await signature(directory);
+    const still = now === last;
+    last = now;
+    if (still && now !== told && !closed) {
+      told = now;
+      await onChange();
+    }
+  };
+  const next = () => {
+    if (closed) return;
+    timer = setTimeout(() => {
+      running = look().finally(next);
+    }, intervalMs);
+    timer.unref();
+  };
+  next();
+  return {
+    async close() {
+      closed = true;
+      clearTimeout(timer);
+      await running;
+    },
+  };
+}
+
+/** Changes whenever a file appears, goes, is replaced or is written. */
+async function signature(directory: string): Promise<string> {
+  try {
+    const root = await realpath(directory);
+    const paths = await listRules(root);
+    return (await Promise.all(paths.map((path) => signatureOf(join(root, path), path)))).join('\n');
+  } catch {
+    return 'unreadable';
+  }
+}
+
+async function signatureOf(file: string, path: string): Promise<string> {
+  const about = await stat(file, { bigint: true }).catch(() => undefined);
+  return about ? [path, about.ino, about.size, about.mtimeNs, about.ctimeNs].map(String).join(' ') : `${path} gone`;
+}

@@ -1,0 +1,44 @@
+import { ProblemsError } from '../domain/problem.ts';
+import { checkFile, duplicateIds, validate } from './check.ts';
+import { makeDecide } from './decide.ts';
+import type { PolicySet } from './policy.ts';
+import { generateSchema } from './schema.ts';
+import { makeSlots } from './slots.ts';
+
+/** The generation that decides, the one before it for what is still under way, and one that is being tried out. */
+const SLOTS = 3;
+const SCHEMA_FILE = 'policies/schema.cedarschema';
+
+export interface CedarCompiler {
+  generateSchema: typeof generateSchema;
+  /** Compiles files of policies, by path, against a schema. @throws ProblemsError with every problem. */
+  compile(files: Readonly<Record<string, string>>, schema: string): PolicySet;
+}
+
+/** One for a process: it owns the places where Cedar keeps what it has parsed (slots.ts). */
+export function makeCedarCompiler(slotCount: number = SLOTS): CedarCompiler {
+  const slots = makeSlots(slotCount);
+  return {
+    generateSchema,
+    compile(files, schema) {
+      const checked = Object.entries(files).map(([file, text]) => checkFile(file, text));
+      const policies = checked.flatMap((file) => file.policies);
+      const problems = [
+        ...checked.flatMap((file) => file.problems),
+        ...duplicateIds(policies),
+        ...validate(policies, schema, SCHEMA_FILE),
+      ];
+      if (problems.length > 0) throw new ProblemsError(problems);
+
+      const input = { policies: Object.fromEntries(policies.map(({ id, source }) => [id, source.text])), schema };
+      slots.nameFor(input);
+      const annotations = new Map(policies.map(({ file: _, source: __, ...annotated }) => [annotated.id, annotated]));
+      return { ids: [...annotations.keys()].sort(), decide: makeDecide(input, annotations, slots) };
+    },
+  };
+}
+
+/** The text of each policy of a file by its id, as far as they can be read: for showing what has changed. */
+export function policyTexts(text: string): ReadonlyMap<string, string> {
+  return new Map(checkFile('', text).policies.map(({ id, source }) => [id, source.text.trim()]));
+}

@@ -1,0 +1,128 @@
+import { Refusal } from '../domain/errors.ts';
+import type { RefusalCode } from '../domain/errors.ts';
+import type { JsonObject } from '../domain/json.ts';
+import { checkParameters } from '../domain/parameters.ts';
+import type { ParameterFault } from '../domain/parameters.ts';
+import type { Parameters, Profile } from '../domain/profile.ts';
+import type { PolicyQuestion } from '../domain/question.ts';
+import { capTtl } from '../domain/ttl.ts';
+import type { Ttl } from '../domain/ttl.ts';
+import type { PolicyAnswer, PolicyRequest, PolicySet } from './policy.ts';
+
+/** The part of a generation that explaining needs. */
+export interface ExplainedRules {
+  readonly profiles: ReadonlyMap<string, Profile>;
+  readonly policies: PolicySet;
+  /** Names of providers that are off. */
+  readonly off: ReadonlySet<string>;
+}
+
+/** What would be decided, and why. What a provider would be asked follows from `granted`. */
+export interface Explanation {
+  readonly outcome: PolicyAnswer['outcome'];
+  /** Why nothing would be given, in the broker's codes. */
+  readonly code?: RefusalCode;
+  readonly facts?: JsonObject;
+  readonly faults?: readonly ParameterFault[];
+  /** The question as policies see it, and their answer; absent where they would not be asked. */
+  readonly request?: PolicyRequest;
+  readonly answer?: PolicyAnswer;
+  /** How long it would live as far as the rules decide: a task, identity or provider may shorten it further. */
+  readonly ttl?: Ttl;
+  readonly granted?: { readonly profile: Profile; readonly parameters: Parameters };
+}
+
+/** Decides a question as an issuance would, from the rules alone. `now` counts where the question has no time of its own. */
+export function explain(rules: ExplainedRules, question: PolicyQuestion, now: Date): Explanation {
+  const at = question.now === undefined ? now : new Date(question.now);
+  if (question.action === 'create_task') return decided(rules, taskRequest(question, at));
+  const profile = rules.profiles.get(question.profile ?? '');
+  if (!profile) return { outcome: 'deny', code: 'unknown_profile' };
+  if (rules.off.has(profile.provider)) return { outcome: 'deny', code: 'profile_off' };
+  const checked = checkParameters(profile, question.parameters);
+  if (!checked.ok) return { outcome: 'deny', code: 'invalid_request', faults: checked.faults };
+
+  const { parameters } = checked;
+  const explanation = decided(rules, profileRequest(question, question.action, profile, parameters, at));
+  if (explanation.outcome === 'deny') return explanation;
+  try {
+    const ttl = ttlOf(profile, question.ttlSeconds, explanation.answer?.maxTtl, at);
+    return { ...explanation, ttl, granted: { profile, parameters } };
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    return { ...explanation, outcome: 'deny', code: error.code, facts: error.facts };
+  }
+}
+
+function decided(rules: ExplainedRules, request: PolicyRequest): Explanation {
+  const answer = rules.policies.decide(request);
+  const { outcome } = answer;
+  if (outcome === 'allow') return { outcome, request, answer };
+  return { outcome, code: outcome === 'deny' ? 'policy_denied' : 'approval_required', request, answer };
+}
+
+function ttlOf(profile: Profile, asked: number | undefined, policy: PolicyAnswer['maxTtl'], now: Date): Ttl {
+  return capTtl({
+    now,
+    startedAt: now,
+    askedSeconds: asked,
+    rule: profile.ttl,
+    policy: policy && { id: policy.policy, seconds: policy.seconds },
+    vouchedUntil: FAR,
+  });
+}
+
+/** The latest instant there is: nobody's identity is in question here. */
+const FAR = new Date(8.64e15);
+
+function profileRequest(
+  question: PolicyQuestion,
+  action: Exclude<PolicyQuestion['action'], 'create_task'>,
+  profile: Profile,
+  parameters: Parameters,
+  at: Date,
+): PolicyRequest {
+  const { name, provider, owner, environment, effect, ttl } = profile;
+  const shared = requestOf(question, environment, parameters, question.ttlSeconds ?? ttl.default, at);
+  return { ...shared, action, resource: { profile: name, provider, owner, environment, effect } };
+}
+
+function taskRequest(question: PolicyQuestion, at: Date): PolicyRequest {
+  return { ...requestOf(question, '', {}, question.ttlSeconds ?? 0, at), action: 'create_task' };
+}
+
+function requestOf(
+  { principal, purpose, task, onBehalfOf, approval }: PolicyQuestion,
+  environment: string,
+  parameters: Parameters,
+  requestedTtl: number,
+  at: Date,
+) {
+  return {
+    principal,
+    context: {
+      task: { purpose, mode: task.mode, environment: task.environment ?? environment, implicit: task.implicit },
+      parameters,
+      requestedTtl,
+      now: `${at.toISOString().slice(0, 19)}Z`,
+      ...(onBehalfOf === undefined ? {} : { onBehalfOf }),
+      ...(approval === undefined ? {} : { approval }),
+    },
+  };
+}
+
+/** The explanation as `--json` prints it. */
+export function explanationJson({ outcome, code, facts, faults, answer, ttl }: Explanation): JsonObject {
+  const cap = answer?.maxTtl;
+  return {
+    outcome,
+    ...(code === undefined ? {} : { code }),
+    ...(facts === undefined ? {} : { facts }),
+    ...(faults === undefined ? {} : { parameters: faults.map((fault) => ({ ...fault })) }),
+    policies: answer?.policies ?? [],
+    controls: answer?.controls ?? [],
+    errors: (answer?.errors ?? []).map(({ policy, message }) => ({ policy, message })),
+    ...(cap && { max_ttl: { policy: cap.policy, seconds: cap.seconds } }),
+    ...(ttl && { ttl: { seconds: ttl.seconds, decided_by: ttl.decidedBy } }),
+  };
+}
