@@ -39,7 +39,7 @@ function unescape(name: string): string {
 export function textAt(claims: Claims, path: string): string | undefined {
   const value = claimAt(claims, path);
   if (value === undefined) return undefined;
-  if (typeof value === 'boolean' || Number.isSafeInteger(value)) return String(value);
+  if (typeof value === 'boolean' || (typeof value === 'number' && Number.isSafeInteger(value))) return String(value);
   if (typeof value !== 'string' || value.length > MAX_TEXT || INVISIBLE.test(value)) {
     throw invalid(`claim ${path} is not usable text`);
   }

@@ -45,9 +45,12 @@ export function makeGuard(allow: readonly string[], resolve: Resolve): Guard {
       const anyAddress = isAllowed(url);
       return (hostname, options, callback) => {
         resolve(hostname, { ...asked(options), all: true }, (error, addresses) => {
-          const [first] = addresses ?? [];
-          if (error) callback(error, '');
-          else if (!first) callback(new OutboundError('unreachable', `${url.host} has no address`), '');
+          if (error) {
+            callback(error, '');
+            return;
+          }
+          const [first] = addresses;
+          if (!first) callback(new OutboundError('unreachable', `${url.host} has no address`), '');
           else if (!anyAddress && !addresses.every(({ address }) => isPublic(address))) {
             callback(refusedAddress(url.host), '');
           } else if (options.all) callback(null, addresses);

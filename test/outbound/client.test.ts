@@ -101,7 +101,7 @@ describe('addresses', () => {
   });
 
   test.each([
-    ['by host', (_port: number) => '127.0.0.1'],
+    ['by host', () => '127.0.0.1'],
     ['by host and port', (port: number) => `127.0.0.1:${port}`],
   ])('allowed %s', async (_how, allow) => {
     const inside = await serve((_request, response) => response.end('inside'));
