@@ -25,7 +25,12 @@ export async function startListening({ host, port, tls }: Settings['server']): P
     res.writeHead(503, { 'Retry-After': '1', Connection: 'close' }).end();
   };
   const dispatch: RequestListener = (req, res) => listener(req, res);
-  const options = { maxHeaderSize: MAX_HEADER_BYTES, requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: HEADERS_TIMEOUT_MS, keepAliveTimeout: KEEP_ALIVE_MS };
+  const options = {
+    maxHeaderSize: MAX_HEADER_BYTES,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    headersTimeout: HEADERS_TIMEOUT_MS,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+  };
   const server: Server = tls
     ? createTlsServer({ ...options, cert: await readFile(tls.cert), key: await readFile(tls.key) }, dispatch)
     : createServer(options, dispatch);

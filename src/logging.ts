@@ -12,7 +12,10 @@ const PLAIN_ERRORS: ReadonlySet<string> = new Set(['TypeError', 'RangeError', 'R
  */
 export function makeLog(level: string, destination: 1 | 2): Log {
   const serializers = { error: (error: unknown) => describe(error, 0), cause: (error: unknown) => describe(error, 0) };
-  return pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime, serializers }, pino.destination({ fd: destination, sync: false }));
+  return pino(
+    { level, base: null, timestamp: pino.stdTimeFunctions.isoTime, serializers },
+    pino.destination({ fd: destination, sync: false }),
+  );
 }
 
 function describe(error: unknown, depth: number): unknown {

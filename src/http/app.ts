@@ -32,10 +32,6 @@ export function makeApp(parts: AppParts): Express {
   app.use(identifyRequest, logRequests(parts.log, parts.observe), helmet());
   if (parts.hosts) app.use(onlyHosts(parts.hosts));
   app.use(refuseWhileClosing(parts.closing));
-  app.use((req, res, next) => {
-    if (req.path === '/v1/generations') next();
-    else json(req, res, next);
-  });
   for (const router of parts.routers) app.use(router);
   app.use(() => {
     throw new Refusal('not_found');

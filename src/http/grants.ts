@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { Router } from 'express';
+import type { RequestHandler } from 'express';
 import { z } from 'zod';
 import { Refusal } from '../domain/errors.ts';
 import { GRANT_STATES } from '../domain/grant.ts';
@@ -58,7 +59,8 @@ export interface GrantVerbs {
 
 export function grantsRouter(
   verbs: GrantVerbs,
-  { asWorkload, asOperator }: { asWorkload: Step; asOperator: Step },
+  { asWorkload, asOperator }: { readonly asWorkload: Step; readonly asOperator: Step },
+  json: RequestHandler,
 ): Router {
   const issue = body(IssueBody, async (input, req, res) => {
     const request = {
@@ -101,11 +103,11 @@ export function grantsRouter(
   });
 
   const router = Router();
-  router.post('/v1/grants', noStore, asWorkload, issue);
+  router.post('/v1/grants', noStore, asWorkload, json, issue);
   router.get('/v1/grants', noStore, asOperator, roles('security', 'platform', 'auditor', 'approver'), list);
   router.get('/v1/grants/:id', noStore, asWorkload, show);
-  router.post('/v1/grants/:id/renew', noStore, asWorkload, renew);
-  router.post('/v1/grants/:id/revoke', noStore, asWorkload, revoke);
+  router.post('/v1/grants/:id/renew', noStore, asWorkload, json, renew);
+  router.post('/v1/grants/:id/revoke', noStore, asWorkload, json, revoke);
   return router;
 }
 

@@ -21,7 +21,7 @@ export const TokenForm = z.object({
 export interface OAuthVerbs {
   readonly introspect: (asking: Identity, token: string) => Promise<JsonObject | undefined>;
   readonly revokeToken: (caller: Caller, token: string) => Promise<void>;
-  readonly jwks: () => JsonObject;
+  readonly jwks: () => Promise<JsonObject>;
   readonly issuer: string;
 }
 
@@ -50,8 +50,8 @@ export function oauthRouter(verbs: OAuthVerbs, asWorkload: Step): Router {
     });
   };
 
-  const jwks: Step = (_req, res) => {
-    res.set('Cache-Control', 'public, max-age=300').json(verbs.jwks());
+  const jwks: Step = async (_req, res) => {
+    res.set('Cache-Control', 'public, max-age=300').json(await verbs.jwks());
   };
 
   const router = Router();

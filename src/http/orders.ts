@@ -1,4 +1,5 @@
 import { Router } from 'express';
+import type { RequestHandler } from 'express';
 import { z } from 'zod';
 import { Refusal } from '../domain/errors.ts';
 import { parseId } from '../domain/ids.ts';
@@ -45,7 +46,7 @@ export const RevocationBody = z.strictObject({
 });
 export const LiftBody = z.strictObject({ reason: z.string().min(1).max(1_000) });
 
-export function ordersRouter(orders: ReturnType<typeof makeOrders>, asOperator: Step): Router {
+export function ordersRouter(orders: ReturnType<typeof makeOrders>, asOperator: Step, json: RequestHandler): Router {
   const create = body(RevocationBody, async (input, _req, res) => {
     if (input.dry_run) {
       const { matched, byProvider } = await orders.dryRun(input.selector);
@@ -70,9 +71,9 @@ export function ordersRouter(orders: ReturnType<typeof makeOrders>, asOperator: 
   });
 
   const router = Router();
-  router.post('/v1/revocations', noStore, asOperator, roles('security'), create);
+  router.post('/v1/revocations', noStore, asOperator, roles('security'), json, create);
   router.get('/v1/revocations/:id', noStore, asOperator, roles('security', 'auditor'), show);
-  router.post('/v1/revocations/:id/lift', noStore, asOperator, roles('security'), lift);
+  router.post('/v1/revocations/:id/lift', noStore, asOperator, roles('security'), json, lift);
   return router;
 }
 

@@ -31,6 +31,7 @@ export interface GrantCursor {
   readonly id: string;
 }
 
+const LIVE = LIVE_STATES.map((state) => `'${state}'`).join(', ');
 const include = { decision: true, mints: { orderBy: { openedAt: 'asc' } } } as const;
 
 export function makeGrants(connection: Connection) {
@@ -64,10 +65,16 @@ export function makeGrants(connection: Connection) {
 
     /** Live grants of a workload, counted up to `limit`. */
     async liveCount(trust: string, subject: string, limit: number): Promise<number> {
-      const states = LIVE_STATES.map((state) => `'${state}'`).join(', ');
-      const sql = `select count(*)::integer as n from (select 1 from grants where trust = $1 and subject = $2 and state in (${states}) limit $3) as live`;
+      const sql = `select count(*)::integer as n from (select 1 from grants where trust = $1 and subject = $2 and state in (${LIVE}) limit $3) as live`;
       const rows = await connection.call<{ n: number }>('live_count', sql, [trust, subject, limit]);
       return rows[0]?.n ?? 0;
+    },
+
+    /** Grants that are not closed, by state. */
+    async countByState(): Promise<Readonly<Record<string, number>>> {
+      const sql = `select state, count(*)::integer as n from grants where state in (${LIVE}) group by state`;
+      const rows = await connection.call<{ state: string; n: number }>('count_by_state', sql, []);
+      return Object.fromEntries(rows.map(({ state, n }) => [state, n]));
     },
 
     /** The earlier request under an idempotency key, if any. */

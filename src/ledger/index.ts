@@ -28,6 +28,15 @@ export function makeLedger(options: ConnectionOptions) {
     signingKeys: makeSigningKeys(connection),
     startClock: (localNow: () => number) => startDatabaseClock(connection, localNow),
     listen: (onNotice: () => void) => listen(options.url, onNotice),
+    /** Which server and database this is; undefined where the login may not ask. */
+    async place(): Promise<{ systemIdentifier: string; database: string } | undefined> {
+      const sql =
+        'select system_identifier::text as "systemIdentifier", current_database() as database from pg_control_system()';
+      const rows = await connection
+        .call<{ systemIdentifier: string; database: string }>('place', sql, [])
+        .catch(() => []);
+      return rows[0];
+    },
     /** @throws Fault `ledger_unavailable`. */
     ping: () => connection.call('ping', 'select 1', []).then(() => undefined),
     close: () => connection.close(),

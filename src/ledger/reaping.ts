@@ -97,6 +97,15 @@ export function makeReaping(connection: Connection) {
       return rows[0]?.answer ?? { moved: 0, done: false };
     },
 
+    /** How long the longest waiting mint is due; 0 when none is. */
+    async overdueSeconds(): Promise<number> {
+      const sql = `select coalesce(greatest(extract(epoch from clock_timestamp() - least(
+        (select min(due_at) from mints where state in ('intent', 'live')),
+        (select min(due_at) from mints where state = 'ending'))), 0), 0)::double precision as seconds`;
+      const rows = await connection.call<{ seconds: number }>('overdue', sql, []);
+      return rows[0]?.seconds ?? 0;
+    },
+
     /** Makes event partitions ahead and forgets idempotency keys older than a day. */
     async housekeep(): Promise<void> {
       await connection.call('ensure_event_partitions', 'select ensure_event_partitions(3)', []);

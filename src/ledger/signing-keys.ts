@@ -19,6 +19,7 @@ export interface SigningKeyRow extends NewSigningKey {
   readonly signsFrom: Date;
   readonly signsUntil: Date | null;
   readonly goneAt: Date | null;
+  readonly wipedAt: Date | null;
 }
 
 /** Where the key ring keeps its keys. Each change is a compare-and-set together with its event; false: another was first. */
@@ -32,11 +33,11 @@ export function makeSigningKeys(connection: Connection) {
       wipe,
     });
   return {
-    /** Every key that is not gone, oldest first. */
+    /** All keys but those that are gone and wiped, oldest first. */
     list(): Promise<SigningKeyRow[]> {
       const sql = `select kid, class, alg, public_jwk as "publicJwk", kek_id as "encryptionKey", wrapped, created_at as "createdAt",
-        signs_from as "signsFrom", signs_until as "signsUntil", gone_at as "goneAt"
-        from signing_keys where gone_at is null or gone_at > clock_timestamp() order by created_at, kid`;
+        signs_from as "signsFrom", signs_until as "signsUntil", gone_at as "goneAt", wiped_at as "wipedAt"
+        from signing_keys where gone_at is null or gone_at > clock_timestamp() or wiped_at is null order by created_at, kid`;
       return connection.call<SigningKeyRow>('signing_keys', sql, []);
     },
 

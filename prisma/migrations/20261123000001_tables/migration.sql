@@ -235,6 +235,8 @@ create table signing_keys (
   signs_from  timestamptz not null,
   signs_until timestamptz,
   gone_at     timestamptz,
-  constraint signing_keys_gone_after_signing check ((signs_until is null) = (gone_at is null) and gone_at >= signs_until)
+  wiped_at    timestamptz,
+  constraint signing_keys_gone_after_signing check ((signs_until is null) = (gone_at is null) and gone_at >= signs_until),
+  constraint signing_keys_wiped_after_signing check (wiped_at >= signs_until)
 );
 create unique index signing_keys_newest on signing_keys (class) where signs_until is null;

@@ -63,7 +63,7 @@ end $$;
 -- (`wipe` false), or, once it has signed for the last time, by a seal without it. p: {kid, from, wrapped, kek_id, wipe}.
 create function reseal_signing_key(p jsonb) returns boolean language plpgsql as $$
 begin
-  update signing_keys set wrapped = p ->> 'wrapped', kek_id = p ->> 'kek_id'
+  update signing_keys set wrapped = p ->> 'wrapped', kek_id = p ->> 'kek_id', wiped_at = case when (p ->> 'wipe')::boolean then clock_timestamp() else wiped_at end
    where kid = p ->> 'kid' and wrapped = p ->> 'from' and (not (p ->> 'wipe')::boolean or signs_until <= clock_timestamp());
   if not found then
     return false;

@@ -1,0 +1,230 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { makeAttest, makeAttesters } from './attesters/index.ts';
+import { makeKeySources } from './attesters/keys/sources.ts';
+import { makeOperators, operatorTrustSchema } from './attesters/operators.ts';
+import { makeClosers } from './closers.ts';
+import type { Settings } from './config/index.ts';
+import { makeBuckets } from './domain/bucket.ts';
+import { makeIds } from './domain/ids.ts';
+import { makeApply } from './exchange/apply.ts';
+import type { ExchangeContext, Log } from './exchange/context.ts';
+import { makeGiveUp } from './exchange/give-up.ts';
+import { makeIntrospect, makeRevokeToken } from './exchange/introspect.ts';
+import { makeIssue } from './exchange/issue.ts';
+import { makeLiveLimit } from './exchange/live-limit.ts';
+import { makeMinting } from './exchange/minting.ts';
+import { makeOrders } from './exchange/orders.ts';
+import { makeRenew } from './exchange/renew.ts';
+import { makeIssueOnce } from './exchange/repeat.ts';
+import { makeRevoke, makeSettleGrant } from './exchange/revoke.ts';
+import { makeLiveRules } from './exchange/rules.ts';
+import { makeSettle } from './exchange/settle.ts';
+import { json, makeApp, rulesJson } from './http/app.ts';
+import { makeAuthenticate } from './http/authenticate.ts';
+import { generationsRouter } from './http/generations.ts';
+import { grantsRouter } from './http/grants.ts';
+import { healthRouter } from './http/health.ts';
+import { oauthRouter } from './http/oauth.ts';
+import { ordersRouter } from './http/orders.ts';
+import { startKeys } from './keyring.ts';
+import { makeLedger } from './ledger/index.ts';
+import { startListening } from './listening.ts';
+import { makeMetrics } from './metrics.ts';
+import { makeOutbound } from './outbound/client.ts';
+import { buildProviders } from './provider-list.ts';
+import { makeReadiness, startProviderChecks } from './readiness.ts';
+import { startReaper } from './reaper/index.ts';
+import { startRefusalCounts } from './refusal-counts.ts';
+import { makeRulesTools } from './rules-tools.ts';
+
+export interface BrokerOptions {
+  readonly databaseUrl: string;
+  readonly log: Log;
+  /** Answer only to the address listened on, by its own names (the embedded default). */
+  readonly ownHostOnly?: boolean;
+}
+
+export interface Broker {
+  readonly url: string;
+  /** Finishes what is in flight, starts nothing new, and lets go of everything. Twice is harmless. */
+  close(): Promise<void>;
+}
+
+/** Builds everything from the settings; what it opened it closes in the reverse order. */
+export async function startBroker(
+  settings: Settings,
+  { databaseUrl, log, ownHostOnly }: BrokerOptions,
+): Promise<Broker> {
+  const closers = makeClosers((name, error) => log.warn({ name, error }, 'could not be closed'));
+  try {
+    return await build(settings, databaseUrl, log, ownHostOnly === true, closers);
+  } catch (error) {
+    await closers.closeAll();
+    throw error;
+  }
+}
+
+async function build(
+  settings: Settings,
+  databaseUrl: string,
+  log: Log,
+  ownHostOnly: boolean,
+  closers: ReturnType<typeof makeClosers>,
+): Promise<Broker> {
+  const nowMs = () => Date.now();
+  const metrics = makeMetrics();
+  let closing = false;
+
+  const listening = await startListening(settings.server);
+  closers.add('listener', listening.drain);
+  const issuer = settings.server.publicUrl ?? listening.url;
+  const audience = settings.identity.audience ?? issuer;
+
+  const ledger = makeLedger({
+    url: databaseUrl,
+    onIdleError: (error) => log.warn({ error }, 'a connection to the ledger broke'),
+  });
+  closers.add('ledger', ledger.close);
+  const clock = await ledger.startClock(nowMs);
+  closers.add('clock', clock.close);
+
+  const tools = makeRulesTools(settings.providers);
+  const rules = makeLiveRules(ledger.generations, tools.compileText);
+  await rules.refresh();
+
+  const outbound = makeOutbound({ allow: settings.outbound.allow });
+  const read = (path: string) => readFile(resolve(settings.directory, path), 'utf8');
+  const keySources = makeKeySources({ outbound, readFile: read });
+  const attesters = makeAttesters(settings.identity.trust, {
+    audience,
+    clock,
+    outbound,
+    readFile: read,
+    keys: keySources,
+  });
+  const attest = makeAttest(attesters);
+  const operatorEntries = settings.operators.trust.map((entry) => operatorTrustSchema.parse(entry.config));
+  const operators = makeOperators(operatorEntries, { clock, keys: keySources });
+  await keySources.load(clock.now());
+
+  const keys = await startKeys(settings.keys, ledger.signingKeys, clock, log);
+  closers.add('signing keys', keys.close);
+  const providers = buildProviders(settings, {
+    clock,
+    issuer,
+    introspectingAudiences: new Set(
+      settings.clients.flatMap((client) => (client.may.includes('introspect') ? client.audiences : [])),
+    ),
+    reservedAudiences: new Set([issuer, audience, ...operatorEntries.map((entry) => entry.audience)]),
+    signer: keys,
+    ledger: ledger.place,
+  });
+  for (const provider of providers.values()) closers.add(`provider ${provider.name}`, () => provider.close());
+  const checks = startProviderChecks(providers);
+  closers.add('provider checks', checks.close);
+
+  const context: ExchangeContext = {
+    ledger,
+    rules,
+    providers,
+    clock,
+    ids: makeIds(randomBytes, nowMs),
+    owner: randomUUID(),
+    log,
+  };
+  const settle = makeSettle(context);
+  const lost = makeGiveUp(context, settle);
+  const reaper = startReaper(context, settle);
+  closers.add('reaper', reaper.stop);
+  closers.add('lost mints', lost.drain);
+  const notices = ledger.listen(reaper.wake);
+  closers.add('notices', notices.close);
+  const refusals = startRefusalCounts(ledger.reaping.recordRefusals, clock.now);
+  closers.add('refusal counts', refusals.close);
+
+  const settleGrant = makeSettleGrant(context, settle);
+  const parts = {
+    mintAndActivate: makeMinting(context, lost.giveUp),
+    liveLimit: makeLiveLimit({ limit: settings.limits.liveGrants, count: ledger.grants.liveCount, nowMs }),
+  };
+  const revoke = makeRevoke(context, settleGrant);
+  const tokens = { clients: settings.clients, issuer, verify: keys.verify };
+  const { asWorkload, asOperator } = makeAuthenticate({
+    attest: (token) => attest({ kind: 'bearer', token }, clock.now()),
+    authenticateOperator: (token) => operators.authenticate(token, clock.now()),
+    refusals: makeBuckets({
+      capacity: settings.limits.refusalsPerMinute,
+      perSecond: settings.limits.refusalsPerMinute / 60,
+    }),
+    requests: makeBuckets({ capacity: settings.limits.workloadBurst, perSecond: settings.limits.workloadPerSecond }),
+    nowMs,
+    onRefusal: (code) => {
+      metrics.countRefusal(code);
+      refusals.count(code);
+    },
+  });
+  const readiness = makeReadiness({
+    ping: ledger.ping,
+    rules,
+    clock,
+    providers: checks.last,
+    attesters: () => attesters.map((attester) => attester.status()),
+    keys: keys.health,
+    closing: () => closing,
+  });
+  metrics.follow({
+    grantsByState: ledger.grants.countByState,
+    overdueSeconds: ledger.reaping.overdueSeconds,
+    clockOffsetMs: clock.offsetMs,
+    generation: rules.status,
+    keysAgeSeconds: () => Object.fromEntries(attesters.map((one) => [one.name, one.status().keysAgeSeconds ?? 0])),
+  });
+  const grantVerbs = {
+    issue: makeIssueOnce(context, parts, makeIssue(context, parts), settleGrant),
+    renew: makeRenew(context, parts),
+    revoke,
+    find: ledger.grants.find,
+    list: ledger.grants.list,
+  };
+  const oauthVerbs = {
+    introspect: makeIntrospect(context, tokens),
+    revokeToken: makeRevokeToken(context, tokens, revoke),
+    jwks: keys.jwks,
+    issuer,
+  };
+  const app = makeApp({
+    routers: [
+      grantsRouter(grantVerbs, { asWorkload, asOperator }, json),
+      ordersRouter(makeOrders(context, reaper.wake), asOperator, json),
+      generationsRouter(makeApply(context, tools.apply), asOperator, rulesJson),
+      oauthRouter(oauthVerbs, asWorkload),
+      healthRouter(readiness, metrics.registry),
+    ],
+    log,
+    trustedProxies: settings.server.trustedProxies,
+    ...(ownHostOnly ? { hosts: ownHosts(listening.port) } : {}),
+    closing: () => closing,
+    observe: metrics.observeRequest,
+  });
+  listening.handle(app);
+  log.info({ url: listening.url }, 'listening');
+
+  // In flight first: draining must end before anything that it uses goes.
+  closers.add('requests in flight', listening.drain);
+  closers.add('new requests', () => void (closing = true));
+  return { url: listening.url, close: closers.closeAll };
+}
+
+function ownHosts(port: number): ReadonlySet<string> {
+  return new Set([`127.0.0.1:${port}`, `localhost:${port}`, `[::1]:${port}`]);
+}
+
+/** What `serve` refuses to begin with. */
+export class StartError extends Error {
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'StartError';
+  }
+}

@@ -1,0 +1,83 @@
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+
+/** What is counted here, and what is asked of the ledger at each scrape. */
+export interface MetricsSource {
+  readonly grantsByState: () => Promise<Readonly<Record<string, number>>>;
+  readonly overdueSeconds: () => Promise<number>;
+  readonly clockOffsetMs: () => number;
+  readonly generation: () => { readonly loaded?: number; readonly active?: number };
+  readonly keysAgeSeconds: () => Readonly<Record<string, number>>;
+}
+
+export interface Metrics {
+  readonly registry: Registry;
+  observeRequest(route: string, method: string, status: number, seconds: number): void;
+  countRefusal(code: string): void;
+  /** Gauges that are read when scraped. Called once, when there is something to read. */
+  follow(source: MetricsSource): void;
+}
+
+export function makeMetrics(): Metrics {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  const requests = new Histogram({
+    name: 'writ_http_request_seconds',
+    help: 'Requests by route, method and status.',
+    labelNames: ['route', 'method', 'status'],
+    buckets: [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5],
+    registers: [registry],
+  });
+  const refusals = new Counter({
+    name: 'writ_evidence_refused_total',
+    help: 'Evidence that was refused before anything was decided, by code.',
+    labelNames: ['code'],
+    registers: [registry],
+  });
+  return {
+    registry,
+    observeRequest: (route, method, status, seconds) => requests.labels(route, method, String(status)).observe(seconds),
+    countRefusal: (code) => refusals.labels(code).inc(),
+    follow: (source) => follow(registry, source),
+  };
+}
+
+function follow(registry: Registry, source: MetricsSource): void {
+  const registers = [registry];
+  const labelled = (name: string, help: string, label: string, read: () => Promise<Readonly<Record<string, number>>>) =>
+    new Gauge({
+      name,
+      help,
+      labelNames: [label],
+      registers,
+      async collect() {
+        this.reset();
+        for (const [value, count] of Object.entries(await read())) this.labels(value).set(count);
+      },
+    });
+  const plain = (name: string, help: string, read: () => Promise<number> | number) =>
+    new Gauge({
+      name,
+      help,
+      registers,
+      async collect() {
+        this.set(await read());
+      },
+    });
+  labelled(
+    'writ_grants',
+    'Grants that are not closed, by state; stuck ones are an alarm.',
+    'state',
+    source.grantsByState,
+  );
+  labelled('writ_evidence_keys_age_seconds', 'Since the keys of a trust entry were last read.', 'trust', async () =>
+    source.keysAgeSeconds(),
+  );
+  plain('writ_overdue_seconds', 'How long the longest waiting end is due.', source.overdueSeconds);
+  plain('writ_clock_offset_ms', 'This process’s clock ahead of the database’s.', source.clockOffsetMs);
+  plain(
+    'writ_generation_loaded',
+    'The generation that this replica decides by; 0: none.',
+    () => source.generation().loaded ?? 0,
+  );
+  plain('writ_generation_active', 'The generation that is active; 0: none.', () => source.generation().active ?? 0);
+}

@@ -1,0 +1,79 @@
+import type { AttesterStatus } from './attesters/attester.ts';
+import { MAX_CLOCK_OFFSET_MS } from './domain/clock.ts';
+import type { Clock } from './domain/clock.ts';
+import type { JsonObject } from './domain/json.ts';
+import type { LiveRules } from './exchange/rules.ts';
+import type { Readiness } from './http/health.ts';
+import type { Health, Provider } from './providers/provider.ts';
+
+const CHECK_EVERY_MS = 60_000;
+const CHECK_TIMEOUT_MS = 10_000;
+
+/** The providers' last checks, taken anew every minute in the background: readiness must not wait for a sick one. */
+export function startProviderChecks(providers: ReadonlyMap<string, Provider>) {
+  const last = new Map<string, Health>();
+  const check = async (provider: Provider) => {
+    const unreachable: Health = {
+      healthy: false,
+      findings: [{ severity: 'error', code: 'check_failed', message: 'the check itself failed' }],
+    };
+    last.set(provider.name, await provider.check(AbortSignal.timeout(CHECK_TIMEOUT_MS)).catch(() => unreachable));
+  };
+  const checkAll = () => void Promise.all([...providers.values()].map(check));
+  checkAll();
+  const timer = setInterval(checkAll, CHECK_EVERY_MS);
+  timer.unref();
+  return { last: () => last, close: () => clearInterval(timer) };
+}
+
+export interface ReadinessSources {
+  readonly ping: () => Promise<void>;
+  readonly rules: LiveRules;
+  readonly clock: Clock;
+  readonly providers: () => ReadonlyMap<string, Health>;
+  readonly attesters: () => readonly AttesterStatus[];
+  readonly keys: () => JsonObject | undefined;
+  readonly closing: () => boolean;
+}
+
+/**
+ * Ready: the ledger answers, the active rules are loaded, the clock is right, and nothing is shutting down. Providers and issuers of
+ * evidence are shown; one that is sick concerns only those who need it.
+ */
+export function makeReadiness(sources: ReadinessSources): () => Promise<Readiness> {
+  return async () => {
+    const ledger = await sources.ping().then(
+      () => true,
+      () => false,
+    );
+    const rules = sources.rules.status();
+    const loaded = rules.active !== undefined && rules.active === rules.loaded;
+    const offset = sources.clock.offsetMs();
+    const clock = Math.abs(offset) <= MAX_CLOCK_OFFSET_MS;
+    const closing = sources.closing();
+    const keys = sources.keys();
+    const checks: JsonObject = {
+      ledger: { ok: ledger },
+      rules: { ok: loaded, ...rules },
+      clock: { ok: clock, offset_ms: offset },
+      ...(closing ? { shutdown: { ok: false } } : {}),
+      providers: Object.fromEntries([...sources.providers()].map(([name, health]) => [name, healthBody(health)])),
+      evidence: Object.fromEntries(sources.attesters().map((status) => [status.name, attesterBody(status)])),
+      ...(keys ? { keys } : {}),
+    };
+    return { ready: ledger && loaded && clock && !closing, checks };
+  };
+}
+
+function healthBody({ healthy, findings }: Health): JsonObject {
+  return { ok: healthy, findings: findings.map(({ severity, code, message }) => ({ severity, code, message })) };
+}
+
+function attesterBody({ kind, healthy, keysAgeSeconds, lastError }: AttesterStatus): JsonObject {
+  return {
+    ok: healthy,
+    kind,
+    ...(keysAgeSeconds === undefined ? {} : { keys_age_seconds: Math.round(keysAgeSeconds) }),
+    ...(lastError === undefined ? {} : { last_error: lastError }),
+  };
+}
