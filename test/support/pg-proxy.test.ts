@@ -1,9 +1,9 @@
 import { once } from 'node:events';
 import { createConnection } from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { makeDatabase, type TestDatabase } from './database.ts';
 import { startPgProxy, type PgProxy } from './pg-proxy.ts';
+import { isOpen, until } from './waiting.ts';
 
 let database: TestDatabase;
 let proxy: PgProxy;
@@ -34,22 +34,6 @@ async function connect(options: pg.ClientConfig = {}): Promise<pg.Client> {
 const rows = async () =>
   (await database.pool.query<{ x: number }>('SELECT x FROM t ORDER BY x')).rows.map(({ x }) => x);
 const insert = { name: 'insert', text: 'INSERT INTO t VALUES ($1)' };
-
-/** Whether `promise` is still open after a while in which a query would have been answered many times. */
-async function isOpen(promise: Promise<unknown>): Promise<boolean> {
-  return Promise.race([
-    promise.then(
-      () => false,
-      () => false,
-    ),
-    sleep(150).then(() => true),
-  ]);
-}
-
-/** Until `condition` holds; the test's own time limit ends it. */
-async function until(condition: () => Promise<boolean> | boolean): Promise<void> {
-  while (!(await condition())) await sleep(10);
-}
 
 test('forwards, large and many messages included, and counts', async () => {
   const executed = proxy.count({ from: 'frontend', match: ({ type }) => type === 'E' });
