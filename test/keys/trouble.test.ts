@@ -112,10 +112,11 @@ describe('in trouble', () => {
   });
 
   test('closed: nothing is signed or verified any more', async () => {
-    const { replica, payload } = world();
+    const { replica, payload, store } = world();
     const ring = replica();
     const token = await ring.sign('access', payload());
     ring.close();
+    store.before = () => Promise.reject(new Error('closed before'));
     await expect(ring.sign('access', payload())).rejects.toMatchObject({ code: 'shutting_down' });
     await expect(ring.verify('access', token)).rejects.toMatchObject({ code: 'shutting_down' });
     expect(ring.status().healthy).toBe(false);
