@@ -55,7 +55,8 @@ function start({ command, args, env, stdio }: ChildPlan): ChildProcess | string 
   try {
     return spawn(command, args, { env, stdio: [...stdio] });
   } catch (error) {
-    return error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
+    const { code = 'unknown' } = error as NodeJS.ErrnoException;
+    return code;
   }
 }
 

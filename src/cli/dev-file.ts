@@ -19,9 +19,9 @@ export async function readDevFile(cwd: string): Promise<DevFile | undefined> {
   try {
     text = await readFile(join(cwd, path), 'utf8');
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    const { code = 'unknown' } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
-    throw invalid(path, `cannot be read (${String(code)})`);
+    throw invalid(path, `cannot be read (${code})`);
   }
   const { url, operators } = objectIn(path, text);
   if (typeof url !== 'string' || !URL.canParse(url)) throw invalid(path, 'has no url');

@@ -78,7 +78,7 @@ async function revokeGrant(shell: Shell, id: string, options: RevokeOptions): Pr
     first: await verbs.revoke(id, options.reason),
     read: () => verbs.grant(id),
     done: (grant) => !isOpen(grant),
-    show: async (grant) => (options.json ? undefined : shell.out.progress([describe(grant)])),
+    show: async (grant) => (isOpen(grant) && !options.json ? shell.out.progress([describe(grant)]) : undefined),
     seconds: options.wait,
   });
   if (options.json) await shell.out.raw(`${JSON.stringify(last)}\n`);
