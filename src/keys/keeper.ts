@@ -65,7 +65,7 @@ export function makeKeeper(parts: {
       problem = undefined;
       for (const row of rows) if (wipeDue(row, readAt)) await store.wipe(row.kid, row.wrapped, wrapper.sealPublic(row));
     } catch (error) {
-      problem = error instanceof KeyProblem ? error : new KeyProblem('store_unavailable', 'store', { cause: error });
+      problem = problemOf(error);
       // Closed at once where the keys themselves are in doubt; a store that is away is ridden out until they are stale.
       if (problem.code !== 'store_unavailable') known = undefined;
       throw new Fault('keys_unavailable', { cause: problem });
@@ -98,17 +98,20 @@ export function makeKeeper(parts: {
   }
 
   async function rewrap() {
-    const old = (await store.list()).filter((row) => row.encryptionKey !== wrapper.first);
-    let rewrapped = 0;
-    for (const row of old) {
-      const privateHalf = wrapper.open(row, row);
-      const fresh = privateHalf ? wrapper.wrapPrivate(row, privateHalf) : wrapper.sealPublic(row);
-      privateHalf?.fill(0);
-      if (await store.rewrap(row.kid, row.wrapped, fresh)) rewrapped++;
+    try {
+      const rows = await store.list();
+      const old = rows.filter((row) => row.encryptionKey !== wrapper.first);
+      let rewrapped = 0;
+      for (const row of old) {
+        const privateHalf = wrapper.open(row, row);
+        const fresh = privateHalf ? wrapper.wrapPrivate(row, privateHalf) : wrapper.sealPublic(row);
+        privateHalf?.fill(0);
+        if (await store.rewrap(row.kid, row.wrapped, fresh)) rewrapped++;
+      }
+      return { rewrapped, remaining: old.length - rewrapped };
+    } catch (error) {
+      throw new Fault('keys_unavailable', { cause: problemOf(error) });
     }
-    await refresh();
-    const remaining = (await store.list()).filter((row) => row.encryptionKey !== wrapper.first).length;
-    return { rewrapped, remaining };
   }
 
   return {
@@ -128,4 +131,8 @@ export function makeKeeper(parts: {
 function typOf(tokenClass: string): string | undefined {
   const known = CLASS_NAMES.find((name) => name === tokenClass);
   return known && TOKEN_CLASSES[known].typ;
+}
+
+function problemOf(error: unknown): KeyProblem {
+  return error instanceof KeyProblem ? error : new KeyProblem('store_unavailable', 'store', { cause: error });
 }

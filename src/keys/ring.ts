@@ -31,24 +31,27 @@ export interface KeyRing {
    * A compact JWS of `payload` by the class's current key. `payload.exp`, in seconds, is required.
    * @throws Fault `keys_unavailable`, `shutting_down`; RangeError when it would live longer than a token may.
    */
-  sign(tokenClass: TokenClass, payload: JsonObject): Promise<string>;
+  readonly sign: (tokenClass: TokenClass, payload: JsonObject) => Promise<string>;
   /**
    * The payload of a token of this class that one of our own published keys signed; undefined for anything else. Issuer,
    * audience and time are the caller's to check. @throws Fault `keys_unavailable`, `shutting_down`.
    */
-  verify(tokenClass: TokenClass, token: string): Promise<JsonObject | undefined>;
+  readonly verify: (tokenClass: TokenClass, token: string) => Promise<JsonObject | undefined>;
   /** The public halves of every key that may sign soon, signs, or has signed what may still be valid (RFC 7517 §5). */
-  jwks(): Promise<JwkSet>;
+  readonly jwks: () => Promise<JwkSet>;
   /**
    * Reads the keys again, makes what is missing and wipes what has done its work. Call it at the start and every
    * `REFRESH_EVERY_SECONDS`. @throws Fault `keys_unavailable` with a `KeyProblem` as its cause.
    */
-  refresh(): Promise<void>;
-  /** Puts what another key-encryption key wrapped under the first one. May run anywhere, any time, more than once. */
-  rewrap(): Promise<{ readonly rewrapped: number; readonly remaining: number }>;
-  status(): KeyRingStatus;
+  readonly refresh: () => Promise<void>;
+  /**
+   * Puts what another key-encryption key wrapped under the first one. May run anywhere, any time, more than once;
+   * `remaining` are those that another replica changed in between. @throws Fault `keys_unavailable`.
+   */
+  readonly rewrap: () => Promise<{ readonly rewrapped: number; readonly remaining: number }>;
+  readonly status: () => KeyRingStatus;
   /** Forgets the private halves. */
-  close(): void;
+  readonly close: () => void;
 }
 
 export interface JwkSet {

@@ -16,8 +16,9 @@ describe('key-encryption keys', () => {
     await Promise.all([added.refresh(), ahead.refresh()]);
 
     const outcomes = await Promise.all([ahead.rewrap(), ahead.rewrap()]);
-    expect(outcomes.map(({ remaining }) => remaining)).toEqual([0, 0]);
     expect(outcomes.reduce((sum, { rewrapped }) => sum + rewrapped, 0)).toBe(2);
+    expect(await ahead.rewrap()).toEqual({ rewrapped: 0, remaining: 0 });
+    expect(store.events.filter((event) => event.startsWith('rewrap'))).toHaveLength(2);
     expect(store.rows.map((row) => row.encryptionKey)).toEqual(['kek-2', 'kek-2']);
 
     await added.refresh();
@@ -27,6 +28,7 @@ describe('key-encryption keys', () => {
       expect(await ring.verify('access', await ring.sign('access', payload()))).toEqual(payload());
     }
     await expect(before.refresh()).rejects.toMatchObject(faultOf('unknown_encryption_key'));
+    await expect(before.rewrap()).rejects.toMatchObject(faultOf('unknown_encryption_key'));
   });
 
   test.each([

@@ -44,7 +44,7 @@ export function memoryKeyStore(now: () => Date): MemoryKeyStore {
       await store.before();
       lists++;
       const kept = rows.filter((row) => row.wipedAt === null || row.goneAt === null || row.goneAt > now());
-      return structuredClone(kept);
+      return kept.map((row) => ({ ...row }));
     },
 
     async add(key: NewKey, { after, leadSeconds, keepSeconds }: Succession) {
