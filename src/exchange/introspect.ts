@@ -1,6 +1,7 @@
 import type { Identity } from '../domain/identity.ts';
 import { Refusal } from '../domain/errors.ts';
 import { parseId } from '../domain/ids.ts';
+import type { MintId } from '../domain/ids.ts';
 import type { JsonObject } from '../domain/json.ts';
 import type { TokenClass } from '../providers/provider.ts';
 import type { Caller, ExchangeContext } from './context.ts';
@@ -23,21 +24,36 @@ export interface TokenParts {
 }
 
 /**
- * RFC 7662 for registered clients: asks the time, the state and the orders, so a token is inactive from the moment its grant ends.
+ * RFC 7662: asks the time, the state and the orders, so a token is inactive from the moment its grant ends. A registered client may
+ * ask about tokens for its audiences, anybody else only about its own.
  * Undefined is the answer `{"active": false}`, whatever the reason.
  * @throws Refusal `not_a_client`.
  */
 export function makeIntrospect({ ledger, clock }: Pick<ExchangeContext, 'ledger' | 'clock'>, parts: TokenParts) {
+  async function mayAsk(asking: Identity, claims: JsonObject, mint: MintId): Promise<boolean> {
+    const client = clientOf(parts.clients, asking);
+    if (client?.audiences.includes(String(claims['aud']))) return true;
+    const owned = await ledger.grants.ofMint(mint);
+    return owned?.trust === asking.trust && owned.subject === asking.id;
+  }
+
   return async function introspect(asking: Identity, token: string): Promise<JsonObject | undefined> {
-    const client = parts.clients.find((entry) => entry.trust === asking.trust && entry.id === asking.id);
-    if (!client?.may.includes('introspect')) throw new Refusal('not_a_client');
     const claims = await ourToken(parts, token);
-    if (!claims || !client.audiences.includes(String(claims['aud']))) return undefined;
+    const mint = claims && parseId('mint', String(claims['jti']));
+    if (!claims || !mint || !(await mayAsk(asking, claims, mint))) {
+      if (!clientOf(parts.clients, asking)) throw new Refusal('not_a_client');
+      return undefined;
+    }
     if (Number(claims['exp']) * 1000 <= clock.now().getTime()) return undefined;
-    const mint = parseId('mint', String(claims['jti']));
-    if (!mint || !(await ledger.grants.mintIsActive(mint))) return undefined;
+    if (!(await ledger.grants.mintIsActive(mint))) return undefined;
     return { active: true, token_type: 'Bearer', ...claims };
   };
+}
+
+function clientOf(clients: readonly Client[], asking: Identity): Client | undefined {
+  return clients.find(
+    (entry) => entry.trust === asking.trust && entry.id === asking.id && entry.may.includes('introspect'),
+  );
 }
 
 /** RFC 7009: the workload to which a token was issued gives it back. An unknown token is as good as revoked. */

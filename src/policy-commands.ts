@@ -1,0 +1,124 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { attesterKinds } from './attesters/index.ts';
+import { operatorTrustSchema } from './attesters/operators.ts';
+import { placeholders } from './check-commands.ts';
+import { loadSettings, parseQuestion, readCases, readRules, readRulesPlace } from './config/index.ts';
+import type { Environment } from './config/index.ts';
+import { Fault } from './domain/errors.ts';
+import { makeIds } from './domain/ids.ts';
+import type { Json, JsonObject } from './domain/json.ts';
+import { formatProblem, ProblemsError } from './domain/problem.ts';
+import { caseProblems, explain, explanationJson, testPolicies } from './policy/index.ts';
+import type { Explanation } from './policy/index.ts';
+import { buildProviders } from './provider-list.ts';
+import { providerKinds } from './providers/index.ts';
+import { makeRulesTools } from './rules-tools.ts';
+
+type Print = (line: string) => void;
+
+/** `writ policy test`: 0 when every case answers as it should. @throws ProblemsError. */
+export async function runPolicyTest(
+  { directory, config, json }: { readonly directory?: string; readonly config: string; readonly json: boolean },
+  env: Environment,
+  print: Print,
+): Promise<number> {
+  const { rules, rulesDirectory } = await compiledRules(config, env);
+  const results = testPolicies(rules, await readCases(directory ?? join(rulesDirectory, 'cases')), new Date());
+  const problems = caseProblems(results);
+  const passed = results.filter((result) => result.passed).length;
+  if (json) {
+    const cases = results.map((result) => ({
+      name: result.case.name,
+      passed: result.passed,
+      differences: result.differences,
+    }));
+    print(JSON.stringify({ passed, failed: results.length - passed, cases }));
+  } else {
+    for (const result of results) print(`${result.passed ? 'ok  ' : 'FAIL'} ${result.case.name}`);
+    for (const problem of problems) print(formatProblem(problem));
+    print(`${passed} of ${results.length} cases answer as they should`);
+  }
+  return passed === results.length ? 0 : 1;
+}
+
+/** `writ policy explain`: what would be decided, by what, and what the provider would be asked. @throws ProblemsError. */
+export async function runPolicyExplain(
+  { file, config, json }: { readonly file: string; readonly config: string; readonly json: boolean },
+  env: Environment,
+  print: Print,
+): Promise<number> {
+  const { rules } = await compiledRules(config, env);
+  const question = parseQuestion(await readJson(file), file);
+  const explanation = explain(rules, question, new Date());
+  const plan = await planOf(explanation, question.principal, config, env);
+  const body = { ...explanationJson(explanation), ...(plan ? { plan } : {}) };
+  if (json) print(JSON.stringify(body));
+  else
+    for (const [name, value] of Object.entries(body))
+      print(`${name.padEnd(12)} ${typeof value === 'string' ? value : JSON.stringify(value)}`);
+  return 0;
+}
+
+async function compiledRules(config: string, env: Environment) {
+  const { providers, rulesDirectory } = await readRulesPlace(config, env);
+  return { rules: makeRulesTools(providers).compile(await readRules(rulesDirectory)), rulesDirectory };
+}
+
+async function readJson(file: string): Promise<Json> {
+  try {
+    return JSON.parse(await readFile(file, 'utf8')) as Json;
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    const message = code === undefined ? 'is not JSON' : `cannot be read (${code})`;
+    throw new ProblemsError([{ file, line: 0, message }]);
+  }
+}
+
+/** The plan is pure data: nothing is asked of anybody. Without the provider's settings there is none. */
+async function planOf(
+  { granted, ttl }: Explanation,
+  subject: { readonly trust: string; readonly id: string },
+  directory: string,
+  env: Environment,
+): Promise<JsonObject | undefined> {
+  if (!granted || !ttl) return undefined;
+  const overlay = placeholders(env);
+  const settings = await loadSettings({
+    directory,
+    env,
+    attesterKinds,
+    providerKinds,
+    operatorTrustSchema,
+    overlay,
+  }).catch(() => undefined);
+  if (!settings) return undefined;
+  const clock = { now: () => new Date(), offsetMs: () => 0 };
+  const providers = buildProviders(settings, {
+    clock,
+    issuer: settings.server.publicUrl ?? `http://${settings.server.host}:${settings.server.port}`,
+    introspectingAudiences: new Set(
+      settings.clients.flatMap((client) => (client.may.includes('introspect') ? client.audiences : [])),
+    ),
+    reservedAudiences: new Set(),
+    signer: { sign: () => Promise.reject(new Fault('keys_unavailable')) },
+  });
+  try {
+    const ids = makeIds(
+      (bytes) => new Uint8Array(bytes),
+      () => 0,
+    );
+    const mint = {
+      mint: ids.mint(),
+      grant: ids.grant(),
+      task: ids.task(),
+      subject,
+      now: clock.now(),
+      endsAt: ttl.endsAt,
+    };
+    const plan = providers.get(granted.profile.provider)?.plan(granted.profile, granted.parameters, mint);
+    return plan && { request: plan.request, ends_at: plan.endsAt.toISOString(), revocability: plan.revocability.mode };
+  } finally {
+    await Promise.all([...providers.values()].map((provider) => provider.close()));
+  }
+}
