@@ -23,6 +23,7 @@ export interface PostgresHarness extends ProviderHarness {
   make(settings?: {
     url?: string;
     accepted_databases?: string[];
+    accepted_creators?: string[];
     clock?: Clock;
     ledger?: () => Promise<LedgerPlace | undefined>;
   }): Provider;
@@ -45,8 +46,8 @@ export async function postgresHarness(server?: string): Promise<PostgresHarness>
   await superuser.query(`CREATE ROLE ${more}`);
   await superuser.query(`GRANT ${more} TO ${target.administrator} WITH ADMIN TRUE, INHERIT FALSE, SET FALSE`);
 
-  const make: PostgresHarness['make'] = ({ url = target.url, accepted_databases, clock = CLOCK, ledger } = {}) =>
-    postgres.create('target', PostgresConfig.parse({ url, accepted_databases }), {
+  const make: PostgresHarness['make'] = ({ url = target.url, clock = CLOCK, ledger, ...settings } = {}) =>
+    postgres.create('target', PostgresConfig.parse({ url, ...settings }), {
       clock,
       issuer: 'http://127.0.0.1:8080',
       introspectingAudiences: new Set(),

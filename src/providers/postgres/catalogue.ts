@@ -1,5 +1,5 @@
 import pg from 'pg';
-import type { PostgresRequest } from './plan.ts';
+import { GUARDED } from './guard.ts';
 
 /** A role that a login was made a member of, directly or through others, and what it is besides a bundle of privileges. */
 export interface HeldRole {
@@ -9,11 +9,21 @@ export interface HeldRole {
 }
 
 /**
- * Why a role is never granted: each would let a login pass rights on, become somebody else, or leave the database.
+ * Why a role is never granted: each would let a login pass rights on, become somebody else, leave the database, or change
+ * what others may do.
  * `owner`: an owner grants to others what it owns, and that outlives the login.
+ * `policy`: see `GUARD_SQL`.
  */
 export type Power =
-  'superuser' | 'createrole' | 'createdb' | 'replication' | 'bypassrls' | 'admin_of_roles' | 'predefined' | 'owner';
+  | 'superuser'
+  | 'createrole'
+  | 'createdb'
+  | 'replication'
+  | 'bypassrls'
+  | 'admin_of_roles'
+  | 'predefined'
+  | 'owner'
+  | 'policy';
 
 /** Predefined roles that only read, or write rows. Every other, and those to come, reach the server itself or other sessions. */
 const HARMLESS_PREDEFINED = [
@@ -35,25 +45,37 @@ const POWERS = `array_remove(ARRAY[
   CASE WHEN EXISTS (SELECT FROM pg_auth_members a WHERE a.member = h.oid AND a.admin_option) THEN 'admin_of_roles' END,
   CASE WHEN h.rolname ^@ 'pg_' AND h.rolname <> ALL (${literals(HARMLESS_PREDEFINED)}) THEN 'predefined' END,
   CASE WHEN EXISTS (SELECT FROM pg_shdepend d WHERE d.refclassid = 'pg_authid'::regclass AND d.refobjid = h.oid
-                    AND d.deptype = 'o' AND d.classid <> 'pg_default_acl'::regclass) THEN 'owner' END
+                    AND d.deptype = 'o' AND d.classid <> 'pg_default_acl'::regclass) THEN 'owner' END,
+  CASE WHEN EXISTS (SELECT FROM pg_shdepend d WHERE d.refclassid = 'pg_authid'::regclass AND d.refobjid = h.oid
+                    AND d.deptype = 'r' AND NOT (d.dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
+                      AND ${GUARDED})) THEN 'policy' END
 ], NULL)`;
 
-/** SQL, one row `held`: every role reached from those that \`start\` (a query of oids) gives, themselves included. */
+/**
+ * SQL of an array of `HeldRole`: every role reached from those whose oids `start` (a query) gives, themselves included.
+ * OFFSET 0 keeps the planner on the index of members, however many logins there are.
+ */
 export function heldRoles(start: string): string {
-  return `WITH RECURSIVE reached AS (${start} UNION SELECT m.roleid FROM pg_auth_members m JOIN reached r ON m.member = r.oid)
-SELECT coalesce(jsonb_agg(jsonb_build_object('role', h.rolname, 'because', ${POWERS})), '[]') AS held
-FROM pg_roles h WHERE h.oid IN (SELECT oid FROM reached)`;
+  return `WITH RECURSIVE reached AS (${start} UNION SELECT m.roleid FROM reached r,
+  LATERAL (SELECT roleid FROM pg_auth_members WHERE member = r.oid OFFSET 0) m)
+SELECT coalesce(jsonb_agg(jsonb_build_object('role', h.rolname, 'because', ${POWERS})), '[]') FROM reached r,
+  LATERAL (SELECT * FROM pg_roles WHERE oid = r.oid OFFSET 0) h`;
 }
 
-/** What the server says of a new role. */
-export interface Made {
-  /** In the shape of the plan's request, and to be equal to it. */
-  readonly made: PostgresRequest;
+/** What the server says of roles before they are granted. */
+export interface Granting {
   readonly held: readonly HeldRole[];
+  /** Of the server: the same for its standbys and through any proxy. */
   readonly system_identifier: string;
 }
 
-/** SQL, one row `Made`; none when there is no such role. */
+/** SQL, one row `Granting`. */
+export function beforeGrant(roles: readonly string[]): string {
+  return `SELECT (${heldRoles(`SELECT oid FROM pg_roles WHERE rolname = ANY (${literals(roles)})`)}) AS held,
+  (SELECT system_identifier::text FROM pg_control_system()) AS system_identifier`;
+}
+
+/** SQL, one row `{ made: PostgresRequest }`, to be equal to the plan's request; none when there is no such role. */
 export function readBack(role: string): string {
   return `SELECT jsonb_build_object(
   'database', current_database(),
@@ -62,11 +84,8 @@ export function readBack(role: string): string {
     'createrole', r.rolcreaterole, 'replication', r.rolreplication, 'bypassrls', r.rolbypassrls),
   'connection_limit', r.rolconnlimit,
   'valid_until', to_char(r.rolvaliduntil AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
-  'memberships', (SELECT coalesce(jsonb_agg(jsonb_build_object('role', g.rolname, 'admin', m.admin_option,
-      'inherit', m.inherit_option, 'set', m.set_option) ORDER BY g.rolname), '[]')
-    FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid WHERE m.member = r.oid)) AS made,
- (${heldRoles('SELECT m.roleid AS oid FROM pg_auth_members m WHERE m.member = r.oid')}) AS held,
- (SELECT system_identifier::text FROM pg_control_system()) AS system_identifier
+  'memberships', (SELECT coalesce(jsonb_agg(jsonb_build_object('role', pg_get_userbyid(m.roleid), 'admin', m.admin_option,
+      'inherit', m.inherit_option, 'set', m.set_option)), '[]') FROM pg_auth_members m WHERE m.member = r.oid)) AS made
 FROM pg_roles r WHERE r.rolname = ${pg.escapeLiteral(role)}`;
 }
 

@@ -22,7 +22,6 @@ export async function removeRole(
   signal: AbortSignal,
 ): Promise<Cleaned> {
   const name = roleOf(mint.mint);
-  const quoted = pg.escapeIdentifier(name);
   const role = await server.run(signal, (client) => readRole(client, name));
   if (!role) return { kind: 'done' };
   if (role.tombstone) {
@@ -32,12 +31,32 @@ export async function removeRole(
   if (role.login || role.sessions > 0) {
     throw new ProviderError('provider_refused', { nothingLives: false, facts: { finding: 'not_ended' } });
   }
-  const dropOwned = (client: pg.ClientBase) => client.query(`DROP OWNED BY ${quoted} CASCADE`);
-  for (const { database, here } of await server.run(signal, (client) => databasesOf(client, role.oid))) {
+  for (const { gid, database } of await server.run(signal, (client) => preparedBy(client, name))) {
+    await server.runAs({ database }, signal, (client) => rollBack(client, name, gid));
+  }
+  const dropOwned = (client: pg.ClientBase) => client.query(`DROP OWNED BY ${pg.escapeIdentifier(name)} CASCADE`);
+  for (const { database, here } of await server.run(signal, (client) => placesOf(client, role.oid))) {
     await (here ? server.run(signal, dropOwned) : server.runAs({ database }, signal, dropOwned));
   }
-  await server.run(signal, (client) => client.query(`DROP ROLE IF EXISTS ${quoted}`));
+  await server.run(signal, (client) => client.query(`DROP ROLE IF EXISTS ${pg.escapeIdentifier(name)}`));
   return { kind: 'done' };
+}
+
+interface Prepared {
+  readonly gid: string;
+  readonly database: string;
+}
+
+/** A prepared transaction outlives its session, and keeps its locks. */
+async function preparedBy(client: pg.ClientBase, name: string): Promise<readonly Prepared[]> {
+  const { rows } = await client.query<Prepared>('SELECT gid, database FROM pg_prepared_xacts WHERE owner = $1', [name]);
+  return rows;
+}
+
+/** Only its owner may, and only in its own database and outside a transaction; the connection is not used again. */
+async function rollBack(client: pg.ClientBase, name: string, gid: string): Promise<void> {
+  await client.query(`SET ROLE ${pg.escapeIdentifier(name)}`);
+  await client.query(`ROLLBACK PREPARED ${pg.escapeLiteral(gid)}`);
 }
 
 interface Place {
@@ -46,10 +65,10 @@ interface Place {
 }
 
 /** Where the role owns or is granted something; what belongs to no database is dropped from the configured one. */
-async function databasesOf(client: pg.ClientBase, oid: string): Promise<readonly Place[]> {
+async function placesOf(client: pg.ClientBase, oid: string): Promise<readonly Place[]> {
   const { rows } = await client.query<Place>(
     `SELECT DISTINCT d.datname AS database, d.datname = current_database() AS here
-     FROM pg_shdepend s JOIN pg_database d ON s.dbid IN (d.oid, 0) AND (s.dbid <> 0 OR d.datname = current_database())
+     FROM pg_shdepend s JOIN pg_database d ON d.oid = s.dbid OR s.dbid = 0 AND d.datname = current_database()
      WHERE s.refclassid = 'pg_authid'::regclass AND s.refobjid = $1::oid`,
     [oid],
   );

@@ -14,6 +14,9 @@ const identifier = z
  * `url`: an administrator's login with CREATEROLE and ADMIN on the roles of the profiles; one login for each Writ. Its path
  * names the database that credentials are for.
  * `accepted_databases`: others of the server that PUBLIC may connect to, and that is accepted.
+ * `accepted_creators`: roles, or `PUBLIC`, that may create objects although a login can give tables and views away for good:
+ * REASSIGN OWNED to a role that it inherits from is allowed even `WITH SET FALSE` (seen on 18.4). Once one has, the role is
+ * refused as an owner until a person has looked.
  * `pool_size`: connections that Writ keeps to this server at most.
  */
 export const PostgresConfig = z.strictObject({
@@ -21,6 +24,7 @@ export const PostgresConfig = z.strictObject({
     for (const message of urlProblems(text)) context.addIssue({ code: 'custom', message });
   }),
   accepted_databases: z.array(identifier).default([]),
+  accepted_creators: z.array(identifier).default([]),
   pool_size: z.int().min(1).max(50).default(8),
 });
 export type PostgresConfig = z.infer<typeof PostgresConfig>;

@@ -1,4 +1,5 @@
 import type { HealthFinding } from '../provider.ts';
+import { GUARD_SQL } from './guard.ts';
 
 type Detail = Readonly<Record<string, string>>;
 interface Kind {
@@ -40,10 +41,25 @@ const FINDINGS = {
       `A profile grants ${role}, and with it ${held}, which is more than a bundle of privileges (${because}):` +
       ' grant a role that has only the privileges wanted.',
   ),
+  role_in_policy: error(
+    ({ role, held }) =>
+      `A profile grants ${role}, and with it ${held}, which row security policies name, and any login could drop those with` +
+      ` DROP OWNED BY: run as a superuser in each such database: ${GUARD_SQL}`,
+  ),
   role_may_pass_on: error(
     ({ role, held }) =>
       `A profile grants ${role}, and with it ${held}, which holds privileges WITH GRANT OPTION; what a login passes on outlives it:` +
       ` run REVOKE GRANT OPTION FOR ... FROM ${held}.`,
+  ),
+  role_may_create: error(
+    ({ role, place, creator }) =>
+      `Logins with ${role} may create objects in ${place}, and can give tables and views away for good with REASSIGN OWNED:` +
+      ` run REVOKE CREATE ON ${place} FROM ${creator}, or name ${creator} in accepted_creators.`,
+  ),
+  role_can_log_in: warning(
+    ({ role, held }) =>
+      `A profile grants ${role}, and with it ${held}, which is a login of its own: an issued login may end its sessions.` +
+      ' Grant a role with NOLOGIN.',
   ),
   administrator_is_superuser: warning(
     ({ me }) => `${me} is a superuser; CREATEROLE, and ADMIN on the roles of the profiles, are enough.`,

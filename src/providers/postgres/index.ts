@@ -35,7 +35,8 @@ export const postgres: ProviderKind<PostgresConfig> = {
       asksForPassword = probed.length === 0;
       return [...probed, ...(await checkServer(server, setUp, signal))];
     };
-    const inspectRole = (role: string, signal: AbortSignal) => checkRole(server, role, signal);
+    const inspectRole = (role: string, signal: AbortSignal) =>
+      checkRole(server, config.accepted_creators, role, signal);
     const serverGate = makeGate(inspectServer, clock);
     const roleGate = makeGates(inspectRole, clock);
 

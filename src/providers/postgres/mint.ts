@@ -3,7 +3,7 @@ import { ProviderError } from '../../domain/errors.ts';
 import { canonicalJson, type JsonObject } from '../../domain/json.ts';
 import { Secret } from '../../domain/secret.ts';
 import type { Minted, Plan } from '../provider.ts';
-import { readBack, type Made } from './catalogue.ts';
+import { beforeGrant, readBack, type Granting } from './catalogue.ts';
 import { credentialFor } from './credential.ts';
 import { asProviderError, certain, isTaken } from './errors.ts';
 import { readRequest, type PostgresRequest } from './plan.ts';
@@ -30,7 +30,7 @@ export async function mintRole(server: Server, plan: Plan, signal: AbortSignal):
     });
     return {
       credential: new Secret(credentialFor(server.address, request.role, password)),
-      handle: { role: request.role, server: answer.system_identifier },
+      handle: { role: request.role, server: answer.granting.system_identifier },
       expiresAt: new Date(answer.made.valid_until),
     };
   } catch (error) {
@@ -41,9 +41,13 @@ export async function mintRole(server: Server, plan: Plan, signal: AbortSignal):
   }
 }
 
+/**
+ * Everything up to the COMMIT. GRANT locks the granted role against every other mint of it until the transaction ends, so
+ * what takes time stands before it.
+ */
 function createSql(request: PostgresRequest, verifier: string): string {
   const role = pg.escapeIdentifier(request.role);
-  const roles = request.memberships.map((membership) => pg.escapeIdentifier(membership.role)).join(', ');
+  const roles = request.memberships.map((membership) => membership.role);
   return [
     'BEGIN',
     // From 16 on the creator needs membership in what it created before it may terminate its sessions or drop it.
@@ -51,30 +55,50 @@ function createSql(request: PostgresRequest, verifier: string): string {
     `CREATE ROLE ${role} WITH LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS INHERIT` +
       ` CONNECTION LIMIT ${request.connection_limit} VALID UNTIL ${pg.escapeLiteral(request.valid_until)}` +
       ` PASSWORD ${pg.escapeLiteral(verifier)}`,
-    `GRANT ${roles} TO ${role} WITH ADMIN FALSE, INHERIT TRUE, SET FALSE`,
+    beforeGrant(roles),
+    `GRANT ${roles.map(pg.escapeIdentifier).join(', ')} TO ${role} WITH ADMIN FALSE, INHERIT TRUE, SET FALSE`,
     readBack(request.role),
   ].join(';\n');
 }
 
+interface Answer {
+  readonly granting: Granting;
+  readonly made: PostgresRequest;
+}
+
 /** Leaves the transaction open when all is as planned. @throws ProviderError after a ROLLBACK. */
-async function inTransaction(client: pg.ClientBase, sql: string, request: PostgresRequest): Promise<Made> {
-  const results = (await client.query(sql)) as unknown;
-  const made = (Array.isArray(results) ? results.at(-1) : results) as pg.QueryResult<Made>;
-  const problem = difference(made.rows[0], request);
-  if (!problem) return made.rows[0] as Made;
+async function inTransaction(client: pg.ClientBase, sql: string, request: PostgresRequest): Promise<Answer> {
+  const answer = readAnswer(await client.query(sql));
+  const problem = difference(answer, request);
+  if (!problem) return answer as Answer;
   await client.query('ROLLBACK');
   throw problem;
 }
 
-function difference(answer: Made | undefined, request: PostgresRequest): ProviderError | undefined {
-  const powerful = answer?.held.find((held) => held.because.length > 0);
+/** `pg` gives a result for each statement of a message, but types only one. */
+function readAnswer(results: unknown): Partial<Answer> {
+  if (!Array.isArray(results)) return {};
+  const rows = (results as readonly pg.QueryResult[]).flatMap((result) => result.rows as readonly object[]);
+  const granting = rows.find((row): row is Granting => 'held' in row);
+  const readBack = rows.find((row): row is { made: PostgresRequest } => 'made' in row);
+  return { ...(granting ? { granting } : {}), ...(readBack ? { made: readBack.made } : {}) };
+}
+
+function difference({ granting, made }: Partial<Answer>, request: PostgresRequest): ProviderError | undefined {
+  const powerful = granting?.held.find((held) => held.because.length > 0);
   if (powerful) {
     const facts: JsonObject = { finding: 'role_too_powerful', role: powerful.role, because: powerful.because };
     return new ProviderError('provider_refused', { nothingLives: true, facts });
   }
-  if (answer && canonicalJson(answer.made) === canonicalJson(request)) return undefined;
+  if (granting && made && canonicalJson(sorted(made)) === canonicalJson(request)) return undefined;
   return new ProviderError('provider_answer_wrong', {
     nothingLives: true,
     facts: { finding: 'role_differs_from_plan' },
   });
+}
+
+/** Memberships in the order of a plan. */
+function sorted(made: PostgresRequest): PostgresRequest {
+  const byRole = (a: { role: string }, b: { role: string }) => (a.role < b.role ? -1 : 1);
+  return { ...made, memberships: [...made.memberships].sort(byRole) };
 }
