@@ -1,0 +1,113 @@
+/**
+ * The floor: what an issuance cannot do without, and nothing more. One verify, one decision, the broker's own two SQL calls, one sign; no
+ * HTTP. argv: a JSON of what is needed; prints one JSON line for each number of callers.
+ */
+import { randomBytes } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { createLocalJWKSet, generateKeyPair, jwtVerify, SignJWT } from 'jose';
+import { readRules } from '../../src/config/index.ts';
+import { makeIds } from '../../src/domain/ids.ts';
+import { makeLedger } from '../../src/ledger/index.ts';
+import type { PolicyRequest } from '../../src/policy/index.ts';
+import { makeRulesTools } from '../../src/rules-tools.ts';
+import { measure } from './measure.ts';
+
+const { ledgerUrl, bundleFile, token, rulesDirectory, callers, count } = JSON.parse(
+  process.argv[2] ?? '',
+) as FloorInput;
+export interface FloorInput {
+  ledgerUrl: string;
+  bundleFile: string;
+  token: string;
+  rulesDirectory: string;
+  callers: number[];
+  count: number;
+}
+
+const { keys } = JSON.parse(await readFile(bundleFile, 'utf8')) as { keys: Record<string, unknown>[] };
+const jwks = createLocalJWKSet({ keys: keys.map((key) => ({ ...key, kty: 'EC', use: 'sig' })) });
+const { privateKey } = await generateKeyPair('ES256');
+const providers = [
+  { name: 'tools', kind: 'jwt', on: true },
+  { name: 'orders-db', kind: 'postgres', on: true },
+];
+const rules = makeRulesTools(providers).compile(await readRules(rulesDirectory));
+const ledger = makeLedger({ url: ledgerUrl });
+const generation = await ledger.generations.active();
+const ids = makeIds(randomBytes, Date.now);
+
+async function issue(): Promise<void> {
+  const { payload } = await jwtVerify(token, jwks, {
+    audience: 'writ-bench',
+    algorithms: ['ES256'],
+    requiredClaims: ['exp'],
+  });
+  const now = new Date();
+  const endsAt = new Date(now.getTime() + 300_000);
+  const id = payload.sub ?? '';
+  const inputs: PolicyRequest = {
+    principal: { trust: 'dev', id, groups: [], attributes: {} },
+    action: 'issue',
+    resource: {
+      profile: 'tools-refund-read',
+      provider: 'tools',
+      owner: 'payments',
+      environment: 'development',
+      effect: 'read',
+    },
+    context: {
+      task: { purpose: 'bench', mode: 'autonomous', environment: 'development', implicit: true },
+      parameters: {},
+      requestedTtl: 300,
+      now: '2026-01-01T00:00:00Z',
+    },
+  };
+  const { outcome, policies } = rules.policies.decide(inputs);
+  const [grant, mint, task] = [ids.grant(), ids.mint(), ids.task()];
+  const decision = {
+    id: ids.decision(),
+    action: 'issue',
+    generation: generation?.number ?? 0,
+    rules_hash: rules.hash,
+    trust: 'dev',
+    subject: id,
+  };
+  const { epoch } = await ledger.issuing.openGrant({
+    decision: {
+      ...decision,
+      resource: 'tools-refund-read',
+      outcome,
+      code: null,
+      policies,
+      controls: [],
+      errors: [],
+      inputs: { ...inputs },
+      origin: null,
+    },
+    task: { id: task, purpose: 'bench', mode: 'autonomous', environment: 'development', on_behalf_of: null },
+    grant: {
+      id: grant,
+      profile: 'tools-refund-read',
+      provider: 'tools',
+      owner: 'payments',
+      environment: 'development',
+      effect: 'read',
+      parameters: {},
+      ttl_seconds: 300,
+      ttl_decided_by: 'profile_default',
+      expires_at: endsAt.toISOString(),
+      revocability: { mode: 'immediate' },
+    },
+    mint: { id: mint, request: { jti: mint }, deadline_seconds: 15 },
+    origin: null,
+    idempotency: null,
+  });
+  await new SignJWT({ sub: id, aud: 'https://tools.example', jti: mint, scope: 'refund:read' })
+    .setProtectedHeader({ alg: 'ES256', typ: 'at+jwt' })
+    .setExpirationTime(endsAt)
+    .sign(privateKey);
+  await ledger.issuing.activate(mint, epoch, { jti: mint }, endsAt, null);
+}
+
+for (const each of callers) process.stdout.write(`${JSON.stringify(await measure(each, count, issue))}\n`);
+await ledger.close();
