@@ -90,7 +90,8 @@ function amount(limit: number | bigint, origin: string): string {
 function known(inst: unknown): string {
   if (typeof inst !== 'object' || inst === null || !('shape' in inst)) return '';
   const { shape } = inst;
-  return typeof shape === 'object' && shape !== null ? `; known are ${Object.keys(shape).join(', ')}` : '';
+  const members = typeof shape === 'object' && shape !== null ? Object.keys(shape) : [];
+  return members.length === 0 ? '' : `; known are ${members.join(', ')}`;
 }
 
 /** The value at a path of parsed data, as a message shows it. */

@@ -53,7 +53,7 @@ export function resolveEnvironment(value: Json, env: Environment, except: (path:
   const walk = (node: Json, path: Path): Json | undefined => {
     if (except(path)) return node;
     if (typeof node === 'string') return text(node, path);
-    if (Array.isArray(node)) return node.flatMap((item: Json, index) => walk(item, [...path, index]) ?? []);
+    if (Array.isArray(node)) return node.flatMap((item: Json, index) => present(walk(item, [...path, index])));
     if (typeof node !== 'object' || node === null) return node;
     const entries = Object.entries(node as JsonObject).map(
       ([name, item]) => [name, walk(item, [...path, name])] as const,
@@ -63,3 +63,5 @@ export function resolveEnvironment(value: Json, env: Environment, except: (path:
 
   return { value: walk(value, []) ?? null, origins, taken, faults };
 }
+
+const present = (item: Json | undefined): Json[] => (item === undefined ? [] : [item]);

@@ -58,5 +58,6 @@ async function readBounded(path: string, limit: number): Promise<Uint8Array> {
 
 /** Node's code of a failed system call, such as ENOENT. */
 export function errorCode(error: unknown): string {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : 'unknown error';
+  const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;
+  return typeof code === 'string' ? code : 'unknown error';
 }
