@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { JsonObject } from '../../domain/json.ts';
 import type { Profile } from '../../domain/profile.ts';
+import { Secret } from '../../domain/secret.ts';
 
 /** Query parameters of the URL that may be given; `options` and the like would undo what the provider sets for itself. */
 const URL_PARAMETERS = new Set(['sslmode', 'sslrootcert', 'sslcert', 'sslkey']);
@@ -17,12 +18,15 @@ const identifier = z
  * `accepted_creators`: roles, or `PUBLIC`, that may create objects although a login can give tables and views away for good:
  * REASSIGN OWNED to a role that it inherits from is allowed even `WITH SET FALSE` (seen on 18.4). Once one has, the role is
  * refused as an owner until a person has looked.
- * `pool_size`: connections that Writ keeps to this server at most.
+ * `pool_size`: connections at most for issuing, and as many for ending, so that neither waits for the other.
  */
 export const PostgresConfig = z.strictObject({
-  url: z.string().superRefine((text, context) => {
-    for (const message of urlProblems(text)) context.addIssue({ code: 'custom', message });
-  }),
+  url: z
+    .string()
+    .superRefine((text, context) => {
+      for (const message of urlProblems(text)) context.addIssue({ code: 'custom', message });
+    })
+    .transform((text) => new Secret(text)),
   accepted_databases: z.array(identifier).default([]),
   accepted_creators: z.array(identifier).default([]),
   pool_size: z.int().min(1).max(50).default(8),

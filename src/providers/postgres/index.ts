@@ -22,7 +22,9 @@ export const postgres: ProviderKind<PostgresConfig> = {
   sectionProblems,
   create(name, config, deps) {
     const { clock } = deps;
-    const server = makeServer(config.url, config.pool_size);
+    const issuing = makeServer(config.url, config.pool_size);
+    const ending = makeServer(config.url, config.pool_size);
+    const { database } = issuing.address;
     const setUp = {
       acceptedDatabases: config.accepted_databases,
       clock,
@@ -31,28 +33,28 @@ export const postgres: ProviderKind<PostgresConfig> = {
     let asksForPassword = false;
 
     const inspectServer = async (signal: AbortSignal): Promise<readonly HealthFinding[]> => {
-      const probed = asksForPassword ? [] : await probePassword(server, signal);
+      const probed = asksForPassword ? [] : await probePassword(issuing, signal);
       asksForPassword = probed.length === 0;
-      return [...probed, ...(await checkServer(server, setUp, signal))];
+      return [...probed, ...(await checkServer(issuing, setUp, signal))];
     };
     const inspectRole = (role: string, signal: AbortSignal) =>
-      checkRole(server, config.accepted_creators, role, signal);
+      checkRole(issuing, config.accepted_creators, role, signal);
     const serverGate = makeGate(inspectServer, clock);
     const roleGate = makeGates(inspectRole, clock);
 
     return {
       name,
       kind: 'postgres',
-      plan: (profile, _parameters, mint) => planRole(server.address.database, profile, mint),
+      plan: (profile, _parameters, mint) => planRole(database, profile, mint),
       async mint(plan, signal) {
-        const { memberships } = readRequest(plan, server.address.database);
+        const { memberships } = readRequest(plan, database);
         for (const gate of [serverGate, ...memberships.map(({ role }) => roleGate(role))]) await gate(signal);
-        return mintRole(server, plan, signal);
+        return mintRole(issuing, plan, signal);
       },
-      find: (mint, signal) => findRole(server, clock, mint, signal),
-      end: (mint, handle, _why, signal) => endRole(server, clock, mint, handle, signal),
-      cleanup: (mint, signal) => removeRole(server, clock, mint, signal),
-      names: (signal) => listMints(server, signal),
+      find: (mint, signal) => findRole(ending, clock, mint, signal),
+      end: (mint, handle, _why, signal) => endRole(ending, clock, mint, handle, signal),
+      cleanup: (mint, signal) => removeRole(ending, clock, mint, signal),
+      names: (signal) => listMints(ending, signal),
       async check(signal, profiles = []) {
         const roles = new Set(profiles.flatMap((profile) => PostgresSection.parse(profile.section).roles));
         try {
@@ -67,7 +69,9 @@ export const postgres: ProviderKind<PostgresConfig> = {
           ]);
         }
       },
-      close: () => server.close(),
+      async close() {
+        await Promise.all([issuing.close(), ending.close()]);
+      },
     };
   },
 };

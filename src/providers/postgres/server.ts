@@ -1,4 +1,5 @@
 import pg from 'pg';
+import type { Secret } from '../../domain/secret.ts';
 import { asProviderError } from './errors.ts';
 import { within } from './within.ts';
 
@@ -51,7 +52,8 @@ export interface Address {
   readonly sslmode?: string;
 }
 
-export function makeServer(url: string, poolSize: number): Server {
+export function makeServer(secretUrl: Secret<string>, poolSize: number): Server {
+  const url = secretUrl.reveal();
   const address = addressOf(url);
   const settings = {
     connectionString: url,
