@@ -27,6 +27,7 @@ import { generationsRouter } from './http/generations.ts';
 import { grantsRouter } from './http/grants.ts';
 import { healthRouter } from './http/health.ts';
 import { oauthRouter } from './http/oauth.ts';
+import { openApi, openApiRouter } from './http/openapi.ts';
 import { ordersRouter } from './http/orders.ts';
 import { startKeys } from './keyring.ts';
 import { makeLedger } from './ledger/index.ts';
@@ -38,6 +39,7 @@ import { makeReadiness, startProviderChecks } from './readiness.ts';
 import { startReaper } from './reaper/index.ts';
 import { startRefusalCounts } from './refusal-counts.ts';
 import { makeRulesTools } from './rules-tools.ts';
+import { version } from './version.ts';
 
 export interface BrokerOptions {
   readonly databaseUrl: string;
@@ -201,6 +203,7 @@ async function build(
       generationsRouter(makeApply(context, tools.apply), asOperator, rulesJson),
       oauthRouter(oauthVerbs, asWorkload),
       healthRouter(readiness, metrics.registry),
+      openApiRouter(openApi(version, issuer)),
     ],
     log,
     trustedProxies: settings.server.trustedProxies,

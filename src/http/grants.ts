@@ -28,7 +28,7 @@ const later = (what: string) => z.undefined(`${what} is not offered by this vers
 
 export const IssueBody = z.strictObject({
   profile: z.string().min(1).max(200),
-  parameters: z.record(z.string(), z.json()).default({}),
+  parameters: z.record(z.string(), z.string()).default({}),
   ttl_seconds: ttl,
   purpose: z.string().max(1_000).optional(),
   task: later('a task made beforehand'),
@@ -65,7 +65,7 @@ export function grantsRouter(
   const issue = body(IssueBody, async (input, req, res) => {
     const request = {
       profile: input.profile,
-      parameters: input.parameters as Record<string, Json>,
+      parameters: input.parameters,
       ttlSeconds: input.ttl_seconds,
       purpose: input.purpose,
       idempotency: idempotency(req, input as unknown as Json),

@@ -1,0 +1,213 @@
+import { Router } from 'express';
+import { z } from 'zod';
+import type { OperatorRole } from '../domain/identity.ts';
+import type { Json, JsonObject } from '../domain/json.ts';
+import type { Step } from './context.ts';
+import { ApplyBody } from './generations.ts';
+import { IssueBody, ListQuery, RenewBody, RevokeBody } from './grants.ts';
+import { TokenForm } from './oauth.ts';
+import { LiftBody, RevocationBody } from './orders.ts';
+
+interface Operation {
+  readonly method: 'get' | 'post';
+  readonly path: string;
+  readonly summary: string;
+  /** Who may call it: a workload, operators of some roles, both, or anybody. */
+  readonly workload?: true;
+  readonly roles?: readonly OperatorRole[];
+  readonly body?: z.ZodType;
+  readonly form?: z.ZodType;
+  readonly query?: z.ZodType;
+  /** Answers that are not problems: status and what it means. */
+  readonly answers: Readonly<Record<number, string>>;
+}
+
+const READERS = ['security', 'platform', 'auditor', 'approver'] as const;
+
+/** Every route, once. A test holds this list against the routers. */
+export const OPERATIONS: readonly Operation[] = [
+  {
+    method: 'post',
+    path: '/v1/grants',
+    summary: 'Ask for a credential; Idempotency-Key is honoured',
+    workload: true,
+    body: IssueBody,
+    answers: { 201: 'The grant, with its credential, once' },
+  },
+  {
+    method: 'get',
+    path: '/v1/grants',
+    summary: 'List grants, newest first',
+    roles: READERS,
+    query: ListQuery,
+    answers: { 200: 'A page of grants' },
+  },
+  {
+    method: 'get',
+    path: '/v1/grants/{id}',
+    summary: 'Show a grant, without its credential',
+    workload: true,
+    roles: READERS,
+    answers: { 200: 'The grant' },
+  },
+  {
+    method: 'post',
+    path: '/v1/grants/{id}/renew',
+    summary: 'Decide again, and mint again',
+    workload: true,
+    body: RenewBody,
+    answers: { 201: 'The grant, with a new credential' },
+  },
+  {
+    method: 'post',
+    path: '/v1/grants/{id}/revoke',
+    summary: 'Take a grant back',
+    workload: true,
+    roles: ['security'],
+    body: RevokeBody,
+    answers: { 200: 'The grant; `revoked` once confirmed, `ending` until then' },
+  },
+  {
+    method: 'post',
+    path: '/v1/revocations',
+    summary: 'Order a revocation',
+    roles: ['security'],
+    body: RevocationBody,
+    answers: { 200: 'What a dry run would match', 201: 'The order' },
+  },
+  {
+    method: 'get',
+    path: '/v1/revocations/{id}',
+    summary: 'How far an order has come',
+    roles: ['security', 'auditor'],
+    answers: { 200: 'The order' },
+  },
+  {
+    method: 'post',
+    path: '/v1/revocations/{id}/lift',
+    summary: 'Stop an order’s blocking',
+    roles: ['security'],
+    body: LiftBody,
+    answers: { 200: 'Lifted', 202: 'Asked for: somebody else has to lift it' },
+  },
+  {
+    method: 'post',
+    path: '/v1/generations',
+    summary: 'Check rules and activate them for all replicas',
+    roles: ['platform'],
+    body: ApplyBody,
+    answers: { 200: 'A dry run, or nothing changed', 201: 'The active generation' },
+  },
+  {
+    method: 'post',
+    path: '/oauth/introspect',
+    summary: 'RFC 7662',
+    workload: true,
+    form: TokenForm,
+    answers: { 200: 'The token’s claims, or {"active": false}' },
+  },
+  {
+    method: 'post',
+    path: '/oauth/revoke',
+    summary: 'RFC 7009',
+    workload: true,
+    form: TokenForm,
+    answers: { 200: 'The token is not active' },
+  },
+  { method: 'get', path: '/.well-known/oauth-authorization-server', summary: 'RFC 8414', answers: { 200: 'Metadata' } },
+  {
+    method: 'get',
+    path: '/.well-known/jwks.json',
+    summary: 'The keys that sign access tokens',
+    answers: { 200: 'A JWK set' },
+  },
+  { method: 'get', path: '/openapi.json', summary: 'This document', answers: { 200: 'OpenAPI 3.1' } },
+  { method: 'get', path: '/healthz', summary: 'Alive', answers: { 200: 'Alive' } },
+  {
+    method: 'get',
+    path: '/readyz',
+    summary: 'Ready, and what stands in the way',
+    answers: { 200: 'Ready', 503: 'Not ready' },
+  },
+  { method: 'get', path: '/metrics', summary: 'Prometheus', answers: { 200: 'Metrics' } },
+];
+
+const PROBLEM = {
+  description: 'A problem (RFC 9457) with a stable `code`; OAuth endpoints keep OAuth’s form',
+  content: {
+    'application/problem+json': {
+      schema: {
+        type: 'object',
+        required: ['type', 'title', 'status', 'code'],
+        properties: {
+          type: { type: 'string' },
+          title: { type: 'string' },
+          status: { type: 'integer' },
+          code: { type: 'string' },
+        },
+      },
+    },
+  },
+} as const;
+
+/** OpenAPI 3.1, from the schemas that requests are parsed with. */
+export function openApi(version: string, issuer: string): JsonObject {
+  const paths: Record<string, Record<string, Json>> = {};
+  for (const operation of OPERATIONS) (paths[operation.path] ??= {})[operation.method] = described(operation);
+  return {
+    openapi: '3.1.0',
+    info: { title: 'Writ', version, summary: 'Just-in-time credentials for agents' },
+    servers: [{ url: issuer }],
+    paths,
+    components: {
+      securitySchemes: {
+        workload: { type: 'http', scheme: 'bearer', description: 'The workload’s attested token' },
+        operator: { type: 'http', scheme: 'bearer', description: 'An operator’s token, for the operators’ audience' },
+      },
+    },
+  };
+}
+
+function described({ path, summary, workload, roles, body, form, query, answers }: Operation): JsonObject {
+  const security = [...(workload ? [{ workload: [] }] : []), ...(roles ? [{ operator: [...roles] }] : [])];
+  const ids = path.includes('{id}') ? [{ name: 'id', in: 'path', required: true, schema: { type: 'string' } }] : [];
+  const content = body
+    ? { 'application/json': { schema: jsonSchema(body) } }
+    : form && { 'application/x-www-form-urlencoded': { schema: jsonSchema(form) } };
+  return {
+    summary,
+    ...(security.length > 0 ? { security } : {}),
+    parameters: [...ids, ...(query ? queryParameters(query) : [])],
+    ...(content ? { requestBody: { required: true, content } } : {}),
+    responses: {
+      ...Object.fromEntries(Object.entries(answers).map(([status, description]) => [status, { description }])),
+      ...(security.length > 0 ? { default: PROBLEM } : {}),
+    },
+  };
+}
+
+function queryParameters(schema: z.ZodType): JsonObject[] {
+  const { properties = {} } = jsonSchema(schema) as { properties?: JsonObject };
+  return Object.entries(properties).map(([name, member]) => ({ name, in: 'query', schema: member }));
+}
+
+/** A member that only a later version takes has no schema: it is not described. */
+function jsonSchema(schema: z.ZodType): JsonObject {
+  const written = z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' });
+  return JSON.parse(JSON.stringify(written), (key, value: unknown) =>
+    key === '$schema' || isEmpty(value) ? undefined : value,
+  ) as JsonObject;
+}
+
+function isEmpty(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && Object.keys(value).length === 0;
+}
+
+export function openApiRouter(document: JsonObject): Router {
+  const show: Step = (_req, res) => {
+    res.json(document);
+  };
+  const router = Router();
+  router.get('/openapi.json', show);
+  return router;
+}
