@@ -80,7 +80,9 @@ describe('the token', () => {
     const plan = provider().plan(jwtProfile(), {}, request);
     expect(plan.endsAt.getTime()).toBeLessThanOrEqual(request.endsAt.getTime());
     expect(plan.endsAt.getTime()).toBeGreaterThan(request.endsAt.getTime() - 1_000);
-    expect((await provider().mint(plan, forever)).expiresAt).toEqual(plan.endsAt);
+    const minted = await provider().mint(plan, forever);
+    expect(minted.expiresAt).toEqual(plan.endsAt);
+    expect(decodeJwt(text(minted.credential.reveal()['token'])).exp).toBe(plan.endsAt.getTime() / 1000);
   });
 
   test.each([
