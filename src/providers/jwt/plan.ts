@@ -1,6 +1,6 @@
 import { ProviderError } from '../../domain/errors.ts';
 import type { JsonObject } from '../../domain/json.ts';
-import { canonicalJson, isJsonObject } from '../../domain/json.ts';
+import { isJsonObject } from '../../domain/json.ts';
 import type { Parameters, Profile } from '../../domain/profile.ts';
 import type { MintRequest, Plan, ProviderDeps } from '../provider.ts';
 import { fillObject, fillText } from '../template.ts';
@@ -45,7 +45,7 @@ export function planToken(deps: Deps, profile: Profile, parameters: Parameters, 
     writ_grant: mint.grant,
     writ_task: mint.task,
   };
-  if (Buffer.byteLength(canonicalJson(all)) > MAX_CLAIMS_BYTES) throw refused('claims_too_large');
+  if (Buffer.byteLength(JSON.stringify(all)) > MAX_CLAIMS_BYTES) throw refused('claims_too_large');
   const introspected = deps.introspectingAudiences.has(audience);
   return {
     mint: mint.mint,
