@@ -140,6 +140,12 @@ test('the request is what was asked for; what follows the command is its own', a
   });
 });
 
+test('without -- the command begins where the options end', async () => {
+  const script = 'console.log(JSON.stringify(process.argv.slice(1)))';
+  const argv = ['exec', '--profile', 'jwt', process.execPath, '-e', script, 'x', '--profile', '--json'];
+  expect(JSON.parse((await station.run(argv, base())).stdout)).toEqual(['x', '--profile', '--json']);
+});
+
 describe('how it ends', () => {
   test.each([
     { name: 'its exit code', script: 'process.exit(7)', code: 7, reason: 'exec: the command exited with 7' },

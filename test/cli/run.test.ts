@@ -260,7 +260,8 @@ describe('errors', () => {
       help: 'see --help',
       exit: 2,
     });
-    expect((await station.run(['exec', '--nope', '--', 'x', '--json'])).stderr).toMatch(/^writ: usage: /);
+    expect((await station.run(['exec', '--nope', 'x', '--json'])).stderr).toMatch(/^writ: usage: /);
+    expect((await station.run(['grants', '--nope', '--', '--json'])).stderr).toMatch(/^writ: usage: /);
     expect((await station.run(['frob'])).stderr).toMatch(/^writ: usage: unknown command 'frob'/);
   });
 });

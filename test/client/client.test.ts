@@ -223,6 +223,7 @@ describe('errors', () => {
     },
     { name: 'text where JSON belongs', answer: { status: 200, body: 'hello' }, want: 200 },
     { name: 'an array', answer: { status: 200, body: [1] }, want: 200 },
+    { name: 'the JSON of another server', answer: { status: 201, body: { hello: 'world' } }, want: 201 },
     { name: 'a problem without a code', answer: { status: 500, body: { title: 'oops' } }, want: 500 },
   ])('not Writ: $name', async ({ answer, want }) => {
     broker.next('POST /v1/grants', answer);
