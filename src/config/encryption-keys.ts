@@ -18,17 +18,18 @@ export async function readEncryptionKeys(
   for (const [index, entry] of entries.entries()) {
     const path = ['keys', 'encryption', index];
     if (entries.findIndex(({ id }) => id === entry.id) < index) report([...path, 'id'], '{value} is there twice');
-    if ((entry.key === undefined) === (entry.file === undefined)) report(path, 'must have a key, or else a file');
-    else if (entry.file !== undefined) {
+    if (entry.file === undefined) {
+      const key = decode(entry.key ?? '');
+      if (entry.key === undefined) report([...path, 'key'], 'is required, or else file');
+      else if (key) keys.push({ id: entry.id, key });
+      else report([...path, 'key'], `must be ${WANTED}`);
+    } else {
+      if (entry.key !== undefined) report([...path, 'file'], 'is given beside key: one of the two');
       const written = await readFile(resolve(directory, entry.file), 'utf8').catch(() => undefined);
       const key = decode(written?.trim() ?? '');
       if (written === undefined) report([...path, 'file'], '{value} cannot be read');
       else if (!key) report([...path, 'file'], `{value} must hold ${WANTED}`);
       else keys.push({ id: entry.id, key });
-    } else {
-      const key = decode(entry.key ?? '');
-      if (key) keys.push({ id: entry.id, key });
-      else report([...path, 'key'], `must be ${WANTED}`);
     }
   }
   return keys;

@@ -205,7 +205,11 @@ describe('a problem says where it is and what would be right', () => {
     },
     // keys
     { text: 'keys: { encryption: [] }', want: [/keys\.encryption needs at least 1/] },
-    { text: 'keys: { encryption: [{ id: a }] }', want: [/keys\.encryption\[0\] must have a key, or else a file/] },
+    { text: 'keys: { encryption: [{ id: a }] }', want: [/keys\.encryption\[0\]\.key is required, or else file/] },
+    {
+      text: 'keys: { encryption: [{ id: a, file: short, key: "${KEK}" }] }',
+      want: [/encryption\[0\]\.file is given beside key/, /encryption\[0\]\.file "short" must hold/],
+    },
     { text: 'keys: { encryption: [{ id: a, file: gone }] }', want: [/encryption\[0\]\.file "gone" cannot be read/] },
     {
       text: 'keys: { encryption: [{ id: a, file: short }] }',
