@@ -341,25 +341,27 @@ declare
   m record;
   moved integer := 0;
   reaper jsonb := system_actor('reaper');
+  -- read once: the planner takes no volatile function as the bound of an index, and would read all that lives
+  at timestamptz := clock_timestamp();
 begin
-  for g in select * from grants where state = 'active' and expires_at <= clock_timestamp()
+  for g in select * from grants where state = 'active' and expires_at <= at
     order by expires_at limit batch for update skip locked
   loop
     perform begin_ending(g, 'expiry', null, null, reaper, null);
     moved := moved + 1;
   end loop;
   for m in select mints.id, mints.grant_id, mints.state from mints join grants on grants.id = mints.grant_id
-    where mints.state in ('intent', 'live') and mints.due_at <= clock_timestamp()
+    where mints.state in ('intent', 'live') and mints.due_at <= at
     order by mints.due_at limit batch for update of grants skip locked
   loop
     select * into g from grants where id = m.grant_id;
     if g.state = 'issuing' then
       perform begin_ending(g, 'abandoned', null, 'deadline passed', reaper, null);
-    elsif g.state = 'active' and g.expires_at <= clock_timestamp() then
+    elsif g.state = 'active' and g.expires_at <= at then
       perform begin_ending(g, 'expiry', null, null, reaper, null);
     else
       update mints set state = 'ending', epoch = epoch + 1, claimed_by = null, due_at = clock_timestamp()
-       where id = m.id and state in ('intent', 'live') and due_at <= clock_timestamp();
+       where id = m.id and state in ('intent', 'live') and due_at <= at;
       continue when not found;
       perform emit_grant_event(g, 'mint.ending', reaper, null, true,
         jsonb_build_object('mint', m.id, 'why', case m.state when 'intent' then 'abandoned' else 'expiry' end));
@@ -378,10 +380,10 @@ begin
   -- planned for its own selector each time, so that one provider's backlog is not read through for another's
   for r in execute format(
     'select mints.id, grants.why, grants.state as grant_state from mints join grants on grants.id = mints.grant_id
-      where mints.state = ''ending'' and mints.due_at <= clock_timestamp() and mints.%I = $1
+      where mints.state = ''ending'' and mints.due_at <= $3 and mints.%I = $1
       order by mints.due_at limit $2 for update of grants skip locked',
     case when p ? 'grant' then 'grant_id' else 'provider' end)
-    using coalesce(p ->> 'grant', p ->> 'provider'), (p ->> 'limit')::integer
+    using coalesce(p ->> 'grant', p ->> 'provider'), (p ->> 'limit')::integer, clock_timestamp()
   loop
     update mints set epoch = epoch + 1, claimed_by = p ->> 'owner', due_at = clock_timestamp() + make_interval(secs => (p ->> 'lease_seconds')::double precision)
      where id = r.id and state = 'ending' and due_at <= clock_timestamp() returning * into m;
@@ -448,10 +450,12 @@ end $$;
 
 -- Hygiene after the end, claimed the same way (nothing lives any more, so no epoch is needed: doing it twice is harmless).
 create function claim_cleanups(p jsonb) returns setof jsonb language plpgsql as $$
+declare
+  at timestamptz := clock_timestamp();
 begin
   return query
     with due as (
-      select id from mints where provider = p ->> 'provider' and cleanup_due_at <= clock_timestamp()
+      select id from mints where provider = p ->> 'provider' and cleanup_due_at <= at
        order by cleanup_due_at limit (p ->> 'limit')::integer for update skip locked
     )
     update mints set cleanup_tries = cleanup_tries + 1, cleanup_due_at = clock_timestamp() + make_interval(secs => (p ->> 'lease_seconds')::double precision)
