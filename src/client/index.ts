@@ -2,7 +2,7 @@
 export { makeClient, type Client, type ClientOptions, type Readiness } from './client.ts';
 export { credentialSource, type TokenSource } from './credential-source.ts';
 export { CLIENT_CODES, WritError, type ClientCode, type RequestFault } from './error.ts';
-export type { Generation, RuleFiles } from './generations.ts';
+export type { Generation, RuleFiles, RulesDifference } from './generations.ts';
 export type {
   AwsCredential,
   Credential,

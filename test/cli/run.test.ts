@@ -128,14 +128,14 @@ describe('apply', () => {
     expect(ran).toEqual({
       code: 0,
       stderr: '',
-      stdout: '  added profiles/orders.yaml\ngeneration 4 (abc123) is active\n',
+      stdout: '  + profiles/orders.yaml\n  profiles/orders.yaml: new\ngeneration 4 (abc123) is active\n',
     });
     expect((await apply()).stdout).toBe('generation 4 (abc123): active already, nothing changed\n');
   });
 
   test('a dry run, for people and for programs', async () => {
     expect((await apply(['--dry-run'])).stdout).toBe(
-      '  added profiles/orders.yaml\nrules abc123 can be applied; nothing was changed\n',
+      '  + profiles/orders.yaml\n  profiles/orders.yaml: new\nrules abc123 can be applied; nothing was changed\n',
     );
     expect(JSON.parse((await apply(['--dry-run', '--json'])).stdout)).toMatchObject({
       hash: 'abc123',

@@ -236,7 +236,11 @@ export async function startFakeBroker(): Promise<FakeBroker> {
     }
     const added = Object.keys(files).filter((file) => active[file] === undefined);
     const unchanged = JSON.stringify(files) === JSON.stringify(active);
-    const checked = { hash: 'abc123', difference: { added, changed: [], removed: [] }, unchanged };
+    const checked = {
+      hash: 'abc123',
+      difference: { added, changed: [], removed: [], summary: added.map((file) => `${file}: new`) },
+      unchanged,
+    };
     if (body['dry_run'] === true) return { status: 200, body: checked };
     active = files;
     const generation = { ...checked, number: 4, activated_at: FAKE_NOW.toISOString() };

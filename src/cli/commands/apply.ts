@@ -1,6 +1,5 @@
 import type { Command } from 'commander';
-import type { Generation } from '../../client/index.ts';
-import type { Json } from '../../domain/json.ts';
+import type { Generation, RulesDifference } from '../../client/index.ts';
 import { connectOperator } from '../connect.ts';
 import { EXIT } from '../exit.ts';
 import { configOption, jsonOption, urlOption } from '../options.ts';
@@ -42,11 +41,12 @@ function outcome({ number, hash, unchanged }: Generation, dryRun: boolean): stri
   return dryRun ? `${name} can be applied; nothing was changed` : `${name} is active`;
 }
 
-/** A line for each leaf, with the way to it: `profiles added orders-readonly`. */
-function differenceLines(value: Json, way: readonly string[] = []): string[] {
-  if (Array.isArray(value)) return (value as readonly Json[]).flatMap((each) => differenceLines(each, way));
-  if (typeof value === 'object' && value !== null) {
-    return Object.entries(value).flatMap(([member, inner]) => differenceLines(inner, [...way, member]));
-  }
-  return [[...way, String(value)].join(' ')];
+/** Files as `+`, `-` or `~`, then what that means. */
+function differenceLines({ added, removed, changed, summary }: RulesDifference): string[] {
+  return [
+    ...added.map((file) => `+ ${file}`),
+    ...removed.map((file) => `- ${file}`),
+    ...changed.map((file) => `~ ${file}`),
+    ...summary,
+  ];
 }
