@@ -72,6 +72,8 @@ export default defineConfig(
       '@typescript-eslint/no-unused-vars': ['error', { ignoreRestSiblings: true }],
       '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true }],
       '@typescript-eslint/switch-exhaustiveness-check': 'error',
+      // What is handed about here are records of closures: nothing has a `this` to lose.
+      '@typescript-eslint/unbound-method': 'off',
       // A port's method is async whether or not one implementation has something to wait for.
       '@typescript-eslint/require-await': 'off',
       'no-restricted-syntax': ['error', ...PROCESS_ENV, ...STYLE],

@@ -29,10 +29,8 @@ export function makeBuckets({
     buckets.delete(key);
     buckets.set(key, bucket);
     if (buckets.size <= MAX_KEYS) return;
-    for (const oldest of buckets.keys()) {
-      buckets.delete(oldest);
-      return;
-    }
+    const oldest = buckets.keys().next();
+    if (!oldest.done) buckets.delete(oldest.value);
   }
 
   return {

@@ -48,3 +48,12 @@ export type Revocability =
   | { readonly mode: 'bounded'; readonly withinSeconds: number }
   | { readonly mode: 'eventual'; readonly expectedSeconds: number }
   | { readonly mode: 'expiry_only' };
+
+/** A revocability as it was stored. @throws TypeError when it is none. */
+export function readRevocability(stored: unknown): Revocability {
+  const { mode, withinSeconds, expectedSeconds } = (stored ?? {}) as Readonly<Record<string, unknown>>;
+  if (mode === 'immediate' || mode === 'expiry_only') return { mode };
+  if (mode === 'bounded' && typeof withinSeconds === 'number') return { mode, withinSeconds };
+  if (mode === 'eventual' && typeof expectedSeconds === 'number') return { mode, expectedSeconds };
+  throw new TypeError('not a revocability');
+}

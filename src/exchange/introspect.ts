@@ -32,14 +32,14 @@ export interface TokenParts {
 export function makeIntrospect({ ledger, clock }: Pick<ExchangeContext, 'ledger' | 'clock'>, parts: TokenParts) {
   async function mayAsk(asking: Identity, claims: JsonObject, mint: MintId): Promise<boolean> {
     const client = clientOf(parts.clients, asking);
-    if (client?.audiences.includes(String(claims['aud']))) return true;
+    if (client?.audiences.includes(text(claims, 'aud'))) return true;
     const owned = await ledger.grants.ofMint(mint);
     return owned?.trust === asking.trust && owned.subject === asking.id;
   }
 
   return async function introspect(asking: Identity, token: string): Promise<JsonObject | undefined> {
     const claims = await ourToken(parts, token);
-    const mint = claims && parseId('mint', String(claims['jti']));
+    const mint = claims && parseId('mint', text(claims, 'jti'));
     if (!claims || !mint || !(await mayAsk(asking, claims, mint))) {
       if (!clientOf(parts.clients, asking)) throw new Refusal('not_a_client');
       return undefined;
@@ -64,7 +64,7 @@ export function makeRevokeToken(
 ) {
   return async function revokeToken(caller: Caller, token: string): Promise<void> {
     const claims = await ourToken(parts, token);
-    const mint = claims && parseId('mint', String(claims['jti']));
+    const mint = claims && parseId('mint', text(claims, 'jti'));
     const owned = mint && (await ledger.grants.ofMint(mint));
     if (owned?.trust !== caller.identity.trust || owned.subject !== caller.identity.id) return;
     const subject = { trust: caller.identity.trust, id: caller.identity.id };
@@ -76,4 +76,9 @@ export function makeRevokeToken(
 async function ourToken(parts: TokenParts, token: string): Promise<JsonObject | undefined> {
   const claims = await parts.verify('access', token);
   return claims?.['iss'] === parts.issuer ? claims : undefined;
+}
+
+function text(claims: JsonObject, name: string): string {
+  const value = claims[name];
+  return typeof value === 'string' ? value : '';
 }

@@ -68,7 +68,12 @@ export function grantsRouter(
       parameters: input.parameters,
       ttlSeconds: input.ttl_seconds,
       purpose: input.purpose,
-      idempotency: idempotency(req, input as unknown as Json),
+      idempotency: idempotency(req, {
+        profile: input.profile,
+        parameters: input.parameters,
+        ttl_seconds: input.ttl_seconds ?? null,
+        purpose: input.purpose ?? null,
+      }),
     };
     handOver(res, await verbs.issue(workloadOf(res), request));
   });
@@ -148,7 +153,7 @@ function grantId(req: Req): GrantId {
 
 const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,200}$/;
 
-function idempotency(req: Req, input: Json) {
+function idempotency(req: Req, request: Json) {
   const key = req.headers['idempotency-key'];
   if (key === undefined) return undefined;
   if (typeof key !== 'string' || !IDEMPOTENCY_KEY.test(key)) {
@@ -156,7 +161,6 @@ function idempotency(req: Req, input: Json) {
       errors: [{ path: 'Idempotency-Key', problem: '1 to 200 visible ASCII characters' }],
     });
   }
-  const request = JSON.parse(JSON.stringify(input)) as Json;
   return { key, requestHash: createHash('sha256').update(canonicalJson(request)).digest('hex') };
 }
 

@@ -1,6 +1,7 @@
 import type { Issued } from '../exchange/issue.ts';
 import type { OrderView } from '../exchange/orders.ts';
 import type { Applied } from '../exchange/apply.ts';
+import { readRevocability } from '../domain/grant.ts';
 import type { Revocability } from '../domain/grant.ts';
 import type { GrantView } from '../ledger/index.ts';
 
@@ -52,7 +53,7 @@ export function grantBody(view: GrantView) {
     why: view.why,
     reason: view.reason,
     order: view.orderId,
-    revocability: revocabilityBody(view.revocability as unknown as Revocability),
+    revocability: revocabilityBody(readRevocability(view.revocability)),
     ttl: { seconds: view.ttlSeconds, decided_by: view.ttlDecidedBy },
     decision: {
       id: view.decision.id,

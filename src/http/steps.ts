@@ -48,16 +48,21 @@ export function logRequests(
 /** After shutdown began nothing new is started, on kept-alive connections either. */
 export function refuseWhileClosing(closing: () => boolean): Step {
   return (_req, res, next) => {
-    if (!closing()) return next();
-    res.set('Connection', 'close');
-    throw new Fault('shutting_down');
+    if (closing()) {
+      res.set('Connection', 'close');
+      throw new Fault('shutting_down');
+    }
+    next();
   };
 }
 
 /** The embedded default answers only to its own names: a page in a browser must not reach it by another (DNS rebinding). */
 export function onlyHosts(hosts: ReadonlySet<string>): Step {
   return (req, res, next) => {
-    if (hosts.has((req.headers.host ?? '').toLowerCase())) return next();
+    if (hosts.has((req.headers.host ?? '').toLowerCase())) {
+      next();
+      return;
+    }
     res
       .status(421)
       .type('application/problem+json')

@@ -20,6 +20,7 @@ export function startLoop(intervalMs: number, work: () => Promise<boolean>, onEr
       };
     });
 
+  const resting = () => !woken && !stopped;
   const rounds = async () => {
     while (!stopped) {
       woken = false;
@@ -29,7 +30,7 @@ export function startLoop(intervalMs: number, work: () => Promise<boolean>, onEr
       } catch (error) {
         onError(error);
       }
-      if (!more && !woken && !stopped) await pause();
+      if (!more && resting()) await pause();
     }
   };
   const done = rounds();
