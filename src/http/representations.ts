@@ -17,9 +17,7 @@ export function issuedBody(issued: Issued) {
     subject: issued.subject,
     issued_at: issued.issuedAt.toISOString(),
     expires_at: issued.expiresAt.toISOString(),
-    ...(issued.credentialExpiresAt < issued.expiresAt
-      ? { credential_expires_at: issued.credentialExpiresAt.toISOString() }
-      : {}),
+    credential_expires_at: issued.credentialExpiresAt.toISOString(),
     revocability: revocabilityBody(issued.revocability),
     ttl: { seconds: issued.ttl.seconds, decided_by: issued.ttl.decidedBy },
     decision: {
