@@ -1,6 +1,6 @@
 import type { Identity } from '../domain/identity.ts';
 import type { Attester, AttesterDeps, TrustEntry, UnverifiedToken } from './attester.ts';
-import type { KeySource, SourceStatus } from './keys/source.ts';
+import type { SourceStatus } from './keys/source.ts';
 import { judgeToken, type Judge } from './judge.ts';
 import { DEFAULT_MAX_AGE } from './rules.ts';
 
@@ -15,9 +15,8 @@ export interface Workload {
 export interface WorkloadJudge extends Omit<Judge<Workload, Identity>, 'rules' | 'value'> {
   readonly rules: Omit<Judge<Workload, Identity>['rules'], 'audience' | 'maxAge'>;
   readonly claims: (token: UnverifiedToken) => boolean;
-  readonly keys?: KeySource | undefined;
-  /** Where it is not the key source's. */
-  readonly status?: ((now: Date) => SourceStatus) | undefined;
+  /** Of whom `confirm` asks. */
+  readonly status?: (() => SourceStatus) | undefined;
 }
 
 export function makeAttester(entry: TrustEntry, deps: AttesterDeps, how: WorkloadJudge): Attester {
@@ -36,8 +35,10 @@ export function makeAttester(entry: TrustEntry, deps: AttesterDeps, how: Workloa
     claims: how.claims,
     attest: (token, now) => judgeToken(token, judge, now),
     status() {
-      const now = deps.clock.now();
-      return { name, kind, healthy: true, ...how.keys?.status(now), ...how.status?.(now) };
+      const keys = how.keys?.status(deps.clock.now());
+      const asked = how.status?.();
+      const healthy = (keys?.healthy ?? true) && (asked?.healthy ?? true);
+      return { name, kind, ...keys, ...asked, healthy };
     },
   };
 }

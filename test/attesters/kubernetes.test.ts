@@ -13,10 +13,11 @@ const bound = {
 const claims = { aud: [AUDIENCE], sub: ID, 'kubernetes.io': bound };
 
 let issuer: TestIssuer;
-beforeEach(async () => {
+beforeAll(async () => {
   issuer = await startIssuer('RS256');
 });
-afterEach(() => issuer.close());
+afterAll(() => issuer.close());
+beforeEach(() => issuer.requests.clear());
 
 const attest = (harness: Harness, token: string) => harness.attest({ kind: 'bearer', token }, harness.now);
 
@@ -257,6 +258,21 @@ describe('token review', () => {
     expect(api.reviews).toEqual([]);
     expect(await harness.outcome(mint(harness))).toBe(ID);
     expect(api.reviews).toHaveLength(1);
+  });
+
+  test('with keys as well, either being away makes the entry unhealthy', async () => {
+    const harness = harnessOf({ jwks: { url: issuer.jwksUrl } });
+    issuer.down = true;
+    expect(await harness.outcome(mint(harness))).toBe('evidence_source_unavailable');
+    expect(harness.attesters[0]?.status().healthy).toBe(false);
+    issuer.down = false;
+    harness.advance(5);
+    api.answer = () => 500;
+    expect(await harness.outcome(mint(harness))).toBe('evidence_source_unavailable');
+    expect(harness.attesters[0]?.status()).toMatchObject({ healthy: false, keysAgeSeconds: 0 });
+    api.answer = () => good;
+    expect(await harness.outcome(mint(harness))).toBe(ID);
+    expect(harness.attesters[0]?.status()).toMatchObject({ healthy: true });
   });
 
   async function startApiServerCa(): Promise<{ ca: string }> {

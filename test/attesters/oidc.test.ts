@@ -65,7 +65,7 @@ describe('ids', () => {
 });
 
 describe('attributes', () => {
-  const attributes = { team: '{team}', unit: 'unit-{/org/unit}', who: '{first} {last}' };
+  const attributes = { team: '{team}', made: '{constructor}', unit: 'unit-{/org/unit}', who: '{first} {last}' };
   test.each<[object, object | string]>([
     [{}, {}],
     [{ team: 'pay' }, { team: 'pay' }],

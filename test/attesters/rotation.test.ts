@@ -62,6 +62,15 @@ test('unknown kids do not make the broker hammer the issuer', async () => {
   expect(await harness.outcome(mint(harness))).toBe('someone');
 });
 
+test('a forged token that names a known key makes nobody look', async () => {
+  const harness = makeHarness([byUrl()]);
+  await harness.outcome(mint(harness));
+  harness.advance(60);
+  const forged = mint(harness, {}, { key: makeTestKey(issuer.key().kid) });
+  expect(await harness.outcome(forged)).toBe('evidence_invalid');
+  expect(jwksRequests()).toBe(1);
+});
+
 test('the bound is the source’s: entries and operators that share it do not multiply it', async () => {
   const harness = makeHarness(
     [

@@ -56,7 +56,7 @@ test.each([
 });
 
 test('keys of a sound library do not have the fingerprint', () => {
-  for (let i = 0; i < 2_000; i++) {
+  for (let i = 0; i < 200; i++) {
     const modulus = Buffer.from(good);
     randomBytes(64).copy(modulus, 128);
     expect(rsaWeakness(modulus, F4)).not.toBe('rsa_roca');
