@@ -1,13 +1,12 @@
 import { Refusal } from '../domain/errors.ts';
 import type { GrantId, TaskId } from '../domain/ids.ts';
 import type { Parameters } from '../domain/profile.ts';
-import type { TaskMode } from '../domain/task.ts';
 import type { GrantView } from '../ledger/index.ts';
 import type { Caller, ExchangeContext } from './context.ts';
-import { decide } from './decide.ts';
-import { capped, fitting, mustAllow, offered } from './issue.ts';
 import type { Issued, IssueParts } from './issue.ts';
+import { judge } from './judge.ts';
 import { MINT_DEADLINE_SECONDS } from './minting.ts';
+import { fitting, offered } from './offer.ts';
 import { withRules } from './rules.ts';
 
 export interface RenewRequest {
@@ -50,60 +49,31 @@ export function mintAgain(
     const action = kind === 'renewal' ? 'renew' : 'issue';
     const { profile, provider } = await offered(context, rules, caller, action, view.profile);
     const parameters = fitting(profile, view.parameters as Parameters);
+    const names = { mint: ids.mint(), grant: view.id as GrantId, task: view.taskId as TaskId };
+    const task = await ledger.grants.task(names.task);
     const now = clock.now();
-    const task = await ledger.grants.task(view.taskId as TaskId);
-    const requestedTtl = ttlSeconds ?? profile.ttl.default;
-    const decided = decide(rules, ids, {
-      action,
-      ...caller,
-      profile,
-      parameters,
-      task: {
-        purpose: task.purpose,
-        mode: task.mode as TaskMode,
-        environment: task.environment,
-        implicit: task.implicit,
-      },
-      requestedTtl,
-      now,
-    });
-    await mustAllow(context, decided);
-    const ttl = await capped(context, decided, {
-      now,
-      startedAt: view.openedAt,
-      asked: ttlSeconds,
-      profile,
-      provider,
-      caller,
-    });
-    const grant = view.id as GrantId;
+    const about = { profile, provider, parameters, task, now, startedAt: view.openedAt, askedSeconds: ttlSeconds };
+    const { record, ttl } = await judge(context, rules, { action, ...caller, ...about });
+
     const subject = { trust: view.trust, id: view.subject };
-    const plan = provider.plan(profile, parameters, {
-      mint: ids.mint(),
-      grant,
-      task: view.taskId as TaskId,
-      subject,
-      now,
-      endsAt: ttl.endsAt,
-    });
-    const opened = await ledger.issuing.openMint({
-      grant,
+    const plan = provider.plan(profile, parameters, { ...names, subject, now, endsAt: ttl.endsAt });
+    const { epoch } = await ledger.issuing.openMint({
+      grant: names.grant,
       kind,
-      decision: decided.record,
+      decision: record,
       ttl: { ends_at: ttl.endsAt.toISOString(), seconds: ttl.seconds, decided_by: ttl.decidedBy },
       mint: { id: plan.mint, request: plan.request, deadline_seconds: MINT_DEADLINE_SECONDS },
       origin: caller.origin,
     });
-    const handover = await parts.mintAndActivate(provider, plan, opened.epoch, caller.origin, false);
+    const handover = await parts.mintAndActivate(provider, plan, epoch, caller.origin, false);
     return {
       ...handover,
-      grant,
-      task: view.taskId as TaskId,
+      ...names,
       profile: profile.name,
       provider: provider.name,
       subject: subject.id,
-      ttl: { seconds: ttl.seconds, decidedBy: ttl.decidedBy },
-      decision: decided.record,
+      ttl,
+      decision: record,
     };
   });
 }

@@ -1,6 +1,7 @@
 import type { GrantState } from '../domain/grant.ts';
 import { LIVE_STATES } from '../domain/grant.ts';
 import type { GrantId, MintId, TaskId } from '../domain/ids.ts';
+import type { Task, TaskMode } from '../domain/task.ts';
 import type { Prisma } from '../generated/client.ts';
 import type { Connection } from './connection.ts';
 
@@ -61,7 +62,13 @@ export function makeGrants(connection: Connection) {
         }),
       ),
 
-    task: (id: TaskId) => connection.prisma((client) => client.task.findUniqueOrThrow({ where: { id } })),
+    /** What a decision needs of a task. */
+    async task(id: TaskId): Promise<Pick<Task, 'purpose' | 'mode' | 'environment' | 'implicit'>> {
+      const { purpose, mode, environment, implicit } = await connection.prisma((client) =>
+        client.task.findUniqueOrThrow({ where: { id } }),
+      );
+      return { purpose, mode: mode as TaskMode, environment, implicit };
+    },
 
     /** Live grants of a workload, counted up to `limit`. */
     async liveCount(trust: string, subject: string, limit: number): Promise<number> {
