@@ -66,8 +66,9 @@ export function makeKeeper(parts: {
       for (const row of rows) if (wipeDue(row, readAt)) await store.wipe(row.kid, row.wrapped, wrapper.sealPublic(row));
     } catch (error) {
       problem = problemOf(error);
-      // Closed at once where the keys themselves are in doubt; a store that is away is ridden out until they are stale.
-      if (problem.code !== 'store_unavailable') known = undefined;
+      // Closed at once where the keys themselves are in doubt. A store that is away is ridden out until they are stale, and
+      // so is a replica that was given a new key-encryption key before this one was.
+      if (problem.code === 'tampered' || problem.code === 'halves_do_not_fit') known = undefined;
       throw new Fault('keys_unavailable', { cause: problem });
     }
   }

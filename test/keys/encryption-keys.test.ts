@@ -29,6 +29,18 @@ describe('key-encryption keys', () => {
     }
     await expect(before.refresh()).rejects.toMatchObject(faultOf('unknown_encryption_key'));
     await expect(before.rewrap()).rejects.toMatchObject(faultOf('unknown_encryption_key'));
+    expect(before.status().problem).toContain('kek-2');
+  });
+
+  test('put first before every replica has it: the others name it, and have until their keys are stale', async () => {
+    const { replica, payload, first, pass } = world();
+    const [hasty, other] = [replica({ encryption: [kek('kek-2'), first] }), replica()];
+    await other.refresh();
+    await hasty.rewrap();
+    await expect(other.refresh()).rejects.toMatchObject(faultOf('unknown_encryption_key'));
+    expect(await hasty.verify('access', await other.sign('access', payload()))).toEqual(payload());
+    pass(LEAD);
+    await expect(other.sign('access', payload())).rejects.toMatchObject({ cause: { about: 'kek-2' } });
   });
 
   test.each([
