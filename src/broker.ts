@@ -109,7 +109,8 @@ async function build(
   const attest = makeAttest(attesters);
   const operatorEntries = settings.operators.trust.map((entry) => operatorTrustSchema.parse(entry.config));
   const operators = makeOperators(operatorEntries, { clock, keys: keySources });
-  await keySources.load(clock.now());
+  // Not waited for: an issuer that is away keeps only its own workloads out.
+  void keySources.load(clock.now());
 
   const keys = await startKeys(settings.keys, ledger.signingKeys, clock, log);
   closers.add('signing keys', keys.close);
