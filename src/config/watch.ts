@@ -22,25 +22,17 @@ export async function watchRules(
   onChange: () => Promise<void> | void,
   intervalMs: number = INTERVAL_MS,
 ): Promise<RulesWatch> {
-  let told = await signature(directory);
-  let last = told;
+  const look = await makeLook(directory);
   let timer: NodeJS.Timeout | undefined;
   let running: Promise<void> = Promise.resolve();
   let closed = false;
 
-  const look = async () => {
-    const now = await signature(directory);
-    const still = now === last;
-    last = now;
-    if (still && now !== told && !closed) {
-      told = now;
-      await onChange();
-    }
-  };
   const next = () => {
     if (closed) return;
     timer = setTimeout(() => {
-      running = look().finally(next);
+      running = look()
+        .then((changed) => (changed && !closed ? onChange() : undefined))
+        .finally(next);
     }, intervalMs);
     timer.unref();
   };
@@ -51,6 +43,20 @@ export async function watchRules(
       clearTimeout(timer);
       await running;
     },
+  };
+}
+
+/** Looks once: whether the rules have changed since that was last said, and were still since the last look. */
+export async function makeLook(directory: string): Promise<() => Promise<boolean>> {
+  let told = await signature(directory);
+  let last = told;
+  return async () => {
+    const now = await signature(directory);
+    const still = now === last;
+    last = now;
+    if (!still || now === told) return false;
+    told = now;
+    return true;
   };
 }
 

@@ -244,6 +244,19 @@ describe('a problem says where it is and what would be right', () => {
   });
 });
 
+test('a section that is wrong hides nothing that sections have to do with each other', async () => {
+  const text = `limits: { live_grants: 0 }
+server: { public_url: "https://writ.example" }
+operators: { trust: [{ issuer: "https://s", audience: "https://writ.example" }] }
+clients: { gw: { trust: nobody, id: x, may: [evaluate] } }
+`;
+  expect((await problems(text)).map((problem) => problem.replace(/^(\S+ \S+).*/, '$1'))).toEqual([
+    'writ.yaml:1 limits.live_grants',
+    'writ.yaml:3 operators.trust[0].audience',
+    'writ.yaml:4 clients.gw.trust',
+  ]);
+});
+
 test('every problem is there at once, in the order of the lines', async () => {
   const text = `server: { port: x, host: 7 }
 identity:

@@ -2,6 +2,7 @@ import { mkdir, rename, rm, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readRules, watchRules } from '../../src/config/index.ts';
 import type { RulesWatch } from '../../src/config/index.ts';
+import { makeLook } from '../../src/config/watch.ts';
 import { put, removeTrees, tree } from './tree.ts';
 
 const watches: RulesWatch[] = [];
@@ -66,18 +67,22 @@ test('a directory that is not there yet, and comes, and goes, and comes back', a
   }
 });
 
-test('several writes at once are one change, and what tools leave behind is none', async () => {
+test('changes are told once the files are still, and what tools leave behind is no change', async () => {
   const directory = await tree({ 'profiles/a.yaml': 'o' });
-  const { change, changes } = await watched(directory);
-  await put(directory, 'profiles/.a.yaml.swp', 'x');
-  await mkdir(join(directory, 'cases'));
-  const seen = change();
-  await Promise.all(['a', 'b', 'c'].map((name) => put(directory, `profiles/${name}.yaml`, 'n')));
-  await seen;
-  const later = change();
-  await put(directory, 'profiles/d.yaml', 'n');
-  await later;
-  expect(changes()).toBe(2);
+  const look = await makeLook(directory);
+  const looks = async (act: () => Promise<unknown>) => {
+    await act();
+    return look();
+  };
+  expect([
+    await looks(() => put(directory, 'profiles/.a.yaml.swp', 'x')),
+    await looks(() => mkdir(join(directory, 'cases'))),
+    await looks(() => put(directory, 'profiles/a.yaml', 'n1')),
+    await looks(() => put(directory, 'profiles/a.yaml', 'n2')),
+    await looks(() => put(directory, 'profiles/b.yaml', 'n')),
+    await look(),
+    await look(),
+  ]).toEqual([false, false, false, false, false, true, false]);
 });
 
 test('a change that comes while the last one is applied is told afterwards, never beside it', async () => {

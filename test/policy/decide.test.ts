@@ -105,6 +105,12 @@ describe('a request that does not fit the schema is a deny', () => {
       want: { outcome: 'deny' },
     },
     {
+      name: 'a task that is a profile',
+      policies: ALLOW,
+      request: { ...request(), action: 'create_task' } as PolicyRequest,
+      want: { outcome: 'deny' },
+    },
+    {
       name: 'a life that is no whole number',
       policies: ALLOW,
       request: request({ context: { requestedTtl: 1.5 } }),

@@ -45,6 +45,12 @@ test.each([
   for (const part of parts) expect(part.bare).toHaveLength(part.text.length);
 });
 
+test('a place is counted in bytes, not in characters', () => {
+  const [policy] = splitPolicies('// éééé\nplace\n\n\n\n;');
+  if (!policy) throw new Error('no policy');
+  expect(lineOfByte(policy, Buffer.byteLength('// éééé\npla'))).toBe(2);
+});
+
 test('places: bytes and annotations', () => {
   const [, policy] = splitPolicies('x;\n// é @id("no")\n@id("ü")\n  @ max_ttl("@requires")\npermit;');
   if (!policy) throw new Error('no policy');
