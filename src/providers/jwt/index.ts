@@ -44,7 +44,8 @@ async function keyFindings({ signer, clock }: ProviderDeps, signal: AbortSignal)
     return [];
   } catch (error) {
     if (!(error instanceof ProviderError)) throw error;
-    const message = 'No key can sign now: the ledger is away, or a key-encryption key is missing. The log names which.';
+    const message =
+      'No key can sign now: the ledger is away, or a key-encryption key is missing. `keys` in /readyz says which.';
     return [{ severity: 'error', code: 'keys_unavailable', message }];
   }
 }
