@@ -178,11 +178,16 @@ create index mints_to_clean on mints (provider, cleanup_due_at) where cleanup_du
 
 create function mints_guard() returns trigger language plpgsql as $$
 begin
-  if (old.state, new.state) not in (('intent', 'live'), ('intent', 'ending'), ('intent', 'ended'), ('live', 'ending'), ('ending', 'ended')) then
+  if tg_op = 'INSERT' then
+    if new.state <> 'intent' then
+      raise exception 'a mint cannot begin as %', new.state using errcode = 'check_violation';
+    end if;
+  elsif (old.state, new.state) not in (('intent', 'live'), ('intent', 'ending'), ('intent', 'ended'), ('live', 'ending'), ('ending', 'ended')) then
     raise exception 'mint % cannot go from % to %', old.id, old.state, new.state using errcode = 'check_violation';
   end if;
   return new;
 end $$;
+create trigger mints_begin before insert on mints for each row execute function mints_guard();
 create trigger mints_step before update of state on mints for each row when (old.state is distinct from new.state)
   execute function mints_guard();
 

@@ -170,7 +170,7 @@ begin
   select g1.* into g from grants g1 join mints m1 on m1.grant_id = g1.id where m1.id = p ->> 'mint' for update of g1;
   select * into m from mints where id = p ->> 'mint';
   at := clock_timestamp();
-  if m.id is null or m.state <> 'intent' or m.epoch <> (p ->> 'epoch')::integer or at >= m.deadline
+  if m.id is null or m.state <> 'intent' or m.epoch <> (p ->> 'epoch')::integer or at >= m.deadline or at >= m.ends_at
     or g.state not in ('issuing', 'active') or (g.state = 'active' and g.expires_at <= at) then
     return jsonb_build_object('refused', 'superseded');
   end if;
@@ -186,8 +186,10 @@ begin
     perform emit_grant_event(g, 'grant.activated', actor, p ->> 'origin', true,
       jsonb_build_object('mint', m.id, 'handle', p -> 'handle', 'expires_at', utc_text(g.expires_at), 'credential_expires_at', p ->> 'expires_at'));
   else
-    update grants set expires_at = (select max(ends_at) from mints where grant_id = g.id and state not in ('intent', 'ending', 'ended'))
-     where id = g.id and m.kind <> 'child' returning * into g;
+    if m.kind <> 'child' then
+      update grants set expires_at = (select max(ends_at) from mints where grant_id = g.id and state not in ('intent', 'ending', 'ended'))
+       where id = g.id returning * into g;
+    end if;
     perform emit_grant_event(g, 'mint.activated', actor, p ->> 'origin', true,
       jsonb_build_object('mint', m.id, 'kind', m.kind, 'handle', p -> 'handle', 'expires_at', utc_text(g.expires_at), 'credential_expires_at', p ->> 'expires_at'));
   end if;
@@ -195,7 +197,8 @@ begin
 end $$;
 
 -- One more mint of an active grant. p: {grant, trust, subject, decision, kind, ttl: {ends_at, seconds, decided_by}, mint: {id, request, deadline_seconds}, origin}.
--- Returns as open_grant. One mint at a time: a second request meanwhile is `request_in_progress`.
+-- Returns as open_grant. One mint at a time: a second request meanwhile is `request_in_progress`. So is a replacement while
+-- anything of the grant lives: of two repeats of a request that both saw it end, one alone mints again.
 create function open_mint(p jsonb) returns jsonb language plpgsql as $$
 declare
   d jsonb := p -> 'decision';
@@ -215,7 +218,8 @@ begin
     return jsonb_build_object('refused', 'not_found');
   elsif g.state <> 'active' or g.expires_at <= opened then
     return jsonb_build_object('refused', 'grant_not_active');
-  elsif exists (select 1 from mints where grant_id = g.id and state not in ('live', 'ended', case p ->> 'kind' when 'replacement' then '' else 'ending' end)) then
+  elsif exists (select 1 from mints where grant_id = g.id
+    and case p ->> 'kind' when 'replacement' then state <> 'ended' else state not in ('live', 'ending', 'ended') end) then
     return jsonb_build_object('refused', 'request_in_progress');
   end if;
   order_in_the_way := blocking_order(g.subject, g.on_behalf_of, g.task_path, g.profile, g.owner, g.environment, g.provider);
