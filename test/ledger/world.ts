@@ -1,10 +1,11 @@
 import { createHash, randomBytes } from 'node:crypto';
-import type { GrantId, MintId, TaskId } from '../../src/domain/ids.ts';
+import type { GrantId, MintId, OrderId, TaskId } from '../../src/domain/ids.ts';
 import { makeIds } from '../../src/domain/ids.ts';
 import type { Actor } from '../../src/domain/identity.ts';
 import type { JsonObject } from '../../src/domain/json.ts';
+import type { Selector } from '../../src/domain/selector.ts';
 import { makeLedger } from '../../src/ledger/index.ts';
-import type { DecisionRecord, Ledger } from '../../src/ledger/index.ts';
+import type { Claim, DecisionRecord, Ledger } from '../../src/ledger/index.ts';
 import type { OpenGrant, OpenMint } from '../../src/ledger/issuing.ts';
 import type { TestDatabase } from '../support/database.ts';
 import { makeDatabase } from '../support/database.ts';
@@ -67,6 +68,9 @@ export interface World {
   /** One more mint of a live grant, activated. */
   renew(of: OpenedGrant, kind?: OpenMint['kind'], ttlSeconds?: number): Promise<{ mint: MintId; epoch: number }>;
   revoke(of: { grant: GrantId }): Promise<void>;
+  /** Claims everything of a grant that is to be ended; there must be some. */
+  claim(of: { grant: GrantId }, owner?: string): Promise<Claim>;
+  order(selector: Selector, blocks?: boolean): Promise<OrderId>;
   sql<Row extends Record<string, unknown>>(text: string, values?: readonly unknown[]): Promise<Row[]>;
   grant(id: GrantId): Promise<GrantRow>;
   mint(id: MintId): Promise<MintRow>;
@@ -218,6 +222,18 @@ export async function makeWorld(options: { readonly via?: (url: string) => strin
     async revoke({ grant }) {
       const ending = { grant, why: 'revocation', reason: 'no longer needed', actor: OPERATOR, origin: null } as const;
       await ledger.issuing.endGrant(ending);
+    },
+
+    async claim({ grant }, owner = 'one') {
+      const claims = await ledger.reaping.claim({ grant, owner, limit: 100, lease_seconds: LEASE });
+      if (!claims[0]) throw new Error('there was nothing to claim');
+      return claims[0];
+    },
+
+    async order(selector, blocks = true) {
+      const id = ids.order();
+      await ledger.orders.create({ id, selector, reason: 'incident 7', author: OPERATOR, blocks, origin: '192.0.2.9' });
+      return id;
     },
 
     grant: async (id) => only(await sql<GrantRow>('select * from grants where id = $1', [id])),

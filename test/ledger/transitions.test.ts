@@ -1,0 +1,80 @@
+import { GRANT_STATES, GRANT_TRANSITIONS } from '../../src/domain/grant.ts';
+import { TRANSITIONS } from './transitions.ts';
+import { makeWorld } from './world.ts';
+import type { World } from './world.ts';
+
+let world: World;
+beforeAll(async () => {
+  world = await makeWorld();
+});
+afterAll(() => world.close());
+/** Standing orders and grants that are due belong to the test that made them. */
+afterEach(async () => {
+  await world.sql('update orders set swept_at = now(), lifted_at = now() where swept_at is null or lifted_at is null');
+  await world.sql(`update mints set due_at = now() + interval '1 day' where state <> 'ended'`);
+  await world.sql(`update grants set expires_at = now() + interval '1 day' where state = 'active'`);
+});
+
+const lastEvent = async () => (await world.sql<{ seq: string }>('select max(seq) as seq from events'))[0]?.seq ?? '0';
+const stateOf = async (grant: string | undefined) =>
+  (await world.sql<{ state: string }>('select state from grants where id = $1', [grant]))[0]?.state;
+
+const titled = TRANSITIONS.map((row) => ({ ...row, step: row.to ? `: ${row.from ?? 'nothing'} -> ${row.to}` : '' }));
+test.each(titled)('$name$step', async ({ arrange, from, to, events }) => {
+  const { grant, run } = await arrange(world);
+  expect(await stateOf(grant)).toBe(from);
+  const before = await lastEvent();
+  await run();
+  expect(await stateOf(grant)).toBe(to);
+  const written = await world.sql<{ type: string; tx: string; grant_id: string | null }>(
+    'select type, tx::text, grant_id from events where seq > $1 order by seq',
+    [before],
+  );
+  expect(written.map(({ type }) => type)).toEqual(events);
+  expect(new Set(written.map(({ tx }) => tx)).size).toBe(Math.min(events.length, 1));
+  const about = written.filter(({ type }) => /^(grant|mint)\./.test(type)).map(({ grant_id }) => grant_id);
+  expect(about).toEqual(about.map(() => grant));
+});
+
+/** All that the ledger holds, in one word. */
+async function everything(): Promise<string> {
+  const tables = await world.sql<{ name: string }>(
+    `select relname as name from pg_class where relkind in ('r', 'p') and not relispartition and relnamespace = 'public'::regnamespace`,
+  );
+  const hashes = tables.map(({ name }) => `(select md5(string_agg(t::text, ';' order by t::text)) from ${name} t)`);
+  return (await world.sql<{ all: string }>(`select concat_ws(',', ${hashes.join(', ')}) as all`))[0]?.all ?? '';
+}
+
+/** Until it is undone, events of this type cannot be written. */
+async function withoutEvent(type: string, work: () => Promise<void>): Promise<void> {
+  await world.sql(
+    `create function no_event() returns trigger language plpgsql as $$ begin raise exception 'no room'; end $$`,
+  );
+  await world.sql(
+    `create trigger no_event before insert on events for each row when (new.type = '${type}') execute function no_event()`,
+  );
+  try {
+    await work();
+  } finally {
+    await world.sql('drop trigger no_event on events');
+    await world.sql('drop function no_event');
+  }
+}
+
+const steps = TRANSITIONS.flatMap((transition) => transition.events.map((event) => ({ ...transition, event })));
+test.each(steps)('$name: without its event $event nothing happens', async ({ arrange, event }) => {
+  const { run } = await arrange(world);
+  await withoutEvent(event, async () => {
+    const before = await everything();
+    await expect(run()).rejects.toThrow();
+    expect(await everything()).toBe(before);
+  });
+});
+
+test('every legal step is walked here, but those of an approval, which nothing takes yet', () => {
+  const walked = TRANSITIONS.map(({ from, to }) => `${from} -> ${to}`);
+  const missing = GRANT_STATES.flatMap((from) => GRANT_TRANSITIONS[from].map((to) => `${from} -> ${to}`)).filter(
+    (step) => !walked.includes(step),
+  );
+  expect(missing).toEqual(['pending_approval -> issuing', 'pending_approval -> lapsed']);
+});
