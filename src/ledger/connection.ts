@@ -1,11 +1,14 @@
 import { PrismaPg } from '@prisma/adapter-pg';
 import pg from 'pg';
-import { Fault } from '../domain/errors.ts';
+import { Fault, Refusal } from '../domain/errors.ts';
 import { PrismaClient } from '../generated/client.ts';
 
 /** One pool, shared by the prepared calls on the hot path and by Prisma for everything else. */
 export interface Connection {
-  /** Calls a function of the migrations by its SQL; named, so that it is planned once on each connection. */
+  /**
+   * Calls a function of the migrations by its SQL; named, so that it is planned once on each connection.
+   * @throws Fault `ledger_unavailable`; Refusal `invalid_request` for text that cannot be kept; LedgerConflict.
+   */
   call<Row>(name: string, sql: string, values: readonly unknown[]): Promise<Row[]>;
   /** Calls a transition of the migrations: one jsonb in, its answer out, one commit. */
   transition<Answer>(name: string, argument: object): Promise<Answer>;
@@ -79,9 +82,16 @@ export class LedgerConflict extends Error {
   }
 }
 
+/** What Postgres cannot keep as text: U+0000, and half of a surrogate pair. */
+const UNSTORABLE: ReadonlySet<unknown> = new Set(['22021', '22P02', '22P05']);
+
 function ledgerFault(error: unknown): Error {
   const code = (error as { code?: unknown } | null)?.code;
   if (typeof code === 'string' && (code.startsWith('WR') || code.startsWith('23')))
     return new LedgerConflict(code, { cause: error });
+  if (UNSTORABLE.has(code)) {
+    const errors = [{ path: '', problem: 'a character that cannot be kept' }];
+    return new Refusal('invalid_request', { errors }, { cause: error });
+  }
   return new Fault('ledger_unavailable', { cause: error });
 }
