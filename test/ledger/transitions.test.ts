@@ -8,12 +8,7 @@ beforeAll(async () => {
   world = await makeWorld();
 });
 afterAll(() => world.close());
-/** Standing orders and grants that are due belong to the test that made them. */
-afterEach(async () => {
-  await world.sql('update orders set swept_at = now(), lifted_at = now() where swept_at is null or lifted_at is null');
-  await world.sql(`update mints set due_at = now() + interval '1 day' where state <> 'ended'`);
-  await world.sql(`update grants set expires_at = now() + interval '1 day' where state = 'active'`);
-});
+afterEach(() => world.calm());
 
 const lastEvent = async () => (await world.sql<{ seq: string }>('select max(seq) as seq from events'))[0]?.seq ?? '0';
 const stateOf = async (grant: string | undefined) =>
