@@ -22,14 +22,15 @@ begin
   return jsonb_build_object('number', fresh.number, 'activated_at', fresh.activated_at, 'unchanged', false);
 end $$;
 
--- What decided once is kept as it was.
+-- What decided once is kept as it was, and so is a grant that is closed.
 create function refuse_change() returns trigger language plpgsql as $$
 begin
-  raise exception '% is never changed', tg_table_name using errcode = 'check_violation';
+  raise exception 'a row of % is kept as it is', tg_table_name using errcode = 'check_violation';
 end $$;
 create trigger rule_texts_are_kept before update or delete on rule_texts for each row execute function refuse_change();
 create trigger generations_are_kept before update or delete on generations for each row execute function refuse_change();
 create trigger decisions_are_kept before update or delete on decisions for each row execute function refuse_change();
+create trigger grants_closed_are_kept before update on grants for each row when (old.closed_at is not null) execute function refuse_change();
 
 -- A new signing key. p: {kid, class, alg, public_jwk, wrapped, kek_id, after: kid | null, lead_seconds, keep_seconds}. `after` is the
 -- newest key of the class as the caller knows it: it signs for `lead_seconds` more, while the new one is published already,
