@@ -10,7 +10,8 @@ import { TASK_MODES } from '../domain/task.ts';
 import { check, phrase, showValue } from './check.ts';
 import type { Report } from './check.ts';
 import { duration, integer, text } from './fields.ts';
-import { LEFT_BY_TOOLS, MAX_FILE_BYTES } from './rule-files.ts';
+import { LEFT_BY_TOOLS } from './read-rules.ts';
+import { MAX_FILE_BYTES } from './rule-files.ts';
 import { errorCode, readTextFile } from './text-file.ts';
 import { readYaml } from './yaml.ts';
 

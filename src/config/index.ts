@@ -8,13 +8,13 @@ export { isLoopback } from './fields.ts';
 export { loadSettings } from './load-settings.ts';
 export type { SettingsSource } from './load-settings.ts';
 export type { ProviderName, SectionKind } from './profile.ts';
+export { readRules, scanRules } from './read-rules.ts';
 export {
   SCHEMA_FILE,
   checkRuleFiles,
   filesOf,
   inDirectory,
   parseRulesText,
-  readRules,
   rulesHash,
   rulesText,
 } from './rule-files.ts';

@@ -1,4 +1,4 @@
-import { resolve } from 'node:path';
+import { isAbsolute, join } from 'node:path';
 import { isJsonObject } from '../domain/json.ts';
 import { ProblemsError } from '../domain/problem.ts';
 import type { Environment } from './environment.ts';
@@ -9,6 +9,7 @@ import { readSettingsYaml } from './settings-file.ts';
 
 /** Where the rules lie and which providers there are: all of `writ.yaml` that work on rules needs. */
 export interface RulesPlace {
+  /** Relative where `directory` is: problems then name files as the caller wrote them. */
   readonly rulesDirectory: string;
   readonly providers: readonly ProviderName[];
 }
@@ -23,9 +24,10 @@ export async function readRulesPlace(directory: string, env: Environment): Promi
   if (yaml.value === undefined) throw new ProblemsError(yaml.problems);
   const off = providersOff(yaml.value, env);
   const { value } = resolveEnvironment(yaml.value, env, () => false);
-  const rules = isJsonObject(value) ? value['rules'] : undefined;
+  const written = isJsonObject(value) ? value['rules'] : undefined;
+  const rules = typeof written === 'string' ? written : '.';
   return {
-    rulesDirectory: resolve(directory, typeof rules === 'string' ? rules : '.'),
+    rulesDirectory: isAbsolute(rules) ? rules : join(directory, rules),
     providers: Object.entries(mapOf(value, 'providers')).flatMap(([name, entry]) => {
       const kind = isJsonObject(entry) ? entry['kind'] : undefined;
       return typeof kind === 'string' ? [{ name, kind, on: !off.has(name) }] : [];

@@ -1,6 +1,7 @@
-import { realpath, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { listRules } from './rule-files.ts';
+import { formatProblem } from '../domain/problem.ts';
+import { listRules } from './read-rules.ts';
 
 export interface RulesWatch {
   /** No call begins after this resolves; one that is under way is waited for. */
@@ -62,13 +63,9 @@ export async function makeLook(directory: string): Promise<() => Promise<boolean
 
 /** Changes whenever a file appears, goes, is replaced or is written. */
 async function signature(directory: string): Promise<string> {
-  try {
-    const root = await realpath(directory);
-    const paths = await listRules(root);
-    return (await Promise.all(paths.map((path) => signatureOf(join(root, path), path)))).join('\n');
-  } catch {
-    return 'unreadable';
-  }
+  const { root, paths, problems } = await listRules(directory);
+  const files = await Promise.all(paths.map((path) => signatureOf(join(root, path), path)));
+  return [...files, ...problems.map(formatProblem)].join('\n');
 }
 
 async function signatureOf(file: string, path: string): Promise<string> {

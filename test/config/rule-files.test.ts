@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { mkdir, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { filesOf, parseRulesText, readRules, rulesHash, rulesText } from '../../src/config/index.ts';
+import { filesOf, parseRulesText, readRules, rulesHash, rulesText, scanRules } from '../../src/config/index.ts';
 import { MAX_FILE_BYTES, checkRuleFiles } from '../../src/config/rule-files.ts';
 import { problemsOf } from './problems.ts';
 import { removeTrees, tree } from './tree.ts';
@@ -111,6 +111,18 @@ test('a directory that is not there is a problem; one without rules has none', a
   ]);
   await mkdir(join(directory, 'profiles'));
   expect(await readRules(directory)).toEqual({});
+});
+
+test('a folder that cannot be read is not an empty one', async () => {
+  const directory = await tree({ profiles: 'a file', 'policies/p.cedar': 'p' });
+  expect(await problemsOf(() => readRules(directory))).toEqual([`${directory}/profiles cannot be read (ENOTDIR)`]);
+});
+
+test('what can be read is read beside what cannot, for whoever reports everything', async () => {
+  const directory = await tree({ 'profiles/a.yaml': 'a', 'profiles/b.yaml': Uint8Array.of(0xff), 'tools/t.yaml': 't' });
+  const { files, problems } = await scanRules(directory);
+  expect(Object.keys(files)).toEqual(['profiles/a.yaml', 'tools/t.yaml']);
+  expect(problems.map(({ file }) => file)).toEqual(['profiles/b.yaml']);
 });
 
 test('files that came over the network are held against the same bounds', () => {

@@ -1,3 +1,4 @@
+import { relative } from 'node:path';
 import { readRulesPlace } from '../../src/config/index.ts';
 import { problemsOf } from './problems.ts';
 import { removeTrees, tree } from './tree.ts';
@@ -28,6 +29,12 @@ test('where the rules lie and which providers there are, whatever else is missin
     rulesDirectory: '/elsewhere',
     providers: [{}, { name: 'spare', on: true }, {}],
   });
+});
+
+test('is relative where the directory is', async () => {
+  const directory = await tree({ 'writ.yaml': '' });
+  const near = relative(process.cwd(), directory);
+  expect((await readRulesPlace(near, {})).rulesDirectory).toBe(near);
 });
 
 test('a file that is not YAML is a problem', async () => {

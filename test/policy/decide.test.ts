@@ -107,7 +107,7 @@ describe('a request that does not fit the schema is a deny', () => {
     {
       name: 'a task that is a profile',
       policies: ALLOW,
-      request: { ...request(), action: 'create_task' } as PolicyRequest,
+      request: { ...request(), action: 'create_task' },
       want: { outcome: 'deny' },
     },
     {
