@@ -37,7 +37,7 @@ export function resolveEnvironment(value: Json, env: Environment, except: (path:
         return '';
       }
       names.push(name);
-      const found = env[name];
+      const found = Object.hasOwn(env, name) ? env[name] : undefined;
       if (found === undefined && otherwise === undefined) {
         fault(path, `needs the environment variable ${name}, which is not set`);
       }

@@ -29,6 +29,7 @@ describe('variables in strings', () => {
     { written: { a: '${not closed' }, paths: [['a']] },
     { written: { a: '${1NAME}' }, paths: [['a']] },
     { written: { a: '${aws:userid}' }, paths: [['a']] },
+    { written: { a: '${__proto__}', b: '${constructor}' }, paths: [['a'], ['b']] },
   ])('are a fault in $written', ({ written, paths }) => {
     expect(resolve(written).faults.map(({ path }) => path)).toEqual(paths);
   });
