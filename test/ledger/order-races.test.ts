@@ -1,0 +1,119 @@
+import pg from 'pg';
+import { isOpen, until } from '../support/waiting.ts';
+import { ids, makeWorld, OPERATOR } from './world.ts';
+import type { OpenedGrant, World } from './world.ts';
+
+/**
+ * Check-then-act: an order that commits while a giving call waits for the lock must stop that call (CORRECTNESS,
+ * *Orders, task ends*).
+ */
+let world: World;
+let other: pg.Client;
+beforeAll(async () => {
+  world = await makeWorld();
+  other = new pg.Client({ connectionString: world.database.brokerUrl });
+  await other.connect();
+});
+afterAll(async () => {
+  await other.end();
+  await world.close();
+});
+
+/** An order that is written and not yet committed. */
+async function orderInTheMaking(value: string): Promise<void> {
+  await other.query('begin');
+  const order = { id: ids.order(), kind: 'agent', value, reason: 'r', author: OPERATOR, blocks: true, origin: null };
+  await other.query('select create_order($1)', [JSON.stringify(order)]);
+}
+
+/** How many calls wait for the lock of the rules. */
+async function waiting(): Promise<number> {
+  const sql = `select 1 from pg_locks where locktype = 'advisory' and not granted and database = (select oid from pg_database where datname = current_database())`;
+  return (await world.sql(sql)).length;
+}
+
+interface Giving {
+  readonly name: string;
+  readonly arrange: (
+    subject: string,
+  ) => Promise<{ readonly grant?: OpenedGrant; readonly run: () => Promise<unknown> }>;
+}
+
+const GIVING: readonly Giving[] = [
+  { name: 'open', arrange: async (subject) => ({ run: () => world.open({ subject }) }) },
+  {
+    name: 'activate',
+    arrange: async (subject) => {
+      const grant = await world.open({ subject });
+      return { grant, run: () => world.activate(grant) };
+    },
+  },
+  {
+    name: 'renew',
+    arrange: async (subject) => {
+      const grant = await world.live({ subject });
+      return { grant, run: () => world.ledger.issuing.openMint(world.openingMint(grant, 'renewal')) };
+    },
+  },
+  {
+    name: 'activate a renewal',
+    arrange: async (subject) => {
+      const grant = await world.live({ subject });
+      const opening = world.openingMint(grant, 'renewal');
+      const { epoch } = await world.ledger.issuing.openMint(opening);
+      return { grant, run: () => world.activate({ mint: opening.mint.id, epoch }) };
+    },
+  },
+];
+
+test.each(GIVING)('$name waits for an order in the making, and is refused by it', async ({ name, arrange }) => {
+  const { grant, run } = await arrange(name);
+  await orderInTheMaking(name);
+  const call = run().then(
+    () => 'given',
+    (error: unknown) => (error as { code?: string }).code,
+  );
+  await until(async () => (await waiting()) === 1);
+  expect(await isOpen(call)).toBe(true);
+  await other.query('commit');
+  expect(await call).toBe('under_order');
+  if (grant) expect(await world.ledger.grants.mintIsActive(grant.mint)).toBe(false);
+});
+
+test.each(GIVING)('$name goes on when the order was never committed', async ({ name, arrange }) => {
+  const { run } = await arrange(`${name} 2`);
+  await orderInTheMaking(`${name} 2`);
+  const call = run();
+  await until(async () => (await waiting()) === 1);
+  await other.query('rollback');
+  await call;
+});
+
+test('issuers that race an order: nothing that matches counts from its commit on, and nothing lives after its sweep', async () => {
+  const given: OpenedGrant[] = [];
+  let stop = false;
+  const issuer = async () => {
+    while (!stop) {
+      const opened = await world.open({ subject: 'racer' }).catch(() => undefined);
+      if (!opened) return;
+      given.push(opened);
+      await world.activate(opened).catch(() => undefined);
+    }
+  };
+  const issuers = Array.from({ length: 6 }, issuer);
+  await until(() => given.length > 40);
+  const order = await world.order({ kind: 'agent', value: 'racer' });
+  const counted = await Promise.all(given.map(({ mint }) => world.ledger.grants.mintIsActive(mint)));
+  expect(counted.filter(Boolean)).toEqual([]);
+  await Promise.all(issuers);
+  stop = true;
+  const [row] = await world.sql<{ late: number }>(
+    `select count(*)::integer as late from grants, orders where orders.id = $1 and subject = 'racer' and (opened_at > created_at or issued_at > created_at)`,
+    [order],
+  );
+  expect(row?.late).toBe(0);
+  while (!(await world.ledger.reaping.sweep(order, 10)).done);
+  expect(await world.sql(`select 1 from grants where subject = 'racer' and state in ('issuing', 'active')`)).toEqual(
+    [],
+  );
+});
