@@ -76,6 +76,8 @@ export interface World {
   mint(id: MintId): Promise<MintRow>;
   /** Moves all times of a grant and its mints into the past: time goes by for this grant alone. */
   age(id: GrantId, seconds: number): Promise<void>;
+  /** The same for the clearing away of a mint, whose grant is closed by then. */
+  ageCleanup(id: MintId, seconds: number): Promise<void>;
   events(id: GrantId): Promise<string[]>;
   /** No order stands and nothing is due any more: what other tests left does not disturb the next. */
   calm(): Promise<void>;
@@ -243,10 +245,15 @@ export async function makeWorld(options: { readonly via?: (url: string) => strin
 
     async age(id, seconds) {
       const back = (column: string) => `${column} = ${column} - make_interval(secs => $2)`;
-      const grants = ['opened_at', 'issued_at', 'expires_at', 'ending_at', 'closed_at'].map(back).join(', ');
-      const mints = ['due_at', 'deadline', 'ends_at', 'opened_at', 'activated_at', 'ended_at', 'cleanup_due_at'];
+      const grants = ['opened_at', 'issued_at', 'expires_at', 'ending_at'].map(back).join(', ');
+      const mints = ['due_at', 'deadline', 'ends_at', 'opened_at', 'activated_at', 'ended_at'];
       await sql(`update grants set ${grants} where id = $1`, [id, seconds]);
       await sql(`update mints set ${mints.map(back).join(', ')} where grant_id = $1`, [id, seconds]);
+    },
+
+    async ageCleanup(id, seconds) {
+      const sql = 'update mints set cleanup_due_at = cleanup_due_at - make_interval(secs => $2) where id = $1';
+      await world.sql(sql, [id, seconds]);
     },
 
     async events(id) {
