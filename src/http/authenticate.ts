@@ -2,7 +2,7 @@ import { Refusal } from '../domain/errors.ts';
 import type { Buckets } from '../domain/bucket.ts';
 import type { Identity, Operator, OperatorRole } from '../domain/identity.ts';
 import type { Context, Principal, Step } from './context.ts';
-import { operatorOf } from './context.ts';
+import { operatorOf, workloadOf } from './context.ts';
 
 export interface Authentication {
   readonly attest: (token: string) => Promise<Identity>;
@@ -37,8 +37,8 @@ export function makeAuthenticate(parts: Authentication) {
       return await first(token);
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
-      return second(token).catch(() => {
-        throw error;
+      return second(token).catch((other: unknown) => {
+        throw moreTelling(error, other);
       });
     }
   }
@@ -73,6 +73,17 @@ export function makeAuthenticate(parts: Authentication) {
   return { asWorkload: step(workload, operator), asOperator: step(operator, workload) };
 }
 
+/** Of two that did not accept a token: whose it is says why, and a source of keys that is away might have accepted it. */
+function moreTelling(first: Refusal, second: unknown): unknown {
+  return first.code === 'evidence_untrusted' || !(second instanceof Refusal) ? second : first;
+}
+
+/** Lets workloads pass. @throws Refusal `not_a_workload`. */
+export const workloads: Step = (_req, res, next) => {
+  workloadOf(res);
+  next();
+};
+
 /** Lets pass whoever has one of the roles. @throws Refusal `not_an_operator`, `role_missing`. */
 export function roles(...allowed: readonly OperatorRole[]): Step {
   return (_req, res, next) => {
@@ -81,4 +92,10 @@ export function roles(...allowed: readonly OperatorRole[]): Step {
       throw new Refusal('role_missing', { roles: [...allowed] });
     next();
   };
+}
+
+/** Lets workloads pass, and operators with one of the roles. @throws Refusal `role_missing`. */
+export function workloadsOr(...allowed: readonly OperatorRole[]): Step {
+  const asRole = roles(...allowed);
+  return (req, res, next) => (res.locals.principal?.kind === 'workload' ? next() : asRole(req, res, next));
 }

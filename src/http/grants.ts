@@ -4,6 +4,7 @@ import type { RequestHandler } from 'express';
 import { z } from 'zod';
 import { Refusal } from '../domain/errors.ts';
 import { GRANT_STATES } from '../domain/grant.ts';
+import { OPERATOR_ROLES } from '../domain/identity.ts';
 import { parseId } from '../domain/ids.ts';
 import type { GrantId } from '../domain/ids.ts';
 import { canonicalJson } from '../domain/json.ts';
@@ -14,7 +15,7 @@ import { actorOf } from '../exchange/orders.ts';
 import type { RenewRequest } from '../exchange/renew.ts';
 import type { Revocation } from '../exchange/revoke.ts';
 import type { GrantCursor, GrantFilter, GrantView } from '../ledger/index.ts';
-import { roles } from './authenticate.ts';
+import { roles, workloads, workloadsOr } from './authenticate.ts';
 import { body, query } from './body.ts';
 import type { Principal, Req, Res, Step } from './context.ts';
 import { operatorOf, workloadOf } from './context.ts';
@@ -99,7 +100,6 @@ export function grantsRouter(
   };
 
   const list = query(ListQuery, async ({ cursor, limit, ...filter }, _req, res) => {
-    operatorOf(res);
     const page = await verbs.list(filter, limit + 1, cursor === undefined ? undefined : readCursor(cursor));
     const rows = page.slice(0, limit);
     const last = rows.at(-1);
@@ -108,11 +108,11 @@ export function grantsRouter(
   });
 
   const router = Router();
-  router.post('/v1/grants', noStore, asWorkload, json, issue);
-  router.get('/v1/grants', noStore, asOperator, roles('security', 'platform', 'auditor', 'approver'), list);
-  router.get('/v1/grants/:id', noStore, asWorkload, show);
-  router.post('/v1/grants/:id/renew', noStore, asWorkload, json, renew);
-  router.post('/v1/grants/:id/revoke', noStore, asWorkload, json, revoke);
+  router.post('/v1/grants', noStore, asWorkload, workloads, json, issue);
+  router.get('/v1/grants', noStore, asOperator, roles(...OPERATOR_ROLES), list);
+  router.get('/v1/grants/:id', noStore, asWorkload, workloadsOr(...OPERATOR_ROLES), show);
+  router.post('/v1/grants/:id/renew', noStore, asWorkload, workloads, json, renew);
+  router.post('/v1/grants/:id/revoke', noStore, asWorkload, workloadsOr('security'), json, revoke);
   return router;
 }
 
@@ -128,20 +128,15 @@ function handOver(res: Res, issued: Issued): void {
   res.status(201).json(issuedBody(issued));
 }
 
-/** Who may end which grant: a workload its own, security any. */
+/** Who ends which grant: a workload its own, an operator any. */
 function revoker(res: Res): Pick<Revocation, 'actor' | 'subject'> {
-  const { principal } = res.locals;
-  if (principal?.kind === 'operator') {
-    const caller = operatorOf(res);
-    if (!caller.operator.roles.includes('security')) throw new Refusal('role_missing', { roles: ['security'] });
-    return { actor: actorOf(caller) };
-  }
+  if (res.locals.principal?.kind === 'operator') return { actor: actorOf(operatorOf(res)) };
   const { trust, id } = workloadOf(res).identity;
   return { actor: { kind: 'workload', trust, id }, subject: { trust, id } };
 }
 
 function maySee(principal: Principal | undefined, view: GrantView): boolean {
-  if (principal?.kind === 'operator') return principal.operator.roles.length > 0;
+  if (principal?.kind === 'operator') return true;
   return principal?.identity.trust === view.trust && principal.identity.id === view.subject;
 }
 

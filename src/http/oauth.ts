@@ -4,6 +4,7 @@ import { z } from 'zod';
 import type { Identity } from '../domain/identity.ts';
 import type { JsonObject } from '../domain/json.ts';
 import type { Caller } from '../exchange/context.ts';
+import { workloads } from './authenticate.ts';
 import { body } from './body.ts';
 import type { Step } from './context.ts';
 import { workloadOf } from './context.ts';
@@ -56,8 +57,8 @@ export function oauthRouter(verbs: OAuthVerbs, asWorkload: Step): Router {
 
   const router = Router();
   const form = express.urlencoded({ extended: false, limit: MAX_FORM });
-  router.post('/oauth/introspect', noStore, asWorkload, form, introspect, oauthErrors);
-  router.post('/oauth/revoke', noStore, asWorkload, form, revoke, oauthErrors);
+  router.post('/oauth/introspect', noStore, asWorkload, workloads, form, introspect, oauthErrors);
+  router.post('/oauth/revoke', noStore, asWorkload, workloads, form, revoke, oauthErrors);
   router.get('/.well-known/oauth-authorization-server', metadata);
   router.get('/.well-known/jwks.json', jwks);
   return router;

@@ -1,0 +1,170 @@
+import { OPERATIONS } from '../../src/http/openapi.ts';
+import { expired } from '../support/people.ts';
+import type { Question } from '../support/ask.ts';
+import { startRunningBroker } from '../support/running-broker.ts';
+import type { RunningBroker } from '../support/running-broker.ts';
+
+/** Every route, asked by everybody: what each gets, as status and code. */
+let broker: RunningBroker;
+let ids: { grant: string; order: string; token: string };
+
+beforeAll(async () => {
+  broker = await startRunningBroker();
+  const grant = await broker.ask('POST', '/v1/grants', {
+    as: broker.people.workload('agent/owner'),
+    json: { profile: 'lookup', purpose: 'test' },
+  });
+  const order = await broker.ask('POST', '/v1/revocations', {
+    as: broker.people.operator('security'),
+    json: { selector: { agent: 'nobody' }, reason: 'test' },
+  });
+  const { token } = grant.body['credential'] as { token: string };
+  ids = { grant: String(grant.body['id']), order: String(order.body['id']), token };
+});
+afterAll(() => broker.close());
+
+const ROLES = ['platform', 'security', 'approver', 'auditor'] as const;
+type Who = keyof typeof WHO;
+const WHO = {
+  nobody: () => undefined,
+  'somebody with garbage': () => 'garbage',
+  'somebody whose evidence has ended': () => broker.people.workload('agent/owner', expired()),
+  'an operator whose token has ended': () => broker.people.operator('security', 'late', expired()),
+  'a workload of another audience': () => broker.people.workload('agent/owner', { aud: 'https://other.test' }),
+  'an operator with the workloads’ audience': () =>
+    broker.people.operator('security', 'x', { aud: 'https://writ.test' }),
+  'the grant’s workload': () => broker.people.workload('agent/owner'),
+  'another workload': () => broker.people.workload('agent/another'),
+  'an operator without a role': () => broker.people.operator(undefined),
+  platform: () => broker.people.operator('platform'),
+  security: () => broker.people.operator('security'),
+  approver: () => broker.people.operator('approver'),
+  auditor: () => broker.people.operator('auditor'),
+} as const;
+
+type Want = Readonly<Record<Who, string>>;
+const REFUSED = {
+  nobody: '401 evidence_missing',
+  'somebody with garbage': '401 evidence_malformed',
+  'somebody whose evidence has ended': '401 evidence_expired',
+  'an operator whose token has ended': '401 evidence_expired',
+  'a workload of another audience': '401 evidence_invalid',
+  'an operator with the workloads’ audience': '401 evidence_invalid',
+};
+const all = (want: string): Want => Object.fromEntries(Object.keys(WHO).map((who) => [who, want])) as Want;
+const roles = (allowed: readonly string[], want: string, otherwise: string) =>
+  ({
+    'an operator without a role': otherwise,
+    ...Object.fromEntries(ROLES.map((role) => [role, allowed.includes(role) ? want : otherwise])),
+  }) as Omit<Want, keyof typeof REFUSED>;
+
+const forWorkloads = (own: string, others: string): Want => ({
+  ...REFUSED,
+  ...roles([], '', '403 not_a_workload'),
+  'the grant’s workload': own,
+  'another workload': others,
+});
+const forOperators = (allowed: readonly string[], want: string): Want => ({
+  ...REFUSED,
+  ...roles(allowed, want, '403 role_missing'),
+  'the grant’s workload': '403 not_an_operator',
+  'another workload': '403 not_an_operator',
+});
+const forBoth = (own: string, others: string, allowed: readonly string[], want: string): Want => ({
+  ...forOperators(allowed, want),
+  'the grant’s workload': own,
+  'another workload': others,
+});
+
+interface Row {
+  readonly route: string;
+  readonly question?: () => Omit<Question, 'as'>;
+  readonly want: Want;
+}
+
+const ROUTES: readonly Row[] = [
+  {
+    route: 'POST /v1/grants',
+    question: () => ({ json: { profile: 'lookup', purpose: 'test' } }),
+    want: forWorkloads('201', '201'),
+  },
+  { route: 'GET /v1/grants', want: forOperators(ROLES, '200') },
+  { route: 'GET /v1/grants/{id}', want: forBoth('200', '404 not_found', ROLES, '200') },
+  {
+    route: 'POST /v1/grants/{id}/renew',
+    question: () => ({ json: {} }),
+    want: forWorkloads('201', '404 not_found'),
+  },
+  {
+    route: 'POST /v1/grants/{id}/revoke',
+    question: () => ({ json: { reason: '' } }),
+    want: forBoth('400 invalid_request', '400 invalid_request', ['security'], '400 invalid_request'),
+  },
+  {
+    route: 'POST /v1/revocations',
+    question: () => ({ json: { selector: { agent: 'x' }, reason: 'test', dry_run: true } }),
+    want: forOperators(['security'], '200'),
+  },
+  { route: 'GET /v1/revocations/{id}', want: forOperators(['security', 'auditor'], '200') },
+  {
+    route: 'POST /v1/revocations/{id}/lift',
+    question: () => ({ json: { reason: '' } }),
+    want: forOperators(['security'], '400 invalid_request'),
+  },
+  {
+    route: 'POST /v1/generations',
+    question: () => ({ json: { files: broker.rules, dry_run: true } }),
+    want: forOperators(['platform'], '200'),
+  },
+  {
+    route: 'POST /oauth/introspect',
+    question: () => ({ form: { token: ids.token } }),
+    want: forWorkloads('200', '403 not_a_client'),
+  },
+  { route: 'POST /oauth/revoke', question: () => ({ form: { token: 'x' } }), want: forWorkloads('200', '200') },
+  { route: 'GET /.well-known/oauth-authorization-server', want: all('200') },
+  { route: 'GET /.well-known/jwks.json', want: all('200') },
+  { route: 'GET /openapi.json', want: all('200') },
+  { route: 'GET /healthz', want: all('200') },
+  { route: 'GET /readyz', want: all('200') },
+  { route: 'GET /metrics', want: all('200') },
+  { route: 'GET /v1/nothing', want: all('404 not_found') },
+];
+
+test.each(ROUTES)('$route', async ({ route, question, want }) => {
+  const [method = '', path = ''] = route.split(' ');
+  const id = path.startsWith('/v1/grants') ? ids.grant : ids.order;
+  const got = await Promise.all(
+    Object.entries(WHO).map(async ([who, token]) => {
+      const answer = await broker.ask(method, path.replace('{id}', id), { as: token(), ...question?.() });
+      return [who, answer.code === undefined ? String(answer.status) : `${answer.status} ${String(answer.code)}`];
+    }),
+  );
+  expect(Object.fromEntries(got)).toEqual(want);
+});
+
+test('a scheme that is not Bearer is no evidence', async () => {
+  const token = broker.people.workload('agent/owner');
+  for (const authorization of [`Basic ${token}`, token, 'Bearer', 'Bearer ', `Bearer ${token} ${token}`]) {
+    const { status, code } = await broker.ask('GET', `/v1/grants/${ids.grant}`, { headers: { authorization } });
+    expect([authorization.slice(0, 8), status, code]).toEqual([authorization.slice(0, 8), 401, 'evidence_missing']);
+  }
+});
+
+test('the table knows every operation, and who may call it', () => {
+  const passes = (want: string | undefined) => !/^40[1-3]/.test(want ?? '');
+  const said = OPERATIONS.map(({ method, path, workload, roles: allowed }) => ({
+    route: `${method.toUpperCase()} ${path}`,
+    workload: workload ?? false,
+    roles: [...(allowed ?? [])].sort(),
+    anybody: !workload && !allowed,
+  }));
+  const known = ROUTES.filter(({ route }) => route !== 'GET /v1/nothing').map(({ route, want }) => ({
+    route,
+    anybody: passes(want.nobody),
+    workload: !passes(want.nobody) && passes(want['the grant’s workload']),
+    roles: passes(want.nobody) ? [] : ROLES.filter((role) => passes(want[role])).sort(),
+  }));
+  const byRoute = (a: { route: string }, b: { route: string }) => (a.route < b.route ? -1 : 1);
+  expect([...known].sort(byRoute)).toEqual(said.sort(byRoute));
+});
