@@ -17,11 +17,10 @@ export function readTrust(entries: readonly unknown[], kinds: readonly EntryKind
   return entries.flatMap((entry, index) => {
     const path = ['identity', 'trust', index];
     const shared = check(trustEntry, entry, path, report);
-    const kind = shared && kindOf(shared.kind, kinds, path, report);
-    if (!kind) return [];
-    const { name, kind: _, vouches_for, max_age, development, ...own } = shared;
-    const config = check(kind.config, own, path, report);
-    if (config === undefined) return [];
+    const kind = kindOf(entry, kinds, path, report);
+    const config = kind && check(kind.config, without(trustEntry, entry), path, report);
+    if (!shared || !kind || config === undefined) return [];
+    const { name, vouches_for, max_age, development } = shared;
     return {
       name,
       kind: kind.kind,
@@ -65,18 +64,31 @@ export function readProviders(
   return Object.entries(entries).flatMap(([name, entry]) => {
     const path = ['providers', name];
     const shared = check(providerEntry, entry, path, report);
-    const kind = shared && kindOf(shared.kind, kinds, path, report);
+    const kind = kindOf(entry, kinds, path, report);
     if (!kind) return [];
-    if (off.has(name)) return { name, kind: kind.kind, on: false, config: undefined };
-    const { kind: _, when: __, ...own } = shared;
-    const config = check(kind.config, own, path, report);
-    return config === undefined ? [] : { name, kind: kind.kind, on: true, config };
+    if (off.has(name)) return shared ? { name, kind: kind.kind, on: false, config: undefined } : [];
+    const config = check(kind.config, without(providerEntry, entry), path, report);
+    return !shared || config === undefined ? [] : { name, kind: kind.kind, on: true, config };
   });
 }
 
-function kindOf(kind: string, kinds: readonly EntryKind[], path: Path, report: Report): EntryKind | undefined {
+/** Undefined also where there is no kind at all, which the schema of what all kinds share has reported. */
+function kindOf(entry: unknown, kinds: readonly EntryKind[], path: Path, report: Report): EntryKind | undefined {
+  const kind = membersOf(entry)['kind'];
   const found = kinds.find((known) => known.kind === kind);
-  if (!found)
+  if (!found && typeof kind === 'string') {
     report([...path, 'kind'], `{value} is not a kind that is known here: ${kinds.map((k) => k.kind).join(', ')}`);
+  }
   return found;
+}
+
+/** What is the kind's own: checked also where something shared is wrong, so that neither hides the other. */
+function without(shared: z.ZodObject, entry: unknown): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(membersOf(entry)).filter(([member]) => !Object.hasOwn(shared.shape, member)),
+  );
+}
+
+function membersOf(entry: unknown): Readonly<Record<string, unknown>> {
+  return typeof entry === 'object' && entry !== null && !Array.isArray(entry) ? { ...entry } : {};
 }

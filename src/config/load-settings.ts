@@ -106,13 +106,7 @@ async function toServer(written: WritYaml['server'], directory: string, report: 
     host,
     port,
     ...(publicUrl === undefined ? {} : { publicUrl }),
-    ...(tls && {
-      tls: {
-        cert: resolve(directory, tls.cert),
-        key: resolve(directory, tls.key),
-        ...(tls.client_ca === undefined ? {} : { clientCa: resolve(directory, tls.client_ca) }),
-      },
-    }),
+    ...(tls && { tls: { cert: resolve(directory, tls.cert), key: resolve(directory, tls.key) } }),
     trustedProxies,
   };
 }

@@ -31,7 +31,13 @@ const server = z.strictObject({
   host: text.default('127.0.0.1'),
   port: integer(0, 65_535).default(8080),
   public_url: origin.exactOptional(),
-  tls: z.strictObject({ cert: file, key: file, client_ca: file.exactOptional() }).exactOptional(),
+  tls: z
+    .strictObject({
+      cert: file,
+      key: file,
+      client_ca: z.never('is not offered by this version: nothing asks for client certificates').exactOptional(),
+    })
+    .exactOptional(),
   trusted_proxies: z.array(network).default([]),
 });
 
@@ -82,8 +88,10 @@ export function salvage(value: Json): WritYaml {
     const result = schema.safeParse(isJsonObject(value) ? value[section] : undefined);
     return result.success ? result.data : otherwise;
   };
+  const keys = keep(shape.keys, 'keys', undefined);
   return {
     ...none,
+    ...(keys && { keys }),
     server: keep(shape.server, 'server', none.server),
     database: keep(shape.database, 'database', none.database),
     identity: keep(shape.identity, 'identity', none.identity),

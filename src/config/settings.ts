@@ -31,7 +31,7 @@ export interface ServerSettings {
   readonly port: number;
   /** Absent: the address that is listened on. */
   readonly publicUrl?: string;
-  readonly tls?: { readonly cert: string; readonly key: string; readonly clientCa?: string };
+  readonly tls?: { readonly cert: string; readonly key: string };
   /** Addresses and networks whose `X-Forwarded-*` is believed. */
   readonly trustedProxies: readonly string[];
 }

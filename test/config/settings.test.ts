@@ -121,6 +121,10 @@ describe('a problem says where it is and what would be right', () => {
       want: [/tls\.cert "a\.pem" cannot be/, /tls\.key "b\.pem" cannot be/],
     },
     {
+      text: 'server: { tls: { cert: short, key: short, client_ca: short } }',
+      want: [/tls\.client_ca is not offered by this version/],
+    },
+    {
       text: 'database: { url: "mysql://u:p4ss@h/d" }',
       want: [/^writ\.yaml:1 database\.url must be a URL such as postgres:(?!.*p4ss)/],
     },
@@ -263,23 +267,26 @@ identity:
   audience: 5
   trust: [{ name: A, kind: oidc }]
 providers:
-  a: { kind: store }
+  a: { kind: store, when: 7 }
   b: { kind: store, url: "\${NOT_SET}" }
   c: { kind: jwt }
 clients: { gw: { trust: mesh } }
 limits: { more: 1 }
+keys: { encryption: [{ id: a, key: c2hvcnQ= }] }
 `;
   expect((await problems(text)).map((problem) => problem.replace(/^(\S+ \S+).*/, '$1'))).toEqual([
     'writ.yaml:1 server.host',
     'writ.yaml:1 server.port',
     'writ.yaml:3 identity.audience',
     'writ.yaml:4 identity.trust[0].name',
+    'writ.yaml:4 identity.trust[0].issuer',
+    'writ.yaml:6 providers.a.when',
     'writ.yaml:6 providers.a.url',
     'writ.yaml:7 providers.b.url',
-    'writ.yaml:8 providers.c',
     'writ.yaml:9 clients.gw.id',
     'writ.yaml:9 clients.gw.may',
     'writ.yaml:10 limits.more',
+    'writ.yaml:11 keys.encryption[0].key',
   ]);
 });
 
