@@ -24,7 +24,6 @@ export async function makeBrokerLogin(ledgerUrl: Secret<string>, directory: stri
   await onServer(ledgerUrl, async (client) => {
     await createRole(client, BROKER, password);
     await client.query(`GRANT writ_broker TO ${BROKER}`);
-    await client.query(`GRANT pg_monitor TO ${BROKER}`);
   });
   return withLogin(ledgerUrl, BROKER, password);
 }
