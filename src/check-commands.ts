@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { attesterKinds } from './attesters/index.ts';
 import { operatorTrustSchema } from './attesters/operators.ts';
 import { StartError } from './broker.ts';
-import { freshSchema, inDirectory, loadSettings, readRules, readRulesPlace, writeSchema } from './config/index.ts';
+import { freshSchema, inDirectory, loadSettings, readRulesPlace, scanRules, writeSchema } from './config/index.ts';
 import type { Environment, Overlay } from './config/index.ts';
 import { DEV_VARIABLES, devOverlay } from './dev/overlay.ts';
 import { formatProblem, ProblemsError } from './domain/problem.ts';
@@ -51,29 +51,21 @@ export async function runCheck(
   note: Print,
 ): Promise<number> {
   const place = await readRulesPlace(config, env);
-  const files = await readRules(place.rulesDirectory);
   const policyCompiler = makeCedarCompiler();
   if (refresh) {
-    const schema = freshSchema(files, { providers: place.providers, providerKinds, policyCompiler });
-    await writeSchema(place.rulesDirectory, schema);
+    const { files } = await scanRules(place.rulesDirectory);
+    const deps = { providers: place.providers, providerKinds, policyCompiler };
+    await writeSchema(place.rulesDirectory, freshSchema(files, deps));
   }
   const embedded = (env['DATABASE_URL'] ?? '') === '';
   if (embedded) note(`checked as the embedded default would run it: ${DEV_VARIABLES.join(', ')} are its own`);
+  const overlay = embedded ? { overlay: placeholders(env) } : {};
+  const kinds = { attesterKinds, providerKinds, operatorTrustSchema };
+  const rules = await scanRules(place.rulesDirectory);
   const problems = [
-    ...(await problemsOf(() =>
-      loadSettings({
-        directory: config,
-        env,
-        attesterKinds,
-        providerKinds,
-        operatorTrustSchema,
-        ...(embedded ? { overlay: placeholders(env) } : {}),
-      }),
-    )),
+    ...(await problemsOf(() => loadSettings({ directory: config, env, ...kinds, ...overlay }))),
     ...inDirectory(
-      await problemsOf(async () =>
-        makeRulesTools(place.providers).compile(refresh ? await readRules(place.rulesDirectory) : files),
-      ),
+      [...rules.problems, ...(await problemsOf(() => makeRulesTools(place.providers).compile(rules.files)))],
       place.rulesDirectory,
     ),
   ];
