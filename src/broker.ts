@@ -23,6 +23,7 @@ import { makeLiveRules } from './exchange/rules.ts';
 import { makeSettle } from './exchange/settle.ts';
 import { json, makeApp, rulesJson } from './http/app.ts';
 import { makeAuthenticate } from './http/authenticate.ts';
+import { answerOAuthErrors } from './http/errors.ts';
 import { generationsRouter } from './http/generations.ts';
 import { grantsRouter } from './http/grants.ts';
 import { healthRouter } from './http/health.ts';
@@ -202,7 +203,7 @@ async function build(
       grantsRouter(grantVerbs, { asWorkload, asOperator }, json),
       ordersRouter(makeOrders(context, reaper.wake), asOperator, json),
       generationsRouter(makeApply(context, tools.apply), asOperator, rulesJson),
-      oauthRouter(oauthVerbs, asWorkload),
+      oauthRouter(oauthVerbs, asWorkload, answerOAuthErrors(log)),
       healthRouter(readiness, metrics.registry),
       openApiRouter(openApi(version, issuer)),
     ],

@@ -1,8 +1,9 @@
 import express from 'express';
-import type { Express, RequestHandler, Router } from 'express';
+import type { Express, Router } from 'express';
 import helmet from 'helmet';
 import { Refusal } from '../domain/errors.ts';
 import type { Log } from '../exchange/context.ts';
+import { jsonBody } from './body.ts';
 import { answerErrors } from './errors.ts';
 import { identifyRequest, logRequests, onlyHosts, refuseWhileClosing } from './steps.ts';
 
@@ -20,8 +21,8 @@ const MAX_BODY = '64kb';
 const MAX_RULES = '8mb';
 
 /** Bodies: JSON only, and small; a set of rules may be larger, once its sender is known. */
-export const json: RequestHandler = express.json({ limit: MAX_BODY, strict: true });
-export const rulesJson: RequestHandler = express.json({ limit: MAX_RULES, strict: true });
+export const json = jsonBody(MAX_BODY);
+export const rulesJson = jsonBody(MAX_RULES);
 
 export function makeApp(parts: AppParts): Express {
   const app = express();

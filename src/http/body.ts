@@ -1,14 +1,44 @@
+import express from 'express';
+import type { RequestHandler } from 'express';
 import type { z } from 'zod';
 import { Refusal } from '../domain/errors.ts';
 import type { Req, Res, Step } from './context.ts';
 
-/** A handler behind its parsed body. @throws Refusal `invalid_request` with every fault at once. */
+/** One thing that is wrong with a request: the path of a member, or the name of a header. No value is repeated. */
+export type RequestFault = Readonly<{ path: string; problem: string }>;
+
+/** Deeper than anything that a request has. */
+const MAX_DEPTH = 16;
+
+/** Reads a body of JSON. @throws an error with `status` 400, 413 or 415. */
+export const jsonBody = (limit: string): RequestHandler =>
+  ofType('application/json', express.json({ limit, strict: true }));
+
+/** Reads a form, one value a name. @throws as `jsonBody`. */
+export const formBody = (limit: string): RequestHandler =>
+  ofType('application/x-www-form-urlencoded', express.urlencoded({ extended: false, limit }));
+
+/** A body of another type would be passed over, and the request taken for one without a body. */
+function ofType(type: string, read: RequestHandler): RequestHandler {
+  return (req, res, next) => {
+    const empty = req.headers['content-length'] === '0';
+    if (!empty && req.is(type) === false) next(new UnsupportedType());
+    else read(req, res, next);
+  };
+}
+
+class UnsupportedType extends Error {
+  readonly status = 415;
+}
+
+/** A handler behind its parsed body. @throws Refusal `invalid_request` with every fault at once, `others` included. */
 export function body<Schema extends z.ZodType>(
   schema: Schema,
   handle: (input: z.output<Schema>, req: Req, res: Res) => Promise<void>,
+  others: (req: Req) => readonly RequestFault[] = () => [],
 ): Step {
   return async (req, res) => {
-    await handle(parse(schema, req.body ?? {}, 'body'), req, res);
+    await handle(parse(schema, req.body ?? {}, 'body', others(req)), req, res);
   };
 }
 
@@ -18,30 +48,56 @@ export function query<Schema extends z.ZodType>(
   handle: (input: z.output<Schema>, req: Req, res: Res) => Promise<void>,
 ): Step {
   return async (req, res) => {
-    await handle(parse(schema, req.query, 'query'), req, res);
+    await handle(parse(schema, req.query, 'query', []), req, res);
   };
 }
 
-function parse<Schema extends z.ZodType>(schema: Schema, value: unknown, where: string): z.output<Schema> {
-  const hidden = protoMember(value, '');
+function parse<Schema extends z.ZodType>(
+  schema: Schema,
+  value: unknown,
+  where: string,
+  others: readonly RequestFault[],
+): z.output<Schema> {
   const parsed = schema.safeParse(value);
-  if (parsed.success && hidden === undefined) return parsed.data;
-  const faults = parsed.success
-    ? []
-    : parsed.error.issues.map(({ path, message }) => ({ path: path.join('.') || where, problem: message }));
-  // zod drops such a member without a word
-  if (hidden !== undefined) faults.push({ path: hidden, problem: 'unknown member' });
+  const faults = [
+    ...(parsed.error?.issues ?? []).flatMap((issue) => faultsOf(issue, where)),
+    ...unseen(value),
+    ...others,
+  ];
+  if (parsed.success && faults.length === 0) return parsed.data;
   throw new Refusal('invalid_request', { errors: faults });
 }
 
-/** The path of a member called `__proto__`, at any depth. */
-function protoMember(value: unknown, path: string): string | undefined {
-  if (typeof value !== 'object' || value === null) return undefined;
-  for (const key of Object.keys(value)) {
-    const here = path === '' ? key : `${path}.${key}`;
-    if (key === '__proto__') return here;
-    const deeper = protoMember((value as Record<string, unknown>)[key], here);
-    if (deeper !== undefined) return deeper;
+function faultsOf(issue: z.core.$ZodIssue, where: string): RequestFault[] {
+  const at = (path: readonly PropertyKey[]) => path.map(String).join('.') || where;
+  if (issue.code !== 'unrecognized_keys') return [{ path: at(issue.path), problem: issue.message }];
+  return issue.keys.map((key) => ({ path: at([...issue.path, key]), problem: UNKNOWN }));
+}
+
+const UNKNOWN = 'unknown member';
+
+/** What a schema does not see: zod drops `__proto__` without a word, and the ledger keeps neither U+0000 nor half a character. */
+function unseen(value: unknown): RequestFault[] {
+  const faults: RequestFault[] = [];
+  const open: [unknown, readonly string[]][] = [[value, []]];
+  for (let next = open.pop(); next; next = open.pop()) {
+    const [node, path] = next;
+    const fault = (problem: string) => void faults.push({ path: path.join('.'), problem });
+    if (typeof node === 'string' && !isText(node)) fault('has a character that cannot be kept');
+    if (typeof node !== 'object' || node === null) continue;
+    if (path.length === MAX_DEPTH) {
+      fault('is nested too deeply');
+      continue;
+    }
+    for (const [key, member] of Object.entries(node)) {
+      if (key === '__proto__') faults.push({ path: [...path, key].join('.'), problem: UNKNOWN });
+      if (!isText(key)) fault('has a member whose name cannot be kept');
+      open.push([member, [...path, key]]);
+    }
   }
-  return undefined;
+  return faults;
+}
+
+function isText(text: string): boolean {
+  return !/\p{Surrogate}|\0/u.test(text);
 }

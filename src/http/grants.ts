@@ -14,15 +14,18 @@ import type { Issued, IssueRequest } from '../exchange/issue.ts';
 import { actorOf } from '../exchange/orders.ts';
 import type { RenewRequest } from '../exchange/renew.ts';
 import type { Revocation } from '../exchange/revoke.ts';
-import type { GrantCursor, GrantFilter, GrantView } from '../ledger/index.ts';
+import type { GrantFilter, GrantView } from '../ledger/index.ts';
 import { roles, workloads, workloadsOr } from './authenticate.ts';
 import { body, query } from './body.ts';
+import type { RequestFault } from './body.ts';
 import type { Principal, Req, Res, Step } from './context.ts';
 import { operatorOf, workloadOf } from './context.ts';
 import { grantBody, issuedBody } from './representations.ts';
 import { noStore } from './steps.ts';
 
 const MAX_TTL_SECONDS = 2_592_000;
+/** An empty filter would match everything. */
+const name = z.string().min(1).max(2_048).optional();
 const ttl = z.int().min(1).max(MAX_TTL_SECONDS).optional();
 /** What a later version takes; until then it is refused with its reason rather than ignored. */
 const later = (what: string) => z.undefined(`${what} is not offered by this version`).optional();
@@ -39,14 +42,18 @@ export const RenewBody = z.strictObject({ ttl_seconds: ttl });
 export const RevokeBody = z.strictObject({ reason: z.string().min(1).max(1_000) });
 export const ListQuery = z.strictObject({
   state: z.enum(GRANT_STATES).optional(),
-  agent: z.string().optional(),
-  task: z.string().optional(),
-  profile: z.string().optional(),
-  owner: z.string().optional(),
-  environment: z.string().optional(),
-  provider: z.string().optional(),
+  agent: name,
+  task: name,
+  profile: name,
+  owner: name,
+  environment: name,
+  provider: name,
   on_behalf_of: later('acting on behalf of a principal'),
-  cursor: z.string().max(200).optional(),
+  /** The page before's `next_cursor`: the last grant on it. */
+  cursor: z
+    .string()
+    .refine((text) => parseId('grant', text) !== undefined, 'is not a cursor of this list')
+    .optional(),
   limit: z.coerce.number().int().min(1).max(500).default(100),
 });
 
@@ -55,7 +62,7 @@ export interface GrantVerbs {
   readonly renew: (caller: Caller, request: RenewRequest) => Promise<Issued>;
   readonly revoke: (revocation: Revocation) => Promise<GrantView>;
   readonly find: (id: GrantId) => Promise<GrantView | null>;
-  readonly list: (filter: GrantFilter, limit: number, after?: GrantCursor) => Promise<GrantView[]>;
+  readonly list: (filter: GrantFilter, limit: number, after?: string) => Promise<GrantView[]>;
 }
 
 export function grantsRouter(
@@ -63,21 +70,25 @@ export function grantsRouter(
   { asWorkload, asOperator }: { readonly asWorkload: Step; readonly asOperator: Step },
   json: RequestHandler,
 ): Router {
-  const issue = body(IssueBody, async (input, req, res) => {
-    const request = {
-      profile: input.profile,
-      parameters: input.parameters,
-      ttlSeconds: input.ttl_seconds,
-      purpose: input.purpose,
-      idempotency: idempotency(req, {
+  const issue = body(
+    IssueBody,
+    async (input, req, res) => {
+      const request = {
         profile: input.profile,
         parameters: input.parameters,
-        ttl_seconds: input.ttl_seconds ?? null,
-        purpose: input.purpose ?? null,
-      }),
-    };
-    handOver(res, await verbs.issue(workloadOf(res), request));
-  });
+        ttlSeconds: input.ttl_seconds,
+        purpose: input.purpose,
+        idempotency: idempotency(req, {
+          profile: input.profile,
+          parameters: input.parameters,
+          ttl_seconds: input.ttl_seconds ?? null,
+          purpose: input.purpose ?? null,
+        }),
+      };
+      handOver(res, await verbs.issue(workloadOf(res), request));
+    },
+    idempotencyFaults,
+  );
 
   const renew = body(RenewBody, async (input, req, res) => {
     handOver(res, await verbs.renew(workloadOf(res), { grant: grantId(req), ttlSeconds: input.ttl_seconds }));
@@ -100,11 +111,10 @@ export function grantsRouter(
   };
 
   const list = query(ListQuery, async ({ cursor, limit, ...filter }, _req, res) => {
-    const page = await verbs.list(filter, limit + 1, cursor === undefined ? undefined : readCursor(cursor));
+    const page = await verbs.list(filter, limit + 1, cursor);
     const rows = page.slice(0, limit);
     const last = rows.at(-1);
-    const more = page.length > limit && last ? { next_cursor: writeCursor(last) } : {};
-    res.json({ grants: rows.map(grantBody), ...more });
+    res.json({ grants: rows.map(grantBody), ...(page.length > limit && last ? { next_cursor: last.id } : {}) });
   });
 
   const router = Router();
@@ -148,29 +158,14 @@ function grantId(req: Req): GrantId {
 
 const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,200}$/;
 
-function idempotency(req: Req, request: Json) {
-  const key = req.headers['idempotency-key'];
-  if (key === undefined) return undefined;
-  if (typeof key !== 'string' || !IDEMPOTENCY_KEY.test(key)) {
-    throw new Refusal('invalid_request', {
-      errors: [{ path: 'Idempotency-Key', problem: '1 to 200 visible ASCII characters' }],
-    });
-  }
+function idempotencyFaults({ headers }: Req): RequestFault[] {
+  const key = headers['idempotency-key'];
+  if (key === undefined || (typeof key === 'string' && IDEMPOTENCY_KEY.test(key))) return [];
+  return [{ path: 'Idempotency-Key', problem: 'must be 1 to 200 visible ASCII characters' }];
+}
+
+function idempotency({ headers }: Req, request: Json) {
+  const key = headers['idempotency-key'];
+  if (typeof key !== 'string') return undefined;
   return { key, requestHash: createHash('sha256').update(canonicalJson(request)).digest('hex') };
-}
-
-function writeCursor(view: GrantView): string {
-  return Buffer.from(JSON.stringify([view.openedAt.toISOString(), view.id])).toString('base64url');
-}
-
-function readCursor(text: string): GrantCursor {
-  const wrong = new Refusal('invalid_request', { errors: [{ path: 'cursor', problem: 'not a cursor of this list' }] });
-  try {
-    const [openedAt, id] = JSON.parse(Buffer.from(text, 'base64url').toString('utf8')) as [string, string];
-    const at = new Date(openedAt);
-    if (Number.isNaN(at.getTime()) || !parseId('grant', id)) throw wrong;
-    return { openedAt: at, id };
-  } catch {
-    throw wrong;
-  }
 }

@@ -1,14 +1,13 @@
-import express, { Router } from 'express';
+import { Router } from 'express';
 import type { ErrorRequestHandler } from 'express';
 import { z } from 'zod';
 import type { Identity } from '../domain/identity.ts';
 import type { JsonObject } from '../domain/json.ts';
 import type { Caller } from '../exchange/context.ts';
 import { workloads } from './authenticate.ts';
-import { body } from './body.ts';
+import { body, formBody } from './body.ts';
 import type { Step } from './context.ts';
 import { workloadOf } from './context.ts';
-import { problemOf } from './problem.ts';
 import { noStore } from './steps.ts';
 
 const MAX_FORM = '16kb';
@@ -27,7 +26,7 @@ export interface OAuthVerbs {
 }
 
 /** OAuth endpoints keep OAuth's form, errors included. Callers authenticate with their evidence as a bearer token. */
-export function oauthRouter(verbs: OAuthVerbs, asWorkload: Step): Router {
+export function oauthRouter(verbs: OAuthVerbs, asWorkload: Step, errors: ErrorRequestHandler): Router {
   const introspect = body(TokenForm, async ({ token }, _req, res) => {
     res.json((await verbs.introspect(workloadOf(res).identity, token)) ?? { active: false });
   });
@@ -56,31 +55,10 @@ export function oauthRouter(verbs: OAuthVerbs, asWorkload: Step): Router {
   };
 
   const router = Router();
-  const form = express.urlencoded({ extended: false, limit: MAX_FORM });
-  router.post('/oauth/introspect', noStore, asWorkload, workloads, form, introspect, oauthErrors);
-  router.post('/oauth/revoke', noStore, asWorkload, workloads, form, revoke, oauthErrors);
+  const form = formBody(MAX_FORM);
+  router.post('/oauth/introspect', noStore, asWorkload, workloads, form, introspect, errors);
+  router.post('/oauth/revoke', noStore, asWorkload, workloads, form, revoke, errors);
   router.get('/.well-known/oauth-authorization-server', metadata);
   router.get('/.well-known/jwks.json', jwks);
   return router;
 }
-
-const OAUTH_CODES: Readonly<Record<number, string>> = {
-  400: 'invalid_request',
-  401: 'invalid_client',
-  403: 'unauthorized_client',
-  429: 'temporarily_unavailable',
-  503: 'temporarily_unavailable',
-};
-
-const oauthErrors: ErrorRequestHandler = (error: unknown, _req, res, next) => {
-  if (res.headersSent) {
-    next(error);
-    return;
-  }
-  const { status, code } = problemOf(error);
-  if (status === 401) res.set('WWW-Authenticate', 'Bearer error="invalid_token"');
-  res
-    .status(status)
-    .set('Cache-Control', 'no-store')
-    .json({ error: OAUTH_CODES[status] ?? 'server_error', error_description: code });
-};

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { Fault } from '../domain/errors.ts';
 import type { Log } from '../exchange/context.ts';
 import type { Step } from './context.ts';
+import { sendProblem } from './errors.ts';
 
 const REQUEST_ID = /^[\w.:-]{1,64}$/;
 
@@ -63,9 +64,6 @@ export function onlyHosts(hosts: ReadonlySet<string>): Step {
       next();
       return;
     }
-    res
-      .status(421)
-      .type('application/problem+json')
-      .send(JSON.stringify({ status: 421, code: 'misdirected_request', title: 'Not this host' }));
+    sendProblem(res, { status: 421, code: 'misdirected_request', title: 'Not this host', facts: {} });
   };
 }

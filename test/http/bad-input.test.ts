@@ -1,0 +1,284 @@
+import { gzipSync } from 'node:zlib';
+import type { Question } from '../support/ask.ts';
+import { startRunningBroker } from '../support/running-broker.ts';
+import type { RunningBroker } from '../support/running-broker.ts';
+
+let broker: RunningBroker;
+let agent: string;
+let security: string;
+let platform: string;
+beforeAll(async () => {
+  broker = await startRunningBroker();
+  agent = broker.people.workload('agent/one');
+  security = broker.people.operator('security');
+  platform = broker.people.operator('platform');
+});
+afterAll(() => broker.close());
+
+const paths = (body: Readonly<Record<string, unknown>>) =>
+  [...new Set((body['errors'] as { path: string }[]).map(({ path }) => path))].sort();
+const proto = (members: string) => ({ body: `{${members}}`, headers: { 'content-type': 'application/json' } });
+
+/** The paths of everything that is wrong, in one answer. */
+const GRANTS: readonly { name: string; question: Question; want: readonly string[] }[] = [
+  { name: 'nothing', question: {}, want: ['profile'] },
+  { name: 'a list', question: { json: [] }, want: ['body'] },
+  {
+    name: 'every fault at once',
+    question: {
+      json: { parameters: { a: 1, b: null }, ttl_seconds: 1.5, purpose: 7, profil: 'x', extra: {} },
+      headers: { 'idempotency-key': 'two words' },
+    },
+    want: ['Idempotency-Key', 'extra', 'parameters.a', 'parameters.b', 'profil', 'profile', 'purpose', 'ttl_seconds'],
+  },
+  { name: 'a task', question: { json: { profile: 'lookup', task: 't1' } }, want: ['task'] },
+  { name: 'a principal', question: { json: { profile: 'lookup', on_behalf_of: 'alice' } }, want: ['on_behalf_of'] },
+  { name: '__proto__', question: proto('"profile":"lookup","__proto__":{"purpose":"x"}'), want: ['__proto__'] },
+  {
+    name: '__proto__ further down',
+    question: proto('"profile":"lookup","parameters":{"__proto__":{"a":"x"}},"x":[{"__proto__":1}]'),
+    want: ['parameters.__proto__', 'x', 'x.0.__proto__'],
+  },
+  { name: 'constructor', question: proto('"profile":"lookup","constructor":{}'), want: ['constructor'] },
+  {
+    name: 'what Postgres cannot keep',
+    question: proto('"profile":"a\\u0000","purpose":"\\ud800","parameters":{"x":"\\udc00"}'),
+    want: ['parameters.x', 'profile', 'purpose'],
+  },
+  ...[0, -1, 2_592_001, 1e300, '60', null, true].map((ttl_seconds) => ({
+    name: `ttl_seconds ${String(ttl_seconds)}`,
+    question: { json: { profile: 'lookup', ttl_seconds } },
+    want: ['ttl_seconds'],
+  })),
+  { name: 'a long purpose', question: { json: { profile: 'lookup', purpose: 'x'.repeat(1_001) } }, want: ['purpose'] },
+  { name: 'a long profile', question: { json: { profile: 'x'.repeat(201) } }, want: ['profile'] },
+  ...['', 'x'.repeat(201), 'ä'].map((key) => ({
+    name: `idempotency key ${key.slice(0, 3)}`,
+    question: { json: { profile: 'lookup' }, headers: { 'idempotency-key': key } },
+    want: ['Idempotency-Key'],
+  })),
+  {
+    name: 'parameters that the profile does not declare so',
+    question: { json: { profile: 'ticket', purpose: 'test', parameters: { ticket: '1234567', other: 'x' } } },
+    want: ['parameters.other', 'parameters.ticket'],
+  },
+  {
+    name: 'a missing parameter',
+    question: { json: { profile: 'ticket', purpose: 'test' } },
+    want: ['parameters.ticket'],
+  },
+  {
+    name: 'a line end where the pattern ends',
+    question: { json: { profile: 'ticket', purpose: 'test', parameters: { ticket: '1\n' } } },
+    want: ['parameters.ticket'],
+  },
+];
+
+test.each(GRANTS)('POST /v1/grants, $name: 400 with every fault', async ({ question, want }) => {
+  const answer = await broker.ask('POST', '/v1/grants', { as: agent, ...question });
+  expect([answer.status, answer.code]).toEqual([400, 'invalid_request']);
+  expect(paths(answer.body)).toEqual(want);
+});
+
+/** Bodies before anything is understood of them. */
+const deep = (n: number) => `${'['.repeat(n)}${']'.repeat(n)}`;
+const json = { 'content-type': 'application/json' };
+const BODIES: readonly { name: string; question: Question; want: string }[] = [
+  { name: 'broken JSON', question: { body: '{"profile":', headers: json }, want: '400 invalid_request' },
+  { name: 'a bare word', question: { body: '"lookup"', headers: json }, want: '400 invalid_request' },
+  {
+    name: 'not UTF-8',
+    question: { body: Buffer.from('7b22ff223a317d', 'hex'), headers: json },
+    want: '400 invalid_request',
+  },
+  { name: 'deep', question: { body: `{"profile":${deep(30_000)}}`, headers: json }, want: '400 invalid_request' },
+  {
+    name: 'deep where text is',
+    question: { body: `{"parameters":{"a":${deep(30_000)}}}`, headers: json },
+    want: '400 invalid_request',
+  },
+  { name: 'too large', question: { json: { profile: 'x'.repeat(70_000) } }, want: '413 body_too_large' },
+  {
+    name: 'too large once it is unpacked',
+    question: { body: gzipped(10_000_000), headers: { ...json, 'content-encoding': 'gzip' } },
+    want: '413 body_too_large',
+  },
+  {
+    name: 'text',
+    question: { body: '{"profile":"lookup"}', headers: { 'content-type': 'text/plain' } },
+    want: '415 unsupported_media_type',
+  },
+  { name: 'of no type', question: { body: '{"profile":"lookup"}' }, want: '415 unsupported_media_type' },
+  { name: 'a form', question: { form: { profile: 'lookup' } }, want: '415 unsupported_media_type' },
+  {
+    name: 'of an unknown charset',
+    question: { body: '{}', headers: { 'content-type': 'application/json; charset=ebcdic' } },
+    want: '415 unsupported_media_type',
+  },
+  {
+    name: 'of an unknown encoding',
+    question: { body: '{}', headers: { ...json, 'content-encoding': 'zip' } },
+    want: '415 unsupported_media_type',
+  },
+  {
+    name: 'that is not what its encoding says',
+    question: { body: '{}', headers: { ...json, 'content-encoding': 'gzip' } },
+    want: '400 invalid_request',
+  },
+];
+
+test.each(BODIES)('a body that is $name', async ({ question, want }) => {
+  const answer = await broker.ask('POST', '/v1/grants', { as: agent, ...question });
+  expect(`${answer.status} ${String(answer.code)}`).toBe(want);
+  expect(answer.headers['content-type']).toMatch(/^application\/problem\+json/);
+});
+
+test('a body that another type hides is not taken for none', async () => {
+  const issued = await broker.ask('POST', '/v1/grants', { as: agent, json: { profile: 'lookup', purpose: 'test' } });
+  const question = { as: agent, body: '{"ttl_seconds":60}', headers: { 'content-type': 'text/plain' } };
+  const { status } = await broker.ask('POST', `/v1/grants/${String(issued.body['id'])}/renew`, question);
+  expect(status).toBe(415);
+});
+
+/** Other routes: who asks, where, with what, and the paths that are wrong. */
+const ORDER = { selector: { agent: 'x' }, reason: 'test' };
+const OTHERS: readonly { route: string; as: () => string; json?: unknown; want: readonly string[] }[] = [
+  {
+    route: 'POST /v1/grants/g000000000000/renew',
+    as: () => agent,
+    json: { ttl_seconds: 0, x: 1 },
+    want: ['ttl_seconds', 'x'],
+  },
+  { route: 'POST /v1/grants/g000000000000/revoke', as: () => agent, json: {}, want: ['reason'] },
+  { route: 'POST /v1/grants/g000000000000/revoke', as: () => security, json: { reason: 'x\0' }, want: ['reason'] },
+  { route: 'POST /v1/revocations', as: () => security, json: {}, want: ['reason', 'selector'] },
+  { route: 'POST /v1/revocations', as: () => security, json: { ...ORDER, selector: {} }, want: ['selector'] },
+  {
+    route: 'POST /v1/revocations',
+    as: () => security,
+    json: { ...ORDER, selector: { all: true, agent: 'x' } },
+    want: ['selector'],
+  },
+  {
+    route: 'POST /v1/revocations',
+    as: () => security,
+    json: { ...ORDER, selector: { all: false } },
+    want: ['selector.all'],
+  },
+  {
+    route: 'POST /v1/revocations',
+    as: () => security,
+    json: { ...ORDER, selector: { agent: '' } },
+    want: ['selector.agent'],
+  },
+  {
+    route: 'POST /v1/revocations',
+    as: () => security,
+    json: { ...ORDER, selector: { agents: 'x' } },
+    want: ['selector', 'selector.agents'],
+  },
+  {
+    route: 'POST /v1/revocations',
+    as: () => security,
+    json: { ...ORDER, selector: { on_behalf_of: 'x' } },
+    want: ['selector.on_behalf_of'],
+  },
+  {
+    route: 'POST /v1/revocations',
+    as: () => security,
+    json: { ...ORDER, dry_run: 'yes', block: 1 },
+    want: ['block', 'dry_run'],
+  },
+  {
+    route: 'POST /v1/revocations/o000000000000000000000/lift',
+    as: () => security,
+    json: { reason: '' },
+    want: ['reason'],
+  },
+  { route: 'POST /v1/generations', as: () => platform, json: {}, want: ['files'] },
+  {
+    route: 'POST /v1/generations',
+    as: () => platform,
+    json: { files: { a: 1 }, dry_run: 'x' },
+    want: ['dry_run', 'files.a'],
+  },
+  { route: 'GET /v1/grants?state=living', as: () => security, want: ['state'] },
+  { route: 'GET /v1/grants?agents=x', as: () => security, want: ['agents'] },
+  { route: 'GET /v1/grants?agent=', as: () => security, want: ['agent'] },
+  { route: 'GET /v1/grants?agent=a&agent=b', as: () => security, want: ['agent'] },
+  { route: 'GET /v1/grants?agent[x]=b', as: () => security, want: ['agent[x]'] },
+  { route: 'GET /v1/grants?agent=%00', as: () => security, want: ['agent'] },
+  { route: 'GET /v1/grants?__proto__=x', as: () => security, want: ['__proto__'] },
+  { route: 'GET /v1/grants?on_behalf_of=x', as: () => security, want: ['on_behalf_of'] },
+  { route: 'GET /v1/grants?limit=0', as: () => security, want: ['limit'] },
+  { route: 'GET /v1/grants?limit=501', as: () => security, want: ['limit'] },
+  { route: 'GET /v1/grants?limit=ten', as: () => security, want: ['limit'] },
+  { route: 'GET /v1/grants?cursor=x', as: () => security, want: ['cursor'] },
+  {
+    route: `GET /v1/grants?cursor=${Buffer.from('["-200000-01-01T00:00:00Z",["g"]]').toString('base64url')}`,
+    as: () => security,
+    want: ['cursor'],
+  },
+];
+
+test.each(OTHERS)('$route $json', async ({ route, as, json: sent, want }) => {
+  const [method = '', path = ''] = route.split(' ');
+  const answer = await broker.ask(method, path, { as: as(), ...(sent === undefined ? {} : { json: sent }) });
+  expect([answer.status, answer.code, answer.body['errors'] && paths(answer.body)]).toEqual([
+    400,
+    'invalid_request',
+    want,
+  ]);
+});
+
+/** What cannot be an id, is there in no other way than one that is not there. */
+test.each([
+  'x',
+  'g',
+  'g00000000000',
+  'g00000000000O',
+  'G000000000000',
+  'o000000000000000000000',
+  '%00',
+  '%2e%2e',
+  "g';--",
+  'ä',
+])('the id %s', async (id) => {
+  for (const [path, as] of [
+    [`/v1/grants/${id}`, agent],
+    [`/v1/grants/${id}`, security],
+    [`/v1/revocations/${id}`, security],
+  ] as const) {
+    const answer = await broker.ask('GET', encodeURI(path).replaceAll('%25', '%'), { as });
+    expect([path, answer.status, answer.code]).toEqual([path, 404, 'not_found']);
+  }
+});
+
+test('a path that is no text', async () => {
+  const answer = await broker.ask('GET', '/v1/grants/%ff', { as: agent });
+  expect([answer.status, answer.code]).toEqual([400, 'invalid_request']);
+});
+
+test.each([
+  { name: 'no token', form: {}, status: 400 },
+  { name: 'an empty token', form: { token: '' }, status: 400 },
+  { name: 'a token that is too long', form: { token: 'x'.repeat(16_385) }, status: 413 },
+  { name: 'no form', body: '{"token":"x"}', status: 415 },
+  {
+    name: 'two tokens',
+    body: 'token=a&token=b',
+    headers: { 'content-type': 'application/x-www-form-urlencoded' },
+    status: 400,
+  },
+])('OAuth, $name', async ({ form, body, headers, status }) => {
+  for (const path of ['/oauth/introspect', '/oauth/revoke']) {
+    const question = { as: agent, ...(form ? { form } : { body, headers: headers ?? json }) };
+    const answer = await broker.ask('POST', path, question);
+    expect([path, answer.status, answer.body['error']]).toEqual([path, status, 'invalid_request']);
+    expect(Object.keys(answer.body).sort()).toEqual(['error', 'error_description']);
+  }
+});
+
+function gzipped(bytes: number): Buffer {
+  return gzipSync(JSON.stringify({ profile: 'x'.repeat(bytes) }));
+}
