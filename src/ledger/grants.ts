@@ -26,12 +26,6 @@ export interface RepeatedRequest {
   readonly in_time: boolean;
 }
 
-/** Where a page ended: the last row's opening time and id. */
-export interface GrantCursor {
-  readonly openedAt: Date;
-  readonly id: string;
-}
-
 const LIVE = LIVE_STATES.map((state) => `'${state}'`).join(', ');
 const include = { decision: true, mints: { orderBy: { openedAt: 'asc' } } } as const;
 
@@ -40,10 +34,11 @@ export function makeGrants(connection: Connection) {
     find: (id: GrantId): Promise<GrantView | null> =>
       connection.prisma((client) => client.grant.findUnique({ where: { id }, include })),
 
-    /** Newest first. */
-    list: (filter: GrantFilter, limit: number, after?: GrantCursor): Promise<GrantView[]> =>
-      connection.prisma((client) =>
-        client.grant.findMany({
+    /** Newest first, from behind the grant `after`. Two may be opened within one millisecond: only the database tells which came first. */
+    list: (filter: GrantFilter, limit: number, after?: string): Promise<GrantView[]> =>
+      connection.prisma(async (client) => {
+        const last = after && (await client.grant.findUnique({ where: { id: after }, select: { openedAt: true } }));
+        return client.grant.findMany({
           where: {
             ...(filter.state ? { state: filter.state } : {}),
             ...(filter.agent ? { subject: filter.agent } : {}),
@@ -52,15 +47,15 @@ export function makeGrants(connection: Connection) {
             ...(filter.owner ? { owner: filter.owner } : {}),
             ...(filter.environment ? { environment: filter.environment } : {}),
             ...(filter.provider ? { provider: filter.provider } : {}),
-            ...(after
-              ? { OR: [{ openedAt: { lt: after.openedAt } }, { openedAt: after.openedAt, id: { gt: after.id } }] }
-              : {}),
+            // where the index is entered; what came later in that millisecond is passed over by the cursor
+            ...(last ? { openedAt: { lt: new Date(last.openedAt.getTime() + 1) } } : {}),
           },
           include,
           orderBy: [{ openedAt: 'desc' }, { id: 'asc' }],
+          ...(after === undefined ? {} : { cursor: { id: after }, skip: 1 }),
           take: limit,
-        }),
-      ),
+        });
+      }),
 
     /** What a decision needs of a task. */
     async task(id: TaskId): Promise<Pick<Task, 'purpose' | 'mode' | 'environment' | 'implicit'>> {

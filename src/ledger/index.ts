@@ -11,7 +11,7 @@ import { listen } from './listen.ts';
 
 export type { DecisionRecord } from './issuing.ts';
 export type { Claim, CleanupClaim } from './reaping.ts';
-export type { GrantCursor, GrantFilter, GrantView } from './grants.ts';
+export type { GrantFilter, GrantView } from './grants.ts';
 export type { OrderProgress, OrderRow } from './orders.ts';
 
 /** The record in Postgres. Each transition is one call that commits the change together with its event. */
