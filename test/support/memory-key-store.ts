@@ -26,13 +26,12 @@ export function memoryKeyStore(now: () => Date): MemoryKeyStore {
     if (name) events.push(`${name} ${kid}`);
     return true;
   }
-  const insert = (key: NewKey, signsFrom: Date) => {
+  const insert = (key: NewKey, createdAt: Date, signsFrom: Date) => {
     const never = { signsUntil: null, goneAt: null, wipedAt: null };
-    rows.push({ ...key, createdAt: now(), signsFrom, ...never });
+    rows.push({ ...key, createdAt, signsFrom, ...never });
     events.push(`add ${key.kid}`);
     return true;
   };
-  const later = (seconds: number) => new Date(now().getTime() + seconds * 1000);
 
   const store: MemoryKeyStore = {
     rows,
@@ -49,14 +48,15 @@ export function memoryKeyStore(now: () => Date): MemoryKeyStore {
 
     async add(key: NewKey, { after, leadSeconds, keepSeconds }: Succession) {
       await store.before();
+      const at = now(); // once, as a transaction reads it
       if (after === null) {
         const taken = rows.some((row) => row.class === key.class && row.signsUntil === null);
-        return taken ? false : insert(key, now());
+        return taken ? false : insert(key, at, at);
       }
-      const signsFrom = later(leadSeconds);
-      const goneAt = later(leadSeconds + keepSeconds);
+      const signsFrom = new Date(at.getTime() + leadSeconds * 1000);
+      const goneAt = new Date(signsFrom.getTime() + keepSeconds * 1000);
       const newest = (row: KeyRow) => row.class === key.class && row.signsUntil === null;
-      return change('', after, newest, { signsUntil: signsFrom, goneAt }) && insert(key, signsFrom);
+      return change('', after, newest, { signsUntil: signsFrom, goneAt }) && insert(key, at, signsFrom);
     },
 
     async wipe(kid: string, from: string, to: Wrapped) {
