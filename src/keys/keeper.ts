@@ -58,8 +58,7 @@ export function makeKeeper(parts: {
     const readAt = clock.now();
     triedAt = readAt;
     try {
-      const rows = await withSuccessors(readAt);
-      const set = load(rows, readAt);
+      const { rows, set } = await withSuccessors(readAt);
       if (closed) return;
       known = set;
       problem = undefined;
@@ -73,10 +72,14 @@ export function makeKeeper(parts: {
     }
   }
 
-  /** What the store has, once every class has the keys that it needs at `now`. */
-  async function withSuccessors(now: Date): Promise<readonly KeyRow[]> {
+  /**
+   * What the store has, once every class has the keys that it needs at `now`. A replica that cannot open what is there adds
+   * nothing: with the wrong key-encryption key it would make a key that the others cannot open.
+   */
+  async function withSuccessors(now: Date): Promise<{ readonly rows: readonly KeyRow[]; readonly set: KeySet }> {
     for (let attempt = 1; ; attempt++) {
       const rows = await store.list();
+      const set = load(rows, now);
       const due = CLASS_NAMES.flatMap((tokenClass) => {
         const succession = successionDue(
           rows.filter((row) => row.class === tokenClass),
@@ -85,7 +88,7 @@ export function makeKeeper(parts: {
         );
         return succession ? [{ tokenClass, succession }] : [];
       });
-      if (due.length === 0 || attempt === ATTEMPTS) return rows;
+      if (due.length === 0 || attempt === ATTEMPTS) return { rows, set };
       for (const { tokenClass, succession } of due) await store.add(await makeKey(tokenClass, wrapper), succession);
     }
   }

@@ -32,6 +32,16 @@ describe('key-encryption keys', () => {
     expect(before.status().problem).toContain('kek-2');
   });
 
+  test('a replica with the wrong ones makes no key that the others cannot open', async () => {
+    const { replica, store, pass } = world();
+    await replica().refresh();
+    pass(30 * DAY);
+    for (const wrong of [kek('kek-1'), kek('kek-2')]) {
+      await expect(replica({ encryption: [wrong] }).refresh()).rejects.toMatchObject({ code: 'keys_unavailable' });
+    }
+    expect(store.rows).toHaveLength(1);
+  });
+
   test('put first before every replica has it: the others name it, and have until their keys are stale', async () => {
     const { replica, payload, first, pass } = world();
     const [hasty, other] = [replica({ encryption: [kek('kek-2'), first] }), replica()];
