@@ -1,0 +1,303 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import pg from 'pg';
+import { readRules } from '../../src/config/index.ts';
+import type { Client, IssuedGrant } from '../../src/client/index.ts';
+import { agentId, AUDIENCE, makeAuthority, OPERATORS, TRUST_DOMAIN } from '../support/agents.ts';
+import { auditLedger } from '../support/audit-ledger.ts';
+import { runWrit, startServe, type BrokerProcess } from '../support/broker-process.ts';
+import { randomName } from '../support/names.ts';
+import { startPgProxy, type PgProxy } from '../support/pg-proxy.ts';
+import { testServers } from '../support/servers.ts';
+import { runSql, urlFor } from '../support/sql.ts';
+import { makeTarget, type Target } from '../support/target.ts';
+import { until } from '../support/waiting.ts';
+
+export interface Replica extends BrokerProcess {
+  readonly agent: (name?: string) => Client;
+  readonly security: Client;
+}
+
+/** A ledger and a target with a proxy before each, and brokers as real processes between them. */
+export interface World {
+  /** The ledger as its superuser. */
+  readonly ledger: pg.Pool;
+  readonly target: Target;
+  readonly ledgerProxy: PgProxy;
+  readonly targetProxy: PgProxy;
+  /** A broker; by way of the proxies unless it is `direct`. */
+  start(how?: 'proxied' | 'direct'): Promise<Replica>;
+  /** SIGKILL, and everything that it had sent has arrived, or is lost. */
+  crash(broker: Replica, held?: { release(): void; drop(): void }, end?: 'release' | 'drop'): Promise<void>;
+  /** What waits for a time has waited for it: deadlines of mints, leases, pauses between attempts. */
+  passTime(): Promise<void>;
+  /** Comes back when nothing of any grant is under way, or of this one. */
+  settled(grant?: string): Promise<void>;
+  /** Everything that is wrong; see `auditLedger`. */
+  audit(): Promise<string[]>;
+  /** All grants, oldest first, with their mints, and one of them. */
+  grants(): Promise<GrantRow[]>;
+  grant(id: string): Promise<GrantRow>;
+  /** A login, as agent `one`, under an idempotency key perhaps. */
+  issue(by: Replica, key?: string): Promise<IssuedGrant>;
+  /** Logs in with an issued credential, past all proxies, and uses it. */
+  works(grant: IssuedGrant): Promise<boolean>;
+  /** The same, and stays. */
+  session(grant: IssuedGrant): Promise<Session>;
+  /** Comes back when the ended mints of a grant have been cleared away. */
+  cleared(grant: string): Promise<void>;
+  /** The roles on the target that its mints still have. */
+  rolesOf(grant: string): Promise<string[]>;
+  /** Lifts every order. */
+  liftAll(by: Replica): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface GrantRow {
+  readonly id: string;
+  readonly state: string;
+  readonly why: string | null;
+  readonly mints: readonly { readonly state: string; readonly outcome: string | null }[];
+}
+
+export interface Session {
+  alive(): Promise<boolean>;
+  close(): Promise<void>;
+}
+
+/** Logins of the target; and tokens, whose every attribute that an order can name differs. */
+export const PROFILE = 'orders-read';
+export const TOOLS_PROFILE = 'tools-read';
+const TOOLS_AUDIENCE = 'https://tools.test';
+const PROVIDER = 'orders-db';
+
+export async function makeWorld(): Promise<World> {
+  const cleanups: (() => Promise<unknown> | void)[] = [];
+  const close = async () => {
+    for (let next = cleanups.pop(); next; next = cleanups.pop()) await next();
+  };
+  try {
+    return { ...(await build((cleanup) => cleanups.push(cleanup))), close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function build(later: (cleanup: () => Promise<unknown> | void) => void): Promise<Omit<World, 'close'>> {
+  const server = testServers();
+  const database = randomName('crash');
+  await runSql(server.ledger, `CREATE DATABASE ${database}`);
+  later(() => runSql(server.ledger, `DROP DATABASE ${database} WITH (FORCE)`));
+  const superuserUrl = urlFor(server.ledger, { database });
+  const brokerUrl = urlFor(server.broker, { database });
+  const target = await makeTarget();
+  later(target.drop);
+  const pool = (connectionString: string) => {
+    const made = new pg.Pool({ connectionString, max: 4 });
+    made.on('error', () => undefined);
+    later(() => made.end());
+    return made;
+  };
+  const proxy = async (url: string) => {
+    const started = await startPgProxy(url);
+    later(started.close);
+    return started;
+  };
+  const ledger = pool(superuserUrl);
+  const looking = pool(target.superuserUrl);
+  const [ledgerProxy, targetProxy] = [await proxy(brokerUrl), await proxy(target.url)];
+  const authority = makeAuthority();
+  const config = await writeConfig(authority, target);
+  later(() => rm(config, { recursive: true }));
+
+  const env = { WRIT_KEK: randomBytes(32).toString('base64'), WRIT_LOG_LEVEL: 'info' };
+  const direct = { ...env, DATABASE_URL: brokerUrl, ORDERS_DB_URL: target.url };
+  const proxied = { ...env, DATABASE_URL: ledgerProxy.url, ORDERS_DB_URL: targetProxy.url };
+  const start: World['start'] = async (how = 'proxied') => {
+    const broker = await startServe(config, how === 'direct' ? direct : proxied);
+    later(() => stop(broker));
+    return Object.assign(broker, {
+      agent: (name = 'one') => authority.agent(broker.url, agentId(name)),
+      security: authority.operator(broker.url, 'security'),
+    });
+  };
+
+  await runWrit(['check', '--config', config, '--write-schema'], direct);
+  await runWrit(['migrate', '--config', config], { ...direct, DATABASE_URL: superuserUrl });
+  const first = await start('direct');
+  await authority.operator(first.url, 'platform').operator.apply(await readRules(config));
+  await stop(first);
+
+  const grants = async () => {
+    const { rows } = await ledger.query<GrantRow>(
+      `select id, state, why, (select jsonb_agg(jsonb_build_object('state', m.state, 'outcome', m.outcome) order by m.id)
+         from mints m where m.grant_id = grants.id) as mints from grants order by opened_at`,
+    );
+    return rows;
+  };
+
+  return {
+    ledger,
+    target,
+    ledgerProxy,
+    targetProxy,
+    start,
+    async crash(broker, held, end = 'drop') {
+      broker.kill('SIGKILL');
+      await broker.exited;
+      held?.[end]();
+      await until(() => ledgerProxy.connections + targetProxy.connections === 0);
+    },
+    async passTime() {
+      await ledger.query(
+        `update mints set deadline = least(deadline, clock_timestamp()), due_at = least(due_at, clock_timestamp()) where state in ('intent', 'ending')`,
+      );
+      await ledger.query('update mints set cleanup_due_at = least(cleanup_due_at, clock_timestamp())');
+    },
+    async settled(grant) {
+      await until(async () => {
+        const { rows } = await ledger.query(
+          `select from grants join mints on grant_id = grants.id where ($1::text is null or grants.id = $1)
+             and (grants.state in ('issuing', 'ending', 'stuck') or mints.state in ('intent', 'ending'))
+           union all select from orders where swept_at is null limit 1`,
+          [grant ?? null],
+        );
+        return rows.length === 0;
+      });
+    },
+    audit: () => auditLedger(ledger, [{ provider: PROVIDER, pool: looking, administrator: target.administrator }]),
+    grants,
+    async grant(id) {
+      const found = (await grants()).find((grant) => grant.id === id);
+      if (!found) throw new Error(`no grant ${id}`);
+      return found;
+    },
+    async issue(by, idempotencyKey) {
+      const request = { profile: PROFILE, purpose: 'test' };
+      const grant = await by.agent().workload.issue(request, idempotencyKey === undefined ? {} : { idempotencyKey });
+      if (grant.state !== 'active') throw new Error(`the grant is ${grant.state}`);
+      return grant;
+    },
+    works: (grant) => works(target, grant),
+    session: (grant) => session(target, grant),
+    async cleared(grant) {
+      const sql = `select from mints where grant_id = $1 and (state <> 'ended' or cleanup_due_at is not null)`;
+      await until(async () => (await ledger.query(sql, [grant])).rows.length === 0);
+    },
+    async rolesOf(grant) {
+      const { rows } = await ledger.query<{ role: string }>(
+        `select 'writ_' || id as role from mints where grant_id = $1`,
+        [grant],
+      );
+      const roles = rows.map(({ role }) => role);
+      const there = await looking.query<{ rolname: string }>('select rolname from pg_roles where rolname = any($1)', [
+        roles,
+      ]);
+      return there.rows.map(({ rolname }) => rolname);
+    },
+    async liftAll(by) {
+      const { rows } = await ledger.query<{ id: string }>('select id from orders where lifted_at is null');
+      for (const { id } of rows) await by.security.operator.liftOrder(id, 'the test is over');
+    },
+  };
+}
+
+async function stop(broker: BrokerProcess): Promise<void> {
+  broker.kill('SIGCONT');
+  broker.kill('SIGKILL');
+  await broker.exited;
+}
+
+async function session(target: Target, { credential }: IssuedGrant): Promise<Session> {
+  if (credential.type !== 'postgres') throw new Error(`a credential of another type, ${credential.type}`);
+  const { username: user, password } = credential;
+  const client = new pg.Client({ connectionString: urlFor(target.superuserUrl, { user, password }) });
+  client.on('error', () => undefined); // it is there to be cut
+  await client.connect();
+  const use = () => client.query('SELECT count(*) FROM orders');
+  await use();
+  return {
+    alive: () =>
+      use().then(
+        () => true,
+        () => false,
+      ),
+    close: () => client.end(),
+  };
+}
+
+async function works(target: Target, grant: IssuedGrant): Promise<boolean> {
+  try {
+    await (await session(target, grant)).close();
+    return true;
+  } catch (error) {
+    if (error instanceof pg.DatabaseError && REFUSALS.has(error.code ?? '')) return false;
+    throw error;
+  }
+}
+
+/** A login that is over, and one that ends while it is tried. */
+const REFUSALS = new Set(['28P01', '28000', '42501', '57P01']);
+
+async function writeConfig(authority: ReturnType<typeof makeAuthority>, target: Target): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), 'writ-crash-'));
+  const files = {
+    'bundle.json': authority.bundle,
+    'operators.json': authority.operatorsJwks,
+    'writ.yaml': WRIT_YAML,
+    ...rules(target),
+  };
+  for (const folder of ['profiles', 'policies']) await mkdir(join(directory, folder));
+  for (const [name, text] of Object.entries(files)) await writeFile(join(directory, name), text, { mode: 0o600 });
+  return directory;
+}
+
+const WRIT_YAML = `
+server: { host: 127.0.0.1, port: 0, public_url: "${AUDIENCE}" }
+database: { url: "\${DATABASE_URL}" }
+identity:
+  trust:
+    - { name: mesh, kind: spiffe, trust_domain: ${TRUST_DOMAIN}, bundle: { file: bundle.json }, vouches_for: 1h }
+operators:
+  trust:
+    - issuer: "${OPERATORS.issuer}"
+      audience: ${OPERATORS.audience}
+      jwks: { file: operators.json }
+      roles: { security: { subjects: [security, other] }, platform: { subjects: [platform] } }
+providers:
+  ${PROVIDER}: { kind: postgres, url: "\${ORDERS_DB_URL}" }
+  tools: { kind: jwt }
+clients:
+  gateway: { trust: mesh, id: "${agentId('gateway')}", may: [introspect], audiences: ["${TOOLS_AUDIENCE}"] }
+keys: { encryption: [{ id: kek-1, key: "\${WRIT_KEK}" }] }
+limits: { workload_burst: 100000, workload_per_second: 100000 }
+`;
+
+const rules = (target: Target) => ({
+  [`profiles/${PROFILE}.yaml`]: `
+name: ${PROFILE}
+provider: ${PROVIDER}
+owner: orders
+environment: test
+effect: read
+ttl: { default: 10m, max: 1h, min: 2s }
+postgres: { roles: [${target.readonly}], connection_limit: 5 }
+`,
+  [`profiles/${TOOLS_PROFILE}.yaml`]: `
+name: ${TOOLS_PROFILE}
+provider: tools
+owner: payments
+environment: shop
+effect: read
+ttl: { default: 10m, max: 1h, min: 2s }
+jwt: { audience: "${TOOLS_AUDIENCE}", scope: "refund:read" }
+`,
+  'policies/agents.cedar': `
+@id("agents-read")
+permit (principal in Trust::"mesh", action in [Action::"issue", Action::"renew"], resource)
+when { resource.effect == "read" && context.task.purpose != "" };
+`,
+});

@@ -1,0 +1,40 @@
+import { makeClient, type Client } from '../../src/client/index.ts';
+import { makeTestKey, signCompact } from './issuer.ts';
+
+export const TRUST_DOMAIN = 'test.example';
+export const AUDIENCE = 'https://writ.test';
+export const OPERATORS = { issuer: 'https://sso.test', audience: 'writ-operators' } as const;
+
+/** A SPIFFE id of the trust domain that a test's brokers trust. */
+export const agentId = (name: string) => `spiffe://${TRUST_DOMAIN}/agent/${name}`;
+
+/** Whose word counts in a test: a SPIFFE bundle and an operators' JWKS, with the tokens to go with them. */
+export interface Authority {
+  readonly bundle: string;
+  readonly operatorsJwks: string;
+  /** A client of the broker at `url` as this workload. */
+  agent(url: string, id: string): Client;
+  /** The same as an operator; who has which role is in the broker's configuration. */
+  operator(url: string, subject: string): Client;
+}
+
+/** Keys are made here and never written down. */
+export function makeAuthority(): Authority {
+  const workloads = makeTestKey('workloads');
+  const operators = makeTestKey('operators');
+  const sign = (key: typeof workloads, claims: object) => {
+    const iat = Math.floor(Date.now() / 1000);
+    const header = JSON.stringify({ alg: key.alg, kid: key.kid, typ: 'JWT' });
+    return signCompact(key, header, JSON.stringify({ iat, exp: iat + 300, ...claims }));
+  };
+  return {
+    bundle: JSON.stringify({ keys: [{ ...workloads.jwk, use: 'jwt-svid' }] }),
+    operatorsJwks: JSON.stringify({ keys: [{ ...operators.jwk, use: 'sig' }] }),
+    agent: (url, id) => makeClient({ url, identityToken: () => sign(workloads, { sub: id, aud: AUDIENCE }) }),
+    operator: (url, sub) =>
+      makeClient({
+        url,
+        operatorToken: () => sign(operators, { iss: OPERATORS.issuer, aud: OPERATORS.audience, sub }),
+      }),
+  };
+}
