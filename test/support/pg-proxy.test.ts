@@ -79,7 +79,8 @@ test.each([
 ] as const)('what is held while its sender dies: $end', async ({ end, want }) => {
   const client = await connect();
   const held = proxy.hold({ from: 'frontend', match: (m) => m.text.includes('INSERT') });
-  const lost = client.query('INSERT INTO t VALUES (1)').catch(() => 'lost');
+  const larger = 'x'.repeat(8_000_000); // than what the sockets on the way hold
+  const lost = client.query(`INSERT INTO t VALUES (1) -- ${larger}`).catch(() => 'lost');
   await held.reached;
   await client.end();
   expect(await lost).toBe('lost');
