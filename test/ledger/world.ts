@@ -55,7 +55,7 @@ export type Changes = Partial<Shape> & {
 export interface World {
   readonly database: TestDatabase;
   readonly ledger: Ledger;
-  /** The number of the generation that decides; moves with `activateRules`. */
+  /** The number of the generation that decides; moves with `activateRules` alone: this replica may be behind. */
   generation(): number;
   activateRules(text?: string): Promise<number>;
   decision(change?: Partial<DecisionRecord>): DecisionRecord;
@@ -130,7 +130,7 @@ export async function makeWorld(options: { readonly via?: (url: string) => strin
 
     async activateRules(text = randomBytes(8).toString('hex')) {
       const hash = createHash('sha256').update(text).digest('hex');
-      const base = generation === 0 ? null : generation;
+      const base = (await ledger.generations.activeNumber()) ?? null;
       const rules = { hash, body: text, author: OPERATOR, difference: {}, base, origin: null };
       generation = (await ledger.generations.activate(rules)).number;
       return generation;

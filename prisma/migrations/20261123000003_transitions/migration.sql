@@ -338,7 +338,8 @@ begin
 end $$;
 
 -- Everything whose time has come, by index: grants past their end, intents past their deadline (their process is gone or
--- too slow), mints that a renewal outlived. Moves them to `ending` and returns how many. Replicas share the work.
+-- too slow), mints that a renewal outlived. Moves them to `ending`, up to `batch` by their grant's end and as many by their own,
+-- and returns how many. Replicas share the work.
 create function advance_due(batch integer) returns integer language plpgsql as $$
 declare
   g grants;
