@@ -20,12 +20,7 @@ export function issuedBody(issued: Issued) {
     credential_expires_at: issued.credentialExpiresAt.toISOString(),
     revocability: revocabilityBody(issued.revocability),
     ttl: { seconds: issued.ttl.seconds, decided_by: issued.ttl.decidedBy },
-    decision: {
-      id: decision.id,
-      generation: decision.generation,
-      rules_hash: decision.rules_hash,
-      policies: decision.policies,
-    },
+    decision: { id: decision.id, generation: decision.generation, policies: decision.policies },
     credential: issued.credential.reveal(),
   };
 }
