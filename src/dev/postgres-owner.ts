@@ -7,7 +7,7 @@ import { HOST } from './postgres-launch.ts';
 
 /** Held on a server by the process that it serves: the server itself lets go of it when that process dies. */
 const LOCK = 0x77726974;
-const PATIENCE_MS = 1_500; // a killed process's connection is closed by its kernel, and that takes a moment
+const PATIENCE_MS = 3_000; // a killed process's connection is closed by its kernel, and that takes a moment
 const POLL_MS = 100;
 
 export function superuserUrl(cluster: Cluster, port: number): Secret<string> {

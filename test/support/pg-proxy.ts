@@ -56,7 +56,7 @@ export async function startPgProxy(upstream: string): Promise<PgProxy> {
     if (!held && !delayMs && !silence) return changed(changes, message) ?? raw;
     return (async () => {
       if (held && !(await held)) return undefined;
-      if (delayMs) await sleep(delayMs);
+      if (delayMs) await sleep(delayMs, undefined, { ref: false });
       while (silence) await silence.promise;
       return changed(changes, message) ?? raw;
     })();
