@@ -17,8 +17,31 @@ export function answers(at: Place['at'], sql: string): Place {
   return { at, from: 'backend', match: ({ type, sql: said }: PgMessage) => 'CD'.includes(type) && said.includes(sql) };
 }
 
-export const ledger = (sql: string) => [asks('ledgerProxy', sql), answers('ledgerProxy', sql)] as const;
-export const target = (sql: string) => [asks('targetProxy', sql), answers('targetProxy', sql)] as const;
+/** Each commit and each call of the provider on the way of an issuance, before and after. */
+export const ISSUE_PLACES = [
+  { step: 'before the intent is committed', place: asks('ledgerProxy', 'open_grant') },
+  { step: 'after the intent is committed', place: answers('ledgerProxy', 'open_grant') },
+  { step: 'before the login is made', place: asks('targetProxy', 'CREATE ROLE') },
+  { step: 'after the login is made', place: answers('targetProxy', 'CREATE ROLE') },
+  { step: 'before the login is committed', place: asks('targetProxy', 'COMMIT') },
+  { step: 'after the login is committed', place: answers('targetProxy', 'COMMIT') },
+  { step: 'before the issuance is committed', place: asks('ledgerProxy', 'activate_mint') },
+  { step: 'after the issuance is committed', place: answers('ledgerProxy', 'activate_mint') },
+] as const satisfies readonly { step: string; place: Place }[];
+
+/** The same of a revocation. */
+export const REVOKE_PLACES = [
+  { step: 'before the revocation is committed', place: asks('ledgerProxy', 'end_grant') },
+  { step: 'after the revocation is committed', place: answers('ledgerProxy', 'end_grant') },
+  { step: 'before the login is taken away', place: asks('targetProxy', 'NOLOGIN') },
+  { step: 'after the login is taken away', place: answers('targetProxy', 'NOLOGIN') },
+  { step: 'before its roles are taken away', place: asks('targetProxy', 'REVOKE') },
+  { step: 'after its roles are taken away', place: answers('targetProxy', 'REVOKE') },
+  { step: 'before its sessions are ended', place: asks('targetProxy', 'pg_terminate_backend') },
+  { step: 'after its sessions are ended', place: answers('targetProxy', 'pg_terminate_backend') },
+  { step: 'before its end is committed', place: asks('ledgerProxy', 'close_mint') },
+  { step: 'after its end is committed', place: answers('ledgerProxy', 'close_mint') },
+] as const satisfies readonly { step: string; place: Place }[];
 
 export function hold(world: World, { at, ...spec }: Place) {
   return world[at].hold(spec);

@@ -33,8 +33,15 @@ export interface World {
   crash(broker: Replica, held?: { release(): void; drop(): void }, end?: 'release' | 'drop'): Promise<void>;
   /** What waits for a time has waited for it: deadlines of mints, leases, pauses between attempts. */
   passTime(): Promise<void>;
-  /** Comes back when nothing of any grant is under way, or of this one. */
-  settled(grant?: string): Promise<void>;
+  /** Comes back when nothing is under way. */
+  settled(): Promise<void>;
+  /**
+   * Comes back when `by` has ended, as its own or in place of whoever began, every grant from the `from`th on that may
+   * still live.
+   */
+  takenOver(by: Replica, from?: number): Promise<void>;
+  /** The logins on the target that still are some. */
+  logins(): Promise<string[]>;
   /** Everything that is wrong; see `auditLedger`. */
   audit(): Promise<string[]>;
   /** All grants, oldest first, with their mints, and one of them. */
@@ -71,6 +78,7 @@ export interface Session {
 export const PROFILE = 'orders-read';
 export const TOOLS_PROFILE = 'tools-read';
 const TOOLS_AUDIENCE = 'https://tools.test';
+const OPEN: ReadonlySet<string> = new Set(['issuing', 'active', 'ending', 'stuck']);
 const PROVIDER = 'orders-db';
 
 export async function makeWorld(): Promise<World> {
@@ -131,6 +139,26 @@ async function build(later: (cleanup: () => Promise<unknown> | void) => void): P
   await authority.operator(first.url, 'platform').operator.apply(await readRules(config));
   await stop(first);
 
+  const passDeadlines = () =>
+    ledger.query(
+      `update mints set deadline = clock_timestamp(), due_at = clock_timestamp() where state = 'intent' and deadline > clock_timestamp()`,
+    );
+  const passTime = async () => {
+    await passDeadlines();
+    await ledger.query(
+      `update mints set due_at = clock_timestamp() where state = 'ending' and due_at > clock_timestamp()`,
+    );
+    await ledger.query(`update mints set cleanup_due_at = clock_timestamp() where cleanup_due_at > clock_timestamp()`);
+  };
+  const settled = () =>
+    until(async () => {
+      const { rows } = await ledger.query(
+        `select from grants join mints on grant_id = grants.id
+           where grants.state in ('issuing', 'ending', 'stuck') or mints.state in ('intent', 'ending')
+         union all select from orders where swept_at is null limit 1`,
+      );
+      return rows.length === 0;
+    });
   const grants = async () => {
     const { rows } = await ledger.query<GrantRow>(
       `select id, state, why, (select jsonb_agg(jsonb_build_object('state', m.state, 'outcome', m.outcome) order by m.id)
@@ -151,22 +179,24 @@ async function build(later: (cleanup: () => Promise<unknown> | void) => void): P
       held?.[end]();
       await until(() => ledgerProxy.connections + targetProxy.connections === 0);
     },
-    async passTime() {
-      await ledger.query(
-        `update mints set deadline = least(deadline, clock_timestamp()), due_at = least(due_at, clock_timestamp()) where state in ('intent', 'ending')`,
-      );
-      await ledger.query('update mints set cleanup_due_at = least(cleanup_due_at, clock_timestamp())');
-    },
-    async settled(grant) {
+    passTime,
+    settled,
+    async takenOver(by, from = 0) {
+      await passTime();
       await until(async () => {
-        const { rows } = await ledger.query(
-          `select from grants join mints on grant_id = grants.id where ($1::text is null or grants.id = $1)
-             and (grants.state in ('issuing', 'ending', 'stuck') or mints.state in ('intent', 'ending'))
-           union all select from orders where swept_at is null limit 1`,
-          [grant ?? null],
-        );
-        return rows.length === 0;
+        await passDeadlines();
+        const open = (await grants()).slice(from).filter(({ state }) => OPEN.has(state));
+        for (const { id, state } of open) if (state === 'active') await by.security.operator.revoke(id, 'taken over');
+        return open.length === 0;
       });
+    },
+    async logins() {
+      const { rows } = await looking.query<{ rolname: string }>(
+        `select rolname from pg_roles r where rolcanlogin and rolname ^@ 'writ_m' and exists (
+           select from pg_auth_members m join pg_roles a on a.oid = m.member where m.roleid = r.oid and a.rolname = $1)`,
+        [target.administrator],
+      );
+      return rows.map(({ rolname }) => rolname);
     },
     audit: () => auditLedger(ledger, [{ provider: PROVIDER, pool: looking, administrator: target.administrator }]),
     grants,

@@ -1,0 +1,61 @@
+import { hold, ISSUE_PLACES, outcome, REVOKE_PLACES } from './steps.ts';
+import { makeWorld, type Replica, type World } from './world.ts';
+
+/**
+ * Two replicas, one of them stopped in the middle and let go on later, when the other has taken its work over. The
+ * stopped one believes that no time has passed. What it had on the way arrives before the take-over, or after it.
+ */
+let world: World;
+let stopped: Replica;
+let other: Replica;
+beforeAll(async () => {
+  world = await makeWorld();
+  [stopped, other] = await Promise.all([world.start(), world.start('direct')]);
+});
+afterAll(() => world.close());
+
+const ARRIVES = ['before', 'after'] as const;
+
+describe.each(ISSUE_PLACES)('an issuance, stopped $step', ({ place }) => {
+  test.each(ARRIVES)('what was under way arrives %s the take-over', async (when) => {
+    const known = (await world.grants()).length;
+    const held = hold(world, place);
+    const asked = outcome(world.issue(stopped));
+    await held.reached;
+    stopped.kill('SIGSTOP');
+    if (when === 'before') held.release();
+    await world.takenOver(other, known);
+    stopped.kill('SIGCONT');
+    held.release();
+
+    const answer = await asked;
+    await world.takenOver(other, known);
+    // An answer that was under way when the grant ended may still arrive: what it holds is worth nothing by then.
+    const [grant, ...more] = (await world.grants()).slice(known);
+    expect(more).toEqual([]);
+    expect(grant?.state).toBe(answer === 'answered' ? 'revoked' : grant?.why === 'revocation' ? 'revoked' : 'failed');
+    expect(await world.audit()).toEqual([]);
+    expect(await world.logins()).toEqual([]);
+  });
+});
+
+describe.each(REVOKE_PLACES)('a revocation, stopped $step', ({ place }) => {
+  test.each(ARRIVES)('what was under way arrives %s the take-over', async (when) => {
+    const grant = await world.issue(other);
+    const session = await world.session(grant);
+    const held = hold(world, place);
+    const asked = outcome(stopped.agent().workload.revoke(grant.id, 'test'));
+    await held.reached;
+    stopped.kill('SIGSTOP');
+    if (when === 'before') held.release();
+    await world.takenOver(other);
+    stopped.kill('SIGCONT');
+    held.release();
+    expect(await asked).toBe('answered');
+    await world.settled();
+    expect((await world.grant(grant.id)).state).toBe('revoked');
+    expect([await world.works(grant), await session.alive()]).toEqual([false, false]);
+    await session.close();
+    expect(await world.audit()).toEqual([]);
+  });
+});
