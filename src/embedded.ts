@@ -1,4 +1,3 @@
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { randomBytes } from 'node:crypto';
 import { attesterKinds } from './attesters/index.ts';
@@ -92,8 +91,10 @@ async function startDatabases(state: string, closers: ReturnType<typeof makeClos
     closers.add(`${name} server`, server.stop);
     return server;
   };
-  const [ledger, target] = await Promise.all([start('ledger'), start('target')]);
-  await mkdir(directory.path, { recursive: true });
+  const starting = [start('ledger'), start('target')] as const;
+  // Both are waited for, whatever becomes of one: what has started must be known to the closers.
+  await Promise.allSettled(starting);
+  const [ledger, target] = await Promise.all(starting);
   const ledgerUrl = await makeLedgerDatabase(ledger.url);
   await migrate(ledgerUrl.reveal(), migrationsDirectory);
   const brokerUrl = await makeBrokerLogin(ledgerUrl, directory.path);
