@@ -44,14 +44,15 @@ export async function migrate(url: string, directory: string): Promise<string[]>
     await client.query('select pg_advisory_lock($1, $2)', LOCK);
     await client.query(MIGRATIONS_TABLE);
     const done = await applied(client);
+    const all = await shipped(directory);
+    for (const { name, checksum } of all) {
+      if ((done.get(name) ?? checksum) !== checksum) throw new MigrationMismatch(name);
+    }
     const names: string[] = [];
-    for (const { name, sql, checksum } of await shipped(directory)) {
-      const before = done.get(name);
-      if (before !== undefined && before !== checksum) throw new MigrationMismatch(name);
-      if (before === undefined) {
-        await apply(client, name, sql, checksum);
-        names.push(name);
-      }
+    for (const { name, sql, checksum } of all) {
+      if (done.has(name)) continue;
+      await apply(client, name, sql, checksum);
+      names.push(name);
     }
     return names;
   } finally {
