@@ -17,8 +17,7 @@ export function makeOrders({ ledger, ids }: Pick<ExchangeContext, 'ledger' | 'id
   async function show(id: OrderId): Promise<OrderView> {
     const order = await ledger.orders.find(id);
     if (!order) throw new Refusal('not_found');
-    const swept = await ledger.orders.progress(id);
-    const byProvider = order.sweptAt ? swept : withUnswept(swept, await ledger.orders.countMatching(selectorOf(order)));
+    const byProvider = await ledger.orders.progress(id);
     const rows = Object.values(byProvider);
     const matched = rows.reduce((sum, row) => sum + row.matched, 0);
     const open = rows.some((row) => row.pending + row.stuck > 0);
@@ -30,8 +29,12 @@ export function makeOrders({ ledger, ids }: Pick<ExchangeContext, 'ledger' | 'id
 
     /** What an order would end, by provider; nothing is written. */
     async dryRun(selector: Selector): Promise<{ matched: number; byProvider: OrderProgress }> {
-      const byProvider = withUnswept({}, await ledger.orders.countMatching(selector));
-      return { matched: Object.values(byProvider).reduce((sum, row) => sum + row.matched, 0), byProvider };
+      const counts = Object.entries(await ledger.orders.countMatching(selector));
+      const pending = (n: number) => ({ matched: n, revoked: 0, expired: 0, pending: n, stuck: 0 });
+      return {
+        matched: counts.reduce((sum, [, n]) => sum + n, 0),
+        byProvider: Object.fromEntries(counts.map(([provider, n]) => [provider, pending(n)])),
+      };
     },
 
     async create(
@@ -58,17 +61,4 @@ export function makeOrders({ ledger, ids }: Pick<ExchangeContext, 'ledger' | 'id
 
 export function actorOf({ operator }: OperatorCaller): Actor {
   return { kind: 'operator', issuer: operator.issuer, subject: operator.subject };
-}
-
-function selectorOf(order: OrderRow): Selector {
-  return { kind: order.kind as Selector['kind'], value: order.value };
-}
-
-function withUnswept(swept: OrderProgress, waiting: Readonly<Record<string, number>>): OrderProgress {
-  const all = { ...swept };
-  for (const [provider, count] of Object.entries(waiting)) {
-    const row = all[provider] ?? { matched: 0, revoked: 0, expired: 0, pending: 0, stuck: 0 };
-    all[provider] = { ...row, matched: row.matched + count, pending: row.pending + count };
-  }
-  return all;
 }

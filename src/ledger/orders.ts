@@ -42,21 +42,23 @@ export function makeOrders(connection: Connection) {
 
     find: (id: OrderId) => connection.prisma((client) => client.order.findUnique({ where: { id } })),
 
+    /** One statement, so that a grant that is being swept is counted once; what is still to be swept is pending. */
     async progress(id: OrderId): Promise<OrderProgress> {
-      const counts = await connection.prisma((client) =>
-        client.grant.groupBy({ by: ['provider', 'state'], where: { orderId: id }, _count: true }),
-      );
+      const sql = `select provider, state, count(*)::integer as n from grants where order_id = $1 group by provider, state
+        union all select waiting.provider, 'ending', waiting.n::integer
+          from orders o, jsonb_each_text(count_matching(o.kind, o.value)) as waiting (provider, n) where o.id = $1 and o.swept_at is null`;
+      const rows = await connection.call<{ provider: string; state: string; n: number }>('order_progress', sql, [id]);
       const progress: Record<
         string,
         { matched: number; revoked: number; expired: number; pending: number; stuck: number }
       > = {};
-      for (const { provider, state, _count } of counts) {
+      for (const { provider, state, n } of rows) {
         const row = (progress[provider] ??= { matched: 0, revoked: 0, expired: 0, pending: 0, stuck: 0 });
-        row.matched += _count;
-        if (state === 'stuck') row.stuck += _count;
-        else if (state === 'expired') row.expired += _count;
-        else if (state === 'ending') row.pending += _count;
-        else row.revoked += _count;
+        row.matched += n;
+        if (state === 'stuck') row.stuck += n;
+        else if (state === 'expired') row.expired += n;
+        else if (state === 'ending') row.pending += n;
+        else row.revoked += n;
       }
       return progress;
     },
