@@ -126,7 +126,9 @@ async function build(
     ledger: ledger.place,
   });
   for (const provider of providers.values()) closers.add(`provider ${provider.name}`, () => provider.close());
-  const checks = startProviderChecks(providers);
+  const checks = startProviderChecks(providers, (provider) =>
+    rules.profiles().filter((profile) => profile.provider === provider),
+  );
   closers.add('provider checks', checks.close);
 
   const context: ExchangeContext = {

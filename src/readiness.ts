@@ -2,6 +2,7 @@ import type { AttesterStatus } from './attesters/attester.ts';
 import { MAX_CLOCK_OFFSET_MS } from './domain/clock.ts';
 import type { Clock } from './domain/clock.ts';
 import type { JsonObject } from './domain/json.ts';
+import type { Profile } from './domain/profile.ts';
 import type { LiveRules } from './exchange/rules.ts';
 import type { Readiness } from './http/health.ts';
 import type { Health, Provider } from './providers/provider.ts';
@@ -9,15 +10,22 @@ import type { Health, Provider } from './providers/provider.ts';
 const CHECK_EVERY_MS = 60_000;
 const CHECK_TIMEOUT_MS = 10_000;
 
-/** The providers' last checks, taken anew every minute in the background: readiness must not wait for a sick one. */
-export function startProviderChecks(providers: ReadonlyMap<string, Provider>) {
+/**
+ * The providers' last checks, taken anew every minute in the background: readiness must not wait for a sick one. What the
+ * active rules ask of a provider is checked with it.
+ */
+export function startProviderChecks(
+  providers: ReadonlyMap<string, Provider>,
+  profilesOf: (provider: string) => readonly Profile[],
+) {
   const last = new Map<string, Health>();
   const check = async (provider: Provider) => {
-    const unreachable: Health = {
+    const failed: Health = {
       healthy: false,
       findings: [{ severity: 'error', code: 'check_failed', message: 'the check itself failed' }],
     };
-    last.set(provider.name, await provider.check(AbortSignal.timeout(CHECK_TIMEOUT_MS)).catch(() => unreachable));
+    const signal = AbortSignal.timeout(CHECK_TIMEOUT_MS);
+    last.set(provider.name, await provider.check(signal, profilesOf(provider.name)).catch(() => failed));
   };
   const checkAll = () => void Promise.all([...providers.values()].map(check));
   checkAll();

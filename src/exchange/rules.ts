@@ -21,6 +21,8 @@ export interface ActiveRules extends RuleSet {
 export interface LiveRules {
   /** @throws Fault `no_generation`, `generation_behind`. */
   current(): ActiveRules;
+  /** The profiles of the generation that is loaded, whether or not it may decide; none before the first. */
+  profiles(): readonly Profile[];
   /** Loads the active generation if another is loaded. Calls that overlap share one load. */
   refresh(): Promise<void>;
   status(): { readonly loaded?: number; readonly active?: number; readonly error?: string };
@@ -58,6 +60,7 @@ export function makeLiveRules(source: RulesSource, compile: (body: string) => Ru
       if (loaded?.number !== active) throw new Fault('generation_behind');
       return loaded;
     },
+    profiles: () => [...(loaded?.profiles.values() ?? [])],
     refresh() {
       loading ??= load().finally(() => (loading = undefined));
       return loading;
