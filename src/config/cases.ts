@@ -54,7 +54,8 @@ const want = z.strictObject({
   max_ttl: duration.exactOptional(),
 });
 
-const caseEntry = z.strictObject({ name: text, request: question, want });
+/** One case, as its file has it. */
+export const caseEntry = z.strictObject({ name: text, request: question, want });
 const caseFile = z.strictObject({ cases: z.array(z.unknown()).min(1) });
 
 /** A question from parsed JSON, such as `writ policy explain` reads. @throws ProblemsError; `file` is what to call it. */

@@ -48,7 +48,8 @@ const ttl = z
     else if (max < min) fault('max', 'is shorter than ttl.min');
   });
 
-const members = {
+/** What every profile has, beside the section of its provider's kind. */
+export const profileMembers = z.strictObject({
   name,
   provider: name,
   owner: label,
@@ -56,7 +57,7 @@ const members = {
   effect: z.enum(EFFECTS),
   ttl,
   parameters: z.record(PARAMETER_NAME, z.strictObject({ pattern, optional: z.boolean().default(false) })).default({}),
-};
+});
 
 /** Reads one profile. Its problems are all that it has, also those of parts beside a part that is wrong. */
 export function readProfile(
@@ -87,7 +88,7 @@ function toProfile(
   const written = isJsonObject(value) ? value : {};
   const sections = Object.keys(written).filter((member) => kinds.some(({ kind }) => kind === member));
   const common = Object.fromEntries(Object.entries(written).filter(([member]) => !sections.includes(member)));
-  const shared = check(z.strictObject(members), isJsonObject(value) ? common : value, [], report);
+  const shared = check(profileMembers, isJsonObject(value) ? common : value, [], report);
 
   const provider = providers.find((known) => known.name === written['provider']);
   if (!provider && typeof written['provider'] === 'string') {

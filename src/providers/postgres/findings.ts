@@ -2,7 +2,7 @@ import type { HealthFinding } from '../provider.ts';
 import { GUARD_SQL } from './guard.ts';
 
 type Detail = Readonly<Record<string, string>>;
-interface Kind {
+export interface Kind {
   readonly severity: HealthFinding['severity'];
   /** What is wrong, and what to run or change. */
   say(detail: Detail): string;
@@ -87,6 +87,9 @@ const FINDINGS = {
 } as const satisfies Record<string, Kind>;
 
 export type FindingCode = keyof typeof FINDINGS;
+
+/** Every code with its severity: docs/providers/postgres.md says of each what to do. */
+export const FINDING_KINDS: Readonly<Record<FindingCode, Kind>> = FINDINGS;
 
 export function finding(code: FindingCode, detail: Detail = {}): HealthFinding {
   const { severity, say } = FINDINGS[code];
