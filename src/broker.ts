@@ -176,7 +176,7 @@ async function build(
     rules,
     clock,
     providers: checks.last,
-    attesters: () => attesters.map((attester) => attester.status()),
+    attesters: () => [...attesters.map((attester) => attester.status()), ...operators.status()],
     keys: keys.health,
     closing: () => closing,
   });

@@ -3,7 +3,7 @@ import { startRunningBroker } from '../support/running-broker.ts';
 import type { RunningBroker } from '../support/running-broker.ts';
 import { until } from '../support/waiting.ts';
 
-/** What /readyz shows of a provider counts the profiles of the active rules, each for its own provider. */
+/** What /readyz shows beside what makes a broker ready. A provider's check counts the active profiles that name it. */
 let broker: RunningBroker;
 beforeAll(async () => {
   broker = await startRunningBroker({
@@ -29,4 +29,11 @@ test('a role that a profile grants and that is not there, an audience that is Wr
   await until(async () => (await codes('orders-db')) !== undefined && (await codes('tools')) !== undefined);
   expect(await codes('orders-db')).toContain('role_missing');
   expect(await codes('tools')).toEqual(['audience_reserved']);
+});
+
+test('issuers of workloads and of operators', async () => {
+  const { body } = await broker.ask('GET', '/readyz');
+  const { evidence } = body['checks'] as { evidence: Record<string, { kind: string }> };
+  const kinds = Object.fromEntries(Object.entries(evidence).map(([name, { kind }]) => [name, kind]));
+  expect(kinds).toEqual({ mesh: 'spiffe', brief: 'spiffe', 'https://sso.test': 'operators' });
 });
