@@ -215,6 +215,22 @@ describe('what outlives no end', () => {
     expect(await harness.alive(issued.record.mint)).toBe(false);
     await issued.cleanUp();
   });
+
+  test('a login that was let in before the end, and starts so slowly that nobody can see it yet', async () => {
+    const issued = await issue();
+    await provider.names?.(forever); // its connection is there
+    await look('ALTER SYSTEM SET post_auth_delay = 1');
+    await look('SELECT pg_reload_conf()');
+    await sleep(200); // the postmaster has read it
+    const login = harness.login(issued.credential);
+    await sleep(300); // let in, and asleep
+    await issued.end();
+    await expect(login.then((client) => client.query('SELECT 1'))).rejects.toThrow();
+    expect(await harness.alive(issued.record.mint)).toBe(false);
+    await look('ALTER SYSTEM RESET post_auth_delay');
+    await look('SELECT pg_reload_conf()');
+    await issued.cleanUp();
+  });
 });
 
 /** Postgres allows these to whoever inherits from the granted role, SET FALSE or not: the set-up has to prevent them. */

@@ -2,6 +2,7 @@ import pg from 'pg';
 import type { Clock } from '../../domain/clock.ts';
 import { ProviderError } from '../../domain/errors.ts';
 import type { Cleaned, MintRecord } from '../provider.ts';
+import { lookAndTerminate } from './end.ts';
 import { roleOf } from './plan.ts';
 import { readRole } from './role.ts';
 import type { Server } from './server.ts';
@@ -29,6 +30,7 @@ export async function removeRole(
     if (clock.now() < until) return { kind: 'later', until };
   }
   if (role.login || role.sessions > 0) {
+    if (!role.login) await server.run(signal, (client) => lookAndTerminate(client, name)); // it slipped in
     throw new ProviderError('provider_refused', { nothingLives: false, facts: { finding: 'not_ended' } });
   }
   for (const { gid, database } of await server.run(signal, (client) => preparedBy(client, name))) {

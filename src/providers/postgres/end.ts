@@ -8,17 +8,17 @@ import { readRole, systemIdentifier } from './role.ts';
 import type { Server } from './server.ts';
 import { pause } from './within.ts';
 
-/** Between two looks for sessions: much longer than a login takes from the check of LOGIN until it can be seen. */
+/** Between two looks for sessions: much longer than a login takes from the check of LOGIN until it is seen to start. */
 const LOOK_EVERY_MS = 100;
-/** Looks in a row without a session before it is called ended. */
+/** Looks in a row that find nothing before it is called ended. */
 const CLEAN_LOOKS = 2;
 const MOST_LOOKS = 20;
 /** When to ask again about sessions that do not die. */
 const ASK_AGAIN_MS = 5_000;
 
 /**
- * No login, no privileges, no sessions, in this order: a login that raced NOLOGIN is seen by a later look, and by then it
- * has no privileges but PUBLIC's.
+ * No login, no privileges, no sessions, in this order. A login that raced NOLOGIN is seen by a later look, and by then it has
+ * no privileges but PUBLIC's; what was starting during the first looks may be one, and is waited for.
  */
 export async function endRole(
   server: Server,
@@ -36,10 +36,12 @@ export async function endRole(
   });
   if (!there) return { kind: 'ended' };
 
-  let clean = 0;
-  for (let look = 0; look < MOST_LOOKS; look++) {
-    const seen = await server.run(signal, (client) => terminate(client, name));
-    clean = seen === 0 ? clean + 1 : 0;
+  const suspects = new Set<number>();
+  for (let look = 0, clean = 0; look < MOST_LOOKS; look++) {
+    const { sessions, starting } = await server.run(signal, (client) => lookAndTerminate(client, name));
+    for (const pid of suspects) if (!starting.includes(pid)) suspects.delete(pid);
+    if (look < CLEAN_LOOKS) for (const pid of starting) suspects.add(pid);
+    clean = sessions === 0 && suspects.size === 0 ? clean + 1 : 0;
     if (clean === CLEAN_LOOKS) return { kind: 'ended' };
     await pause(LOOK_EVERY_MS, signal);
   }
@@ -66,13 +68,26 @@ async function disarm(client: pg.ClientBase, name: string): Promise<void> {
   if (revokes.length > 0) await client.query(revokes.join(';'));
 }
 
-/** @returns how many sessions there were; each has been told to end. */
-export async function terminate(client: pg.ClientBase, name: string): Promise<number> {
-  const { rows } = await client.query(
-    `SELECT pg_terminate_backend(s.pid) FROM pg_stat_activity s JOIN pg_roles r ON r.oid = s.usesysid WHERE r.rolname = $1`,
+interface Look {
+  /** Sessions that there were; each has been told to end. */
+  readonly sessions: number;
+  /**
+   * Backends that have been let in and are not known yet by their role: from there until they can be seen in
+   * pg_stat_activity they hold a lock on the database that they connect to (InitPostgres).
+   */
+  readonly starting: readonly number[];
+}
+
+export async function lookAndTerminate(client: pg.ClientBase, name: string): Promise<Look> {
+  const { rows } = await client.query<Look>(
+    `SELECT (SELECT count(pg_terminate_backend(s.pid))::int FROM pg_stat_activity s JOIN pg_roles r ON r.oid = s.usesysid
+             WHERE r.rolname = $1) AS sessions,
+       ARRAY(SELECT l.pid FROM pg_locks l WHERE l.locktype = 'object' AND l.classid = 'pg_database'::regclass
+             AND l.mode = 'RowExclusiveLock'
+             AND NOT EXISTS (SELECT FROM pg_stat_activity s WHERE s.pid = l.pid AND s.usesysid IS NOT NULL)) AS starting`,
     [name],
   );
-  return rows.length;
+  return rows[0] ?? { sessions: 0, starting: [] };
 }
 
 /** "Not found" is no proof on a server that is not the one that the mint was made on. */
