@@ -7,7 +7,7 @@ const MAX_REMEMBERED = 10_000;
 interface Entry {
   headroom: number;
   countedAt: number;
-  opening: number;
+  readonly opening: Set<Promise<unknown>>;
   counting?: Promise<void> | undefined;
 }
 
@@ -22,9 +22,18 @@ export function makeLiveLimit(options: {
 }) {
   const entries = new Map<string, Entry>();
 
+  /**
+   * Nothing new is let in meanwhile. What is being opened already may be in the count or not, so it is added to it; where that
+   * would refuse somebody, it is waited for and counted again.
+   */
   async function recount(entry: Entry, trust: string, id: string): Promise<void> {
-    const live = await options.count(trust, id, options.limit);
-    entry.headroom = options.limit - live - entry.opening;
+    const under = [...entry.opening];
+    let live = under.length + (await options.count(trust, id, options.limit));
+    if (live >= options.limit && under.length > 0) {
+      await Promise.allSettled(under);
+      live = await options.count(trust, id, options.limit);
+    }
+    entry.headroom = options.limit - live;
     entry.countedAt = options.nowMs();
   }
 
@@ -32,20 +41,21 @@ export function makeLiveLimit(options: {
     /** Runs `open` within the limit. @throws Refusal `too_many_live_grants`. */
     async within<T>(trust: string, id: string, open: () => Promise<T>): Promise<T> {
       const key = JSON.stringify([trust, id]);
-      const entry = entries.get(key) ?? { headroom: 0, countedAt: -Infinity, opening: 0 };
+      const entry = entries.get(key) ?? { headroom: 0, countedAt: -Infinity, opening: new Set() };
       entries.set(key, entry);
       if (entries.size > MAX_REMEMBERED) forgetIdle(entries, key);
-      if (entry.headroom <= 0 || options.nowMs() - entry.countedAt > FRESH_MS) {
-        entry.counting ??= recount(entry, trust, id).finally(() => (entry.counting = undefined));
-        await entry.counting;
-      }
+      const counted = () => (entry.counting ??= recount(entry, trust, id).finally(() => (entry.counting = undefined)));
+      if (entry.headroom <= 0 || options.nowMs() - entry.countedAt > FRESH_MS) await counted();
+      // whoever took the last place may yet fail to open
+      while (entry.headroom <= 0 && entry.opening.size > 0) await counted();
       if (entry.headroom <= 0) throw new Refusal('too_many_live_grants', { limit: options.limit });
       entry.headroom -= 1;
-      entry.opening += 1;
+      const opening = open();
+      entry.opening.add(opening);
       try {
-        return await open();
+        return await opening;
       } finally {
-        entry.opening -= 1;
+        entry.opening.delete(opening);
       }
     },
   };
@@ -53,7 +63,7 @@ export function makeLiveLimit(options: {
 
 function forgetIdle(entries: Map<string, Entry>, keep: string): void {
   for (const [key, entry] of entries) {
-    if (key !== keep && entry.opening === 0) entries.delete(key);
+    if (key !== keep && entry.opening.size === 0 && !entry.counting) entries.delete(key);
     if (entries.size <= MAX_REMEMBERED) return;
   }
 }
