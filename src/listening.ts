@@ -6,10 +6,12 @@ import type { AddressInfo } from 'node:net';
 import type { Settings } from './config/settings.ts';
 
 const MAX_HEADER_BYTES = 16 * 1024;
-const HEADERS_TIMEOUT_MS = 10_000;
-const REQUEST_TIMEOUT_MS = 30_000;
 const KEEP_ALIVE_MS = 65_000;
 const DRAIN_MS = 20_000;
+const LOOK_FOR_IDLE_MS = 50;
+
+/** How long a request's head, and all of it, may take to arrive; and how often that is looked at. */
+const PATIENCE = { headersMs: 10_000, requestMs: 30_000, checkMs: 2_000 };
 
 /** A listener whose handler comes later: the address, and so the audience of evidence, is known only once it listens. */
 export interface Listening {
@@ -20,15 +22,19 @@ export interface Listening {
   drain(): Promise<void>;
 }
 
-export async function startListening({ host, port, tls }: Settings['server']): Promise<Listening> {
+export async function startListening(
+  { host, port, tls }: Settings['server'],
+  { headersMs, requestMs, checkMs } = PATIENCE,
+): Promise<Listening> {
   let listener: RequestListener = (_req, res) => {
     res.writeHead(503, { 'Retry-After': '1', Connection: 'close' }).end();
   };
   const dispatch: RequestListener = (req, res) => listener(req, res);
   const options = {
     maxHeaderSize: MAX_HEADER_BYTES,
-    requestTimeout: REQUEST_TIMEOUT_MS,
-    headersTimeout: HEADERS_TIMEOUT_MS,
+    requestTimeout: requestMs,
+    headersTimeout: headersMs,
+    connectionsCheckingInterval: checkMs,
     keepAliveTimeout: KEEP_ALIVE_MS,
   };
   const server: Server = tls
@@ -47,8 +53,11 @@ export async function startListening({ host, port, tls }: Settings['server']): P
     drain: () =>
       new Promise((resolve) => {
         const forced = setTimeout(() => server.closeAllConnections(), DRAIN_MS);
+        // A connection that is kept open becomes idle only once it is answered.
+        const idle = setInterval(() => server.closeIdleConnections(), LOOK_FOR_IDLE_MS);
         server.close(() => {
           clearTimeout(forced);
+          clearInterval(idle);
           resolve();
         });
         server.closeIdleConnections();
