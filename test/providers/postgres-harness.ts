@@ -60,7 +60,7 @@ export async function postgresHarness(server?: string): Promise<PostgresHarness>
     const provider = make({ url: proxy.url });
     const close = async () => {
       await provider.close();
-      await proxy.close();
+      proxy.close();
     };
     return { proxy, provider: { ...provider, close } };
   };
@@ -147,7 +147,7 @@ export async function postgresHarness(server?: string): Promise<PostgresHarness>
     faults: {
       async unreachable() {
         const { provider, proxy } = await proxied();
-        await proxy.refuse();
+        proxy.refuse();
         return provider;
       },
       async silent() {
@@ -185,7 +185,7 @@ export async function postgresHarness(server?: string): Promise<PostgresHarness>
         const hold = proxy.hold({ nth: message + 1 });
         void hold.reached.then(async () => {
           happened = true;
-          await proxy.refuse();
+          proxy.refuse();
           hold.drop();
           proxy.drop();
         });

@@ -130,7 +130,7 @@ describe('a broker that dies in the middle of a mint', () => {
     const hold = proxy.hold({ match: ({ from, sql }) => from === 'frontend' && sql.includes('pg_terminate_backend') });
     const ending = outcome(dying.end(record, handle, 'revocation', forever));
     await hold.reached;
-    await proxy.refuse();
+    proxy.refuse();
     hold.drop();
     expect((await ending).error).toMatchObject({ code: 'provider_unreachable' });
     expect(await harness.alive(record.mint)).toBe(true);
