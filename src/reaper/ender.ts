@@ -6,7 +6,7 @@ import { startLoop } from './loop.ts';
 import type { Loop } from './loop.ts';
 
 /** How many ends of one provider are under way at once in one process: a slow provider keeps only its own waiting. */
-const CONCURRENCY = 8;
+const CONCURRENCY = 32;
 const POLL_MS = 200;
 const CLEANUP_POLL_MS = 1_000;
 const CLEANUP_LEASE_SECONDS = 120;
