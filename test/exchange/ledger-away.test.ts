@@ -1,0 +1,144 @@
+import type { GrantId } from '../../src/domain/ids.ts';
+import { until } from '../support/waiting.ts';
+import { ALLOW, caller, codeOf, lives, makeWorld, REQUEST } from './world.ts';
+import type { World } from './world.ts';
+
+/**
+ * The ledger goes away at each call of an issuance, before and after its commit: no credential comes out, service returns by
+ * itself, and what may live is ended and closed (DESIGN, promises 1 to 3).
+ */
+let world: World;
+beforeAll(async () => {
+  world = await makeWorld();
+});
+afterAll(() => world.close());
+afterEach(async () => {
+  world.provider.recover();
+  await world.proxy.resume();
+  await world.record.calm();
+});
+
+const away = () => {
+  world.proxy.refuse();
+  world.proxy.drop();
+};
+const newest = async (): Promise<GrantId | undefined> =>
+  (await world.record.sql<{ id: GrantId }>('select id from grants order by opened_at desc limit 1'))[0]?.id;
+
+/** The next statement of this function is lost on its way there, or its answer on its way back. */
+function lose(statement: string, side: 'there' | 'back'): Promise<void> {
+  const held = world.proxy.hold(
+    side === 'there'
+      ? { from: 'frontend', match: ({ type, sql }) => type === 'B' && sql.includes(statement) }
+      : { from: 'backend', match: ({ type, sql }) => type === 'C' && sql.includes(statement) },
+  );
+  return held.reached.then(() => held.drop());
+}
+
+test.each([
+  { statement: 'open_grant', side: 'there', grant: false, minted: false, ends: undefined },
+  { statement: 'open_grant', side: 'back', grant: true, minted: false, ends: 'failed' },
+  { statement: 'activate_mint', side: 'there', grant: true, minted: true, ends: 'failed' },
+  { statement: 'activate_mint', side: 'back', grant: true, minted: true, ends: 'revoked' },
+] as const)('$statement is lost on its way $side', async ({ statement, side, grant, minted, ends }) => {
+  const [before, calls] = [await newest(), world.provider.calls.length];
+  const lost = lose(statement, side);
+  expect(await codeOf(world.issue(caller(), REQUEST))).toBe('ledger_unavailable');
+  await lost;
+  expect(world.provider.calls.slice(calls).some(({ call }) => call === 'mint')).toBe(minted);
+  const opened = await newest();
+  expect(opened !== before).toBe(grant);
+  if (opened === undefined || ends === undefined) return;
+  // where this process knows nothing of the mint, the reaper finds it by its deadline
+  const state = async () => (await world.record.grant(opened)).state;
+  if (!minted) await world.reap(opened, 16);
+  await until(async () => (await state()) === ends);
+  expect(world.provider.living.size).toBe(0);
+  const next = await world.issue(caller(), REQUEST);
+  expect(lives(world.provider, next)).toBe(true);
+  await world.revoke({ grant: next.grant, reason: 'done', actor: { kind: 'system', name: 'test' }, origin: null });
+});
+
+test('it stays away after the mint: what lives is ended as soon as it is back', async () => {
+  world.provider.after = (call) => {
+    if (call === 'mint') away();
+  };
+  expect(await codeOf(world.issue(caller(), REQUEST))).toBe('ledger_unavailable');
+  world.provider.recover();
+  const grant = await newest();
+  expect(world.provider.living.size).toBe(1);
+  expect((await world.record.grant(grant as GrantId)).state).toBe('issuing');
+  await until(() => world.warnings.some(({ code }) => code === 'ledger_unavailable')); // tried once at least
+  await world.proxy.resume();
+  await until(async () => (await world.record.grant(grant as GrantId)).state === 'failed');
+  expect(world.provider.living.size).toBe(0);
+});
+
+test('it is away when the provider is not sure either: the handle that was never learned is found again', async () => {
+  world.provider.after = (call) => {
+    if (call !== 'mint') return;
+    away();
+    throw new Error('cut');
+  };
+  await codeOf(world.issue(caller(), REQUEST));
+  world.provider.recover();
+  await world.proxy.resume();
+  const grant = (await newest()) as GrantId;
+  await until(async () => (await world.record.grant(grant)).state === 'failed');
+  expect(world.provider.living.size).toBe(0);
+});
+
+test('a process that closes while the ledger is away does not wait; the reaper of another ends the mint', async () => {
+  const closing = await makeWorld();
+  closing.provider.after = (call) => {
+    if (call !== 'mint') return;
+    closing.proxy.refuse();
+    closing.proxy.drop();
+  };
+  await codeOf(closing.issue(caller(), REQUEST));
+  closing.provider.recover();
+  await closing.drain();
+  expect(closing.provider.living.size).toBe(1);
+  await closing.proxy.resume();
+  const [row] = await closing.record.sql<{ id: GrantId }>('select id from grants');
+  expect(row && (await closing.reap(row.id, 16))).toBe('failed');
+  expect(closing.provider.living.size).toBe(0);
+  await closing.close();
+});
+
+test.each([
+  {
+    name: 'a refusal that cannot be put on record',
+    call: () => world.issue(caller(), { ...REQUEST, profile: 'unknown' }),
+  },
+  { name: 'a denial that cannot be put on record', call: () => world.issue(caller(), REQUEST), deny: true },
+  {
+    name: 'a repeat',
+    call: () => world.issueOnce(caller(), { ...REQUEST, idempotency: { key: 'k', requestHash: 'h' } }),
+  },
+  { name: 'a renewal', call: () => world.renew(caller(), { grant: 'g000000000000' as GrantId }) },
+  {
+    name: 'a revocation',
+    call: () =>
+      world.revoke({
+        grant: 'g000000000000' as GrantId,
+        reason: 'r',
+        actor: { kind: 'system', name: 't' },
+        origin: null,
+      }),
+  },
+  { name: 'an order', call: () => world.orders.dryRun({ kind: 'all', value: '*' }) },
+  {
+    name: 'new rules',
+    call: () =>
+      world.apply({ operator: { issuer: 'i', subject: 's', display: '', roles: [] }, origin: null }, {}, false),
+  },
+])('$name: the ledger is what is missing', async ({ call, deny }) => {
+  if (deny) await world.activate({ answer: { ...ALLOW, outcome: 'deny' } });
+  away();
+  const calls = world.provider.calls.length;
+  expect(await codeOf(call())).toBe('ledger_unavailable');
+  expect(world.provider.calls).toHaveLength(calls);
+  await world.proxy.resume();
+  await world.activate({});
+});
