@@ -39,10 +39,12 @@ export function makeLiveRules(source: RulesSource, compile: (body: string) => Ru
   let active: number | undefined;
   let error: string | undefined;
   let loading: Promise<void> | undefined;
+  let failed: number | undefined;
 
   async function load(): Promise<void> {
     active = await source.activeNumber();
-    if (active === undefined || active === loaded?.number) return;
+    // what did not compile here does not the next time either, and compiling is not cheap
+    if (active === undefined || active === loaded?.number || active === failed) return;
     const row = await source.active();
     if (!row) return;
     active = row.number;
@@ -51,6 +53,7 @@ export function makeLiveRules(source: RulesSource, compile: (body: string) => Ru
       error = undefined;
     } catch (cause) {
       error = cause instanceof Error ? cause.message : 'unknown';
+      failed = row.number;
     }
   }
 
