@@ -43,6 +43,7 @@ export function makeMetrics(): Metrics {
 
 function follow(registry: Registry, source: MetricsSource): void {
   const registers = [registry];
+  // One scrape is not lost for what the ledger cannot say now: such a gauge has no value, or NaN.
   const labelled = (name: string, help: string, label: string, read: () => Promise<Readonly<Record<string, number>>>) =>
     new Gauge({
       name,
@@ -50,17 +51,18 @@ function follow(registry: Registry, source: MetricsSource): void {
       labelNames: [label],
       registers,
       async collect() {
+        const values = await read().catch(() => ({}));
         this.reset();
-        for (const [value, count] of Object.entries(await read())) this.labels(value).set(count);
+        for (const [value, count] of Object.entries(values)) this.labels(value).set(count);
       },
     });
-  const plain = (name: string, help: string, read: () => Promise<number> | number) =>
+  const plain = (name: string, help: string, read: () => Promise<number>) =>
     new Gauge({
       name,
       help,
       registers,
       async collect() {
-        this.set(await read());
+        this.set(await read().catch(() => Number.NaN));
       },
     });
   labelled(
@@ -73,11 +75,15 @@ function follow(registry: Registry, source: MetricsSource): void {
     source.keysAgeSeconds(),
   );
   plain('writ_overdue_seconds', 'How long the longest waiting end is due.', source.overdueSeconds);
-  plain('writ_clock_offset_ms', 'This process’s clock ahead of the database’s.', source.clockOffsetMs);
+  plain('writ_clock_offset_ms', 'This process’s clock ahead of the database’s.', async () => source.clockOffsetMs());
   plain(
     'writ_generation_loaded',
     'The generation that this replica decides by; 0: none.',
-    () => source.generation().loaded ?? 0,
+    async () => source.generation().loaded ?? 0,
   );
-  plain('writ_generation_active', 'The generation that is active; 0: none.', () => source.generation().active ?? 0);
+  plain(
+    'writ_generation_active',
+    'The generation that is active; 0: none.',
+    async () => source.generation().active ?? 0,
+  );
 }

@@ -48,7 +48,10 @@ export function makeAuthenticate(parts: Authentication) {
     async (req, res, next) => {
       const source = res.locals.origin ?? 'unknown';
       const now = parts.nowMs();
-      if (!parts.refusals.has(source, now)) throw new Refusal('too_many_refusals');
+      if (!parts.refusals.has(source, now)) {
+        parts.onRefusal('too_many_refusals');
+        throw new Refusal('too_many_refusals');
+      }
       try {
         const token = BEARER.exec(req.headers.authorization ?? '')?.[1];
         if (token === undefined) throw new Refusal('evidence_missing');
