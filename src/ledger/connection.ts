@@ -29,6 +29,14 @@ export interface ConnectionOptions {
 const DEFAULT_POOL_SIZE = 12;
 const DEFAULT_TIMEOUT_MS = 5_000;
 
+/**
+ * A statement whose execution has arrived and whose commit has not, because the network was cut in between, falls under
+ * no other limit: it would keep its locks, and every order waiting for them, until the server gave the connection up.
+ * For a new connection, where the server has the setting (PostgreSQL 17); longer than a statement's own limit, which it
+ * would replace otherwise.
+ */
+const BOUND_TRANSACTIONS = `select set_config(name, $1, false) from pg_settings where name = 'transaction_timeout'`;
+
 export function connect(options: ConnectionOptions): Connection {
   const timeout = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
   const pool = new pg.Pool({
@@ -40,6 +48,13 @@ export function connect(options: ConnectionOptions): Connection {
     idle_in_transaction_session_timeout: timeout,
     keepAlive: true,
     application_name: 'writ',
+    verify: (client, done) => {
+      client.on('error', ignore); // its query fails as well; the pool itself does not listen here
+      void client
+        .query(BOUND_TRANSACTIONS, [`${timeout + 1_000}ms`])
+        .then(() => done(), done)
+        .finally(() => client.off('error', ignore));
+    },
   });
   pool.on('error', (error) => options.onIdleError?.(error));
   const prisma = new PrismaClient({ adapter: new PrismaPg(pool) });
@@ -95,3 +110,5 @@ function ledgerFault(error: unknown): Error {
   }
   return new Fault('ledger_unavailable', { cause: error });
 }
+
+function ignore(): void {}
