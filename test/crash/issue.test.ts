@@ -31,7 +31,7 @@ describe.each(ISSUE_PLACES.map((step, n) => ({ ...step, want: ISSUE[n] })))('kil
     const asked = outcome(world.issue(broker));
     await held.reached;
     await world.crash(broker, held, end);
-    expect(await asked).toBe('unreachable');
+    expect(await asked).toBe('0 unreachable');
 
     broker = await world.start();
     await world.passTime();
@@ -77,7 +77,7 @@ describe.each(RENEW)('a renewal, killed $step', ({ place, ...want }) => {
     const asked = outcome(broker.agent().workload.renew(first.id));
     await held.reached;
     await world.crash(broker, held, end);
-    expect(await asked).toBe('unreachable');
+    expect(await asked).toBe('0 unreachable');
 
     broker = await world.start();
     await world.passTime();
@@ -105,7 +105,7 @@ describe.each(REPEAT)('a repeated request, killed $step', ({ step, place }) => {
     const asked = outcome(world.issue(broker, key));
     await held.reached;
     await world.crash(broker, held, end);
-    expect(await asked).toBe('unreachable');
+    expect(await asked).toBe('0 unreachable');
 
     broker = await world.start();
     await world.passTime();

@@ -1,3 +1,5 @@
+import { agentId } from '../support/agents.ts';
+import { until } from '../support/waiting.ts';
 import { hold, ISSUE_PLACES, outcome, REVOKE_PLACES } from './steps.ts';
 import { makeWorld, type Replica, type World } from './world.ts';
 
@@ -58,4 +60,37 @@ describe.each(REVOKE_PLACES)('a revocation, stopped $step', ({ place }) => {
     await session.close();
     expect(await world.audit()).toEqual([]);
   });
+});
+
+/**
+ * Half a request has arrived, its commit has not, and whoever sent it is gone without a word: the network was cut in
+ * between. What it locked does not stand in the way of an order for long.
+ */
+test.each(['open_grant', 'activate_mint'])('an order behind a %s that never commits', async (sql) => {
+  let connection: number | undefined;
+  const held = world.ledgerProxy.hold({
+    from: 'frontend',
+    match: (message) => {
+      if (message.type === 'E' && message.sql.includes(sql)) connection = message.connection;
+      return message.type === 'S' && message.connection === connection;
+    },
+  });
+  const asked = outcome(world.issue(stopped));
+  await held.reached;
+  stopped.kill('SIGSTOP');
+  const selector = { agent: agentId('one') };
+  const ordered = await outcome(
+    until(
+      async () => (await outcome(other.security.operator.createOrder({ selector, reason: 'test' }))) === 'answered',
+    ),
+  );
+  expect(ordered).toBe('answered');
+  stopped.kill('SIGCONT');
+  held.release();
+  expect(await asked).not.toBe('answered');
+  await world.passTime();
+  await world.settled();
+  expect(await world.logins()).toEqual([]);
+  await world.liftAll(other);
+  expect(await world.audit()).toEqual([]);
 });

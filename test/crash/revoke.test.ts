@@ -27,7 +27,7 @@ describe.each(REVOKE_PLACES)('killed $step', ({ step, place }) => {
     const asked = outcome(broker.agent().workload.revoke(grant.id, 'test'));
     await held.reached;
     await world.crash(broker, held, end);
-    expect(await asked).toBe('unreachable');
+    expect(await asked).toBe('0 unreachable');
 
     broker = await world.start();
     await world.passTime();
@@ -94,7 +94,7 @@ describe.each(ORDER)('an order, killed $step', ({ place, stays }) => {
     const alive = stays === end;
     expect((await world.grant(grant.id)).state).toBe(alive ? 'active' : 'revoked');
     expect(await world.works(grant)).toBe(alive);
-    expect(await outcome(world.issue(broker))).toBe(alive ? 'answered' : 'under_order');
+    expect(await outcome(world.issue(broker))).toBe(alive ? 'answered' : '409 under_order');
     await world.liftAll(broker);
     expect(await world.audit()).toEqual([]);
   });

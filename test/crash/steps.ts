@@ -1,3 +1,4 @@
+import { WritError } from '../../src/client/index.ts';
 import type { MessageSpec } from '../support/pg-holds.ts';
 import type { PgMessage } from '../support/pg-proxy.ts';
 import type { World } from './world.ts';
@@ -7,9 +8,13 @@ export interface Place extends MessageSpec {
   readonly at: 'ledgerProxy' | 'targetProxy';
 }
 
-/** The broker is about to have this executed: the statement stands before the server. */
+/** The broker is about to have this executed: the first message of the statement stands before the server. */
 export function asks(at: Place['at'], sql: string): Place {
-  return { at, from: 'frontend', match: ({ type, sql: said }: PgMessage) => 'QB'.includes(type) && said.includes(sql) };
+  return {
+    at,
+    from: 'frontend',
+    match: ({ type, sql: said }: PgMessage) => 'QPB'.includes(type) && said.includes(sql),
+  };
 }
 
 /** It is done, committed where it commits, and the answer stands before the broker. */
@@ -47,10 +52,13 @@ export function hold(world: World, { at, ...spec }: Place) {
   return world[at].hold(spec);
 }
 
-/** What became of a call: `answered`, or the code of its failure. */
+/** What became of a call: `answered`, or the status (0: no answer) and the code of its failure. */
 export async function outcome(call: Promise<unknown>): Promise<string> {
-  return call.then(
-    () => 'answered',
-    (error: { code?: string; message: string }) => error.code ?? error.message,
-  );
+  try {
+    await call;
+    return 'answered';
+  } catch (error) {
+    if (error instanceof WritError) return `${error.status} ${error.code}`;
+    throw error;
+  }
 }

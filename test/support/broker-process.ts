@@ -59,7 +59,8 @@ export function startWrit(args: readonly string[], env: Readonly<Record<string, 
             const found = what.exec(lines[from] ?? '');
             if (!found) continue;
             waiting.delete(look);
-            return resolve(found);
+            resolve(found);
+            return;
           }
           if (ended) reject(new Error(`the process has ended and did not say ${what.source}:\n${lines.join('\n')}`));
         };
