@@ -24,7 +24,8 @@ const config = z
     message: 'needs repository_owner_id or repository_id: without them all of GitHub is admitted',
   });
 
-const ATTRIBUTES = [
+/** Claims that become attributes of the same name, where they are there (docs/identity.md). */
+export const GITHUB_ATTRIBUTES = [
   'repository',
   'repository_id',
   'repository_owner',
@@ -77,7 +78,7 @@ function checkListed(claims: Claims, name: string, listed: readonly string[] | u
 }
 
 function readWorkload(claims: Claims): Workload {
-  const attributes = textsAt(claims, Object.fromEntries(ATTRIBUTES.map((name) => [name, name])));
+  const attributes = textsAt(claims, Object.fromEntries(GITHUB_ATTRIBUTES.map((name) => [name, name])));
   const owner = requiredTextAt(claims, 'repository_owner_id');
   const repository = requiredTextAt(claims, 'repository_id');
   return { id: `github:${owner}/${repository}:${workflow(claims)}`, attributes, groups: [] };

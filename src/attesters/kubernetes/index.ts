@@ -17,7 +17,8 @@ const config = z.strictObject({
 
 const SUBJECT = /^system:serviceaccount:[a-z0-9-]{1,63}:[a-z0-9.-]{1,253}$/;
 
-const ATTRIBUTES = {
+/** Attributes by the claims that they come from, where those are there (docs/identity.md). */
+export const KUBERNETES_ATTRIBUTES = {
   namespace: '/kubernetes.io/namespace',
   service_account: '/kubernetes.io/serviceaccount/name',
   service_account_uid: '/kubernetes.io/serviceaccount/uid',
@@ -53,7 +54,7 @@ export const kubernetes: AttesterKind<z.output<typeof config>> = {
 
 function readWorkload(claims: Claims): Workload {
   const id = requiredTextAt(claims, 'sub');
-  const attributes = textsAt(claims, ATTRIBUTES);
+  const attributes = textsAt(claims, KUBERNETES_ATTRIBUTES);
   const { namespace, service_account } = attributes;
   if (!SUBJECT.test(id) || id !== `system:serviceaccount:${namespace}:${service_account}`) {
     throw invalid('sub is not the service account of the token');
