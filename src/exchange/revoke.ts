@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Actor } from '../domain/identity.ts';
 import type { GrantId } from '../domain/ids.ts';
 import type { GrantView } from '../ledger/index.ts';
@@ -8,21 +10,22 @@ import type { Settle } from './settle.ts';
 
 /** How long an answer waits for the provider's confirmation before it says `ending`. */
 const WAIT_MS = 5_000;
+/** Between two looks at what somebody else is ending. */
+const LOOK_EVERY_MS = 50;
 
 /** Ends what is open of a grant, here and now; what does not finish in time is left to the reaper. */
 export type SettleGrant = (grant: GrantId) => Promise<void>;
 
+/** A reaper, of this process or another, may have claimed a mint first: it is waited for just as long. */
 export function makeSettleGrant(
   { ledger, owner }: Pick<ExchangeContext, 'ledger' | 'owner'>,
   settle: Settle,
 ): SettleGrant {
   return async (grant) => {
+    const late = AbortSignal.timeout(WAIT_MS);
     const claims = await ledger.reaping.claim({ grant, owner, limit: 100, lease_seconds: LEASE_SECONDS });
-    const all = Promise.all(claims.map(settle));
-    let timer: NodeJS.Timeout | undefined;
-    const patience = new Promise<void>((resolve) => (timer = setTimeout(resolve, WAIT_MS)));
-    await Promise.race([all, patience]);
-    clearTimeout(timer);
+    await Promise.race([Promise.all(claims.map(settle)), once(late, 'abort')]);
+    while (!late.aborted && (await ledger.reaping.isEnding(grant))) await sleep(LOOK_EVERY_MS);
   };
 }
 

@@ -52,6 +52,13 @@ export function makeReaping(connection: Connection) {
       return rows.map(({ claim }) => toClaim(claim));
     },
 
+    /** Whether anything of a grant is still to be ended. */
+    async isEnding(grant: GrantId): Promise<boolean> {
+      const sql = `select exists (select from mints where grant_id = $1 and state not in ('intent', 'live', 'ended')) as ending`;
+      const rows = await connection.call<{ ending: boolean }>('is_ending', sql, [grant]);
+      return rows[0]?.ending ?? false;
+    },
+
     noteHandle: (mint: MintId, epoch: number, handle: JsonObject) => flag('note_handle', { mint, epoch, handle }),
 
     close: (mint: MintId, epoch: number, outcome: 'ended' | 'absent' | 'lapsed', cleanup: boolean) =>
