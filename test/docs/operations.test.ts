@@ -1,0 +1,18 @@
+import { makeMetrics } from '../../src/metrics.ts';
+import { codesOf, readPage, sectionOf } from './pages.ts';
+
+test('every metric of Writ is on the page, and no other', async () => {
+  const metrics = makeMetrics();
+  metrics.follow({
+    grantsByState: () => Promise.resolve({}),
+    overdueSeconds: () => Promise.resolve(0),
+    clockOffsetMs: () => 0,
+    generation: () => ({}),
+    keysAgeSeconds: () => ({}),
+  });
+  const names = (await metrics.registry.getMetricsAsJSON()).map(({ name }) => name);
+  const own = names.filter((name) => name.startsWith('writ_'));
+  const { rows } = sectionOf(await readPage('docs/operations.md'), 'Probes and metrics');
+  const written = rows.flatMap(([cell = '']) => codesOf(cell)).map((code) => code.replace(/\{.*/, ''));
+  expect(written.sort()).toEqual(own.sort());
+});
