@@ -25,7 +25,7 @@ export function makeSettleGrant(
     const late = AbortSignal.timeout(WAIT_MS);
     const claims = await ledger.reaping.claim({ grant, owner, limit: 100, lease_seconds: LEASE_SECONDS });
     await Promise.race([Promise.all(claims.map(settle)), once(late, 'abort')]);
-    while (!late.aborted && (await ledger.reaping.isEnding(grant))) await sleep(LOOK_EVERY_MS);
+    while (!late.aborted && (await ledger.reaping.isBeingEnded(grant))) await sleep(LOOK_EVERY_MS);
   };
 }
 

@@ -52,11 +52,12 @@ export function makeReaping(connection: Connection) {
       return rows.map(({ claim }) => toClaim(claim));
     },
 
-    /** Whether anything of a grant is still to be ended. */
-    async isEnding(grant: GrantId): Promise<boolean> {
-      const sql = `select exists (select from mints where grant_id = $1 and state not in ('intent', 'live', 'ended')) as ending`;
-      const rows = await connection.call<{ ending: boolean }>('is_ending', sql, [grant]);
-      return rows[0]?.ending ?? false;
+    /** Whether somebody is at an end of this grant, or one is due: not where it has failed or needs time, and comes round later. */
+    async isBeingEnded(grant: GrantId): Promise<boolean> {
+      const sql = `select exists (select from mints where grant_id = $1 and state not in ('intent', 'live', 'ended')
+        and (claimed_by is not null or due_at <= clock_timestamp())) as "isBeingEnded"`;
+      const rows = await connection.call<{ isBeingEnded: boolean }>('is_being_ended', sql, [grant]);
+      return rows[0]?.isBeingEnded ?? false;
     },
 
     noteHandle: (mint: MintId, epoch: number, handle: JsonObject) => flag('note_handle', { mint, epoch, handle }),
