@@ -1,6 +1,7 @@
 import type { GrantId } from '../../src/domain/ids.ts';
 import type { Ended } from '../../src/providers/provider.ts';
 import { deferred } from '../support/deferred.ts';
+import { isOpen } from '../support/waiting.ts';
 import { caller, codeOf, lives, makeWorld, REQUEST, unclear } from './world.ts';
 import type { World } from './world.ts';
 
@@ -44,7 +45,9 @@ test.each([
 ])('the provider says $name: the grant is $state', async ({ answer, state, outcome }) => {
   const { grant } = await issue();
   world.provider.answers.end = answer;
+  const begun = performance.now();
   const view = await revoke(grant);
+  expect(performance.now() - begun).toBeLessThan(2_000); // there is nothing to wait for
   expect(view).toMatchObject({ id: grant, state, why: 'revocation', reason: 'incident 7', mints: [{ outcome }] });
 });
 
@@ -53,6 +56,19 @@ test('all that was minted for it ends', async () => {
   const renewed = await world.renew(caller(), { grant: first.grant });
   expect(await revoke(first.grant)).toMatchObject({ state: 'revoked' });
   expect([lives(world.provider, first), lives(world.provider, renewed)]).toEqual([false, false]);
+});
+
+test('a reaper was first to claim it: its confirmation is waited for', async () => {
+  const { grant } = await issue();
+  const slow = deferred<void>();
+  world.provider.before = (call) => (call === 'end' ? slow.promise : undefined);
+  await world.record.revoke({ grant });
+  const reaped = world.settle(await world.record.claim({ grant }, 'reaper'));
+  const revoked = revoke(grant);
+  expect(await isOpen(revoked)).toBe(true);
+  slow.resolve();
+  expect(await revoked).toMatchObject({ state: 'revoked' });
+  await reaped;
 });
 
 test('a provider that takes its time: the answer comes within seconds and says `ending`, the end goes on', async () => {

@@ -150,7 +150,7 @@ describe('the database’s clock', () => {
 describe('notices', () => {
   test('of orders and generations, once they are committed, and again after the connection was cut', async () => {
     let told = 0;
-    const notices = ledger.listen(() => void told++);
+    const notices = ledger.listen(() => (told += 1));
     await until(() => told === 1); // whatever came before it listened
     await world.order({ kind: 'agent', value: 'nobody' });
     await until(() => told === 2);
@@ -170,8 +170,8 @@ describe('notices', () => {
     proxy.refuse();
     proxy.drop();
     let told = 0;
-    const notices = ledger.listen(() => void told++);
-    const hopeless = ledger.listen(() => void told++);
+    const notices = ledger.listen(() => (told += 1));
+    const hopeless = ledger.listen(() => (told += 1));
     await sleep(50);
     await hopeless.close();
     await proxy.resume();

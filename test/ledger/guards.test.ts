@@ -73,7 +73,7 @@ describe('grants', () => {
       from grants g where id = $1`;
     const begun: string[] = [];
     for (const [n, state] of GRANT_STATES.entries()) {
-      const made = broker.query(copy, [template.grant, `gcopy00000000`.slice(0, 12) + n, state, closedAt(state)]);
+      const made = broker.query(copy, [template.grant, `gcopy0000000${n}`, state, closedAt(state)]);
       if (await made.catch((error: unknown) => expect(error).toMatchObject({ code: '23514' }))) begun.push(state);
     }
     expect(begun).toEqual(['pending_approval', 'issuing']);
