@@ -2,9 +2,10 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { readRules } from '../../src/config/index.ts';
-import type { Client, IssuedGrant } from '../../src/client/index.ts';
+import type { Client, Credential, IssuedGrant } from '../../src/client/index.ts';
 import { agentId, AUDIENCE, makeAuthority, OPERATORS, TRUST_DOMAIN } from '../support/agents.ts';
 import { auditLedger } from '../support/audit-ledger.ts';
 import { runWrit, startServe, type BrokerProcess } from '../support/broker-process.ts';
@@ -57,6 +58,14 @@ export interface World {
   cleared(grant: string): Promise<void>;
   /** The roles on the target that its mints still have. */
   rolesOf(grant: string): Promise<string[]>;
+  /** One column of the ledger. */
+  select(sql: string): Promise<string[]>;
+  /** Comes back when it is so many milliseconds after an instant, by the ledger's clock. */
+  reach(instant: string, ms: number): Promise<void>;
+  /** Those of these grants that have a login which still is one, or a session. */
+  livingOf(grants: ReadonlySet<string>): Promise<string[]>;
+  /** What a resource server that asks by way of `by` is told of a token. */
+  isActive(by: Replica, credential: Credential): Promise<boolean>;
   /** Lifts every order. */
   liftAll(by: Replica): Promise<void>;
   close(): Promise<void>;
@@ -77,6 +86,7 @@ export interface Session {
 /** Logins of the target; and tokens, whose every attribute that an order can name differs. */
 export const PROFILE = 'orders-read';
 export const TOOLS_PROFILE = 'tools-read';
+const GATEWAY = agentId('gateway');
 const TOOLS_AUDIENCE = 'https://tools.test';
 const OPEN: ReadonlySet<string> = new Set(['issuing', 'active', 'ending', 'stuck']);
 const PROVIDER = 'orders-db';
@@ -159,6 +169,8 @@ async function build(later: (cleanup: () => Promise<unknown> | void) => void): P
       );
       return rows.length === 0;
     });
+  const select = async (sql: string) =>
+    (await ledger.query<[string]>({ text: sql, rowMode: 'array' })).rows.map(([value]) => value);
   const grants = async () => {
     const { rows } = await ledger.query<GrantRow>(
       `select id, state, why, (select jsonb_agg(jsonb_build_object('state', m.state, 'outcome', m.outcome) order by m.id)
@@ -228,9 +240,32 @@ async function build(later: (cleanup: () => Promise<unknown> | void) => void): P
       ]);
       return there.rows.map(({ rolname }) => rolname);
     },
+    select,
+    async reach(instant, ms) {
+      const left = `select greatest(0, $2 + 1000 * extract(epoch from $1::timestamptz - clock_timestamp()))::float8 as ms`;
+      const { rows } = await ledger.query<{ ms: number }>(left, [instant, ms]);
+      await sleep(rows[0]?.ms ?? 0);
+    },
+    async livingOf(wanted) {
+      const { rows } = await looking.query<{ mint: string }>(
+        `select substr(rolname, 6) as mint from pg_roles r where rolname ^@ 'writ_m'
+           and (rolcanlogin or exists (select from pg_stat_activity s where s.usesysid = r.oid))`,
+      );
+      const mints = rows.map(({ mint }) => mint);
+      const living = await ledger.query<{ grant_id: string }>('select grant_id from mints where id = any($1)', [mints]);
+      return living.rows.map(({ grant_id }) => grant_id).filter((id) => wanted.has(id));
+    },
+    async isActive(by, credential) {
+      if (credential.type !== 'jwt') throw new Error(`a credential of another type, ${credential.type}`);
+      const gateway = authority.agent(by.url, GATEWAY);
+      return (await gateway.workload.introspect(credential.token)).active;
+    },
     async liftAll(by) {
-      const { rows } = await ledger.query<{ id: string }>('select id from orders where lifted_at is null');
-      for (const { id } of rows) await by.security.operator.liftOrder(id, 'the test is over');
+      const second = authority.operator(by.url, 'other').operator;
+      for (const id of await select('select id from orders where lifted_at is null')) {
+        const { outcome } = await by.security.operator.liftOrder(id, 'the test is over');
+        if (outcome === 'lift_requested') await second.liftOrder(id, 'the test is over');
+      }
     },
   };
 }
@@ -301,7 +336,7 @@ providers:
   ${PROVIDER}: { kind: postgres, url: "\${ORDERS_DB_URL}" }
   tools: { kind: jwt }
 clients:
-  gateway: { trust: mesh, id: "${agentId('gateway')}", may: [introspect], audiences: ["${TOOLS_AUDIENCE}"] }
+  gateway: { trust: mesh, id: "${GATEWAY}", may: [introspect], audiences: ["${TOOLS_AUDIENCE}"] }
 keys: { encryption: [{ id: kek-1, key: "\${WRIT_KEK}" }] }
 limits: { workload_burst: 100000, workload_per_second: 100000 }
 `;
