@@ -1,4 +1,4 @@
-/** A token bucket for each key: `capacity` at once, `perSecond` back. Time is an argument; keys that are full again are forgotten. */
+/** A token bucket for each key: `capacity` at once, `perSecond` back. Time is an argument; past `MAX_KEYS` the longest unused is forgotten. */
 export interface Buckets {
   /** Takes one; false when there is none left. */
   take(key: string, nowMs: number): boolean;

@@ -28,7 +28,7 @@ async function newest(): Promise<GrantId> {
 
 const by = { actor: { kind: 'system', name: 'test' }, origin: null } as const;
 const revokeNewest = async () =>
-  void (await world.record.ledger.issuing.endGrant({ grant: await newest(), why: 'revocation', reason: 'r', ...by }));
+  world.record.ledger.issuing.endGrant({ grant: await newest(), why: 'revocation', reason: 'r', ...by });
 
 interface Failure {
   readonly name: string;
@@ -39,7 +39,7 @@ interface Failure {
   readonly calls: readonly string[];
 }
 
-const during = (call: string, step: () => Promise<void> | void) => () => {
+const during = (call: string, step: () => unknown) => () => {
   world.provider.after = async (done) => {
     if (done === call) await step();
   };
@@ -110,7 +110,7 @@ const FAILURES: readonly Failure[] = [
   },
   {
     name: 'an order comes meanwhile',
-    break: during('mint', async () => void (await world.record.order({ kind: 'agent', value: 'ordered' }))),
+    break: during('mint', () => world.record.order({ kind: 'agent', value: 'ordered' })),
     code: 'under_order',
     ends: 'revoked',
     why: 'order',
@@ -126,10 +126,8 @@ const FAILURES: readonly Failure[] = [
   },
   {
     name: 'its own end passes meanwhile',
-    break: during(
-      'mint',
-      async () =>
-        void (await world.record.sql(`update mints set ends_at = now() where grant_id = $1`, [await newest()])),
+    break: during('mint', async () =>
+      world.record.sql(`update mints set ends_at = now() where grant_id = $1`, [await newest()]),
     ),
     code: 'superseded',
     ends: 'failed',

@@ -52,11 +52,11 @@ test.each([
   },
   {
     name: 'under an order, before its sweep',
-    step: async () => void (await world.record.order({ kind: 'agent', value: 'agent' })),
+    step: () => world.record.order({ kind: 'agent', value: 'agent' }),
   },
   {
     name: 'under an order that does not block, before its sweep',
-    step: async () => void (await world.record.order({ kind: 'agent', value: 'agent' }, false)),
+    step: () => world.record.order({ kind: 'agent', value: 'agent' }, false),
   },
 ])('inactive from the moment its grant ends: $name', async ({ step }) => {
   const { issued, token: shown } = await token();

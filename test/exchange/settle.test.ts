@@ -180,7 +180,7 @@ test('two processes, one stopped in the middle: the other takes over, and the fi
   while (!(await world.record.mint(mint)).handle) await new Promise((resolve) => setTimeout(resolve, 5));
   await world.record.age(grant, 31);
   world.provider.recover();
-  const second = await startProcess(world.proxy.url, world.provider);
+  const second = await startProcess(world.proxy.url, [world.provider]);
   await second.settleGrant(grant);
   expect(await world.record.grant(grant)).toMatchObject({ state: 'failed' });
   const events = await world.record.events(grant);

@@ -20,11 +20,9 @@ import { makeLedger } from '../../src/ledger/index.ts';
 import type { Ledger } from '../../src/ledger/index.ts';
 import type { PolicyAnswer } from '../../src/policy/policy.ts';
 import { ids, makeWorld as makeLedgerWorld } from '../ledger/world.ts';
-import type { World as LedgerWorld } from '../ledger/world.ts';
 import { memoryProvider } from '../support/memory-provider.ts';
 import type { MemoryProvider } from '../support/memory-provider.ts';
 import { startPgProxy } from '../support/pg-proxy.ts';
-import type { PgProxy } from '../support/pg-proxy.ts';
 
 export const PROFILE: Profile = {
   name: 'orders-read',
@@ -57,11 +55,17 @@ export function compile(body: string): RuleSet {
 /** The exchange of one process on a ledger of its own, which it reaches through a proxy; its provider is in memory. */
 export type World = Awaited<ReturnType<typeof makeWorld>>;
 
-export async function makeWorld(options: { readonly provider?: MemoryProvider; readonly liveGrants?: number } = {}) {
+export async function makeWorld(
+  options: {
+    readonly provider?: MemoryProvider;
+    readonly others?: readonly MemoryProvider[];
+    readonly liveGrants?: number;
+  } = {},
+) {
   const record = await makeLedgerWorld();
   const proxy = await startPgProxy(record.database.brokerUrl);
   const provider = options.provider ?? memoryProvider();
-  const process = await startProcess(proxy.url, provider, options.liveGrants ?? 1_000);
+  const process = await startProcess(proxy.url, [provider, ...(options.others ?? [])], options.liveGrants ?? 1_000);
   await record.activateRules('{}');
   await process.context.rules.refresh();
   return {
@@ -90,7 +94,7 @@ export async function makeWorld(options: { readonly provider?: MemoryProvider; r
 }
 
 /** What the composition root builds of the exchange. */
-export async function startProcess(url: string, provider: MemoryProvider, liveGrants = 1_000) {
+export async function startProcess(url: string, providers: readonly MemoryProvider[], liveGrants = 1_000) {
   const ledger: Ledger = makeLedger({ url, poolSize: 6, timeoutMs: 2_000 });
   const clock = await ledger.startClock(() => Date.now());
   const warnings: Readonly<Record<string, unknown>>[] = [];
@@ -98,7 +102,7 @@ export async function startProcess(url: string, provider: MemoryProvider, liveGr
   const context: ExchangeContext = {
     ledger,
     rules: makeLiveRules(ledger.generations, compile),
-    providers: new Map([[provider.name, provider]]),
+    providers: new Map(providers.map((provider) => [provider.name, provider])),
     clock,
     ids,
     owner: ids.mint(),
@@ -164,4 +168,3 @@ export async function codeOf(call: Promise<unknown>): Promise<unknown> {
 
 export const notDone = () => new ProviderError('provider_refused', { nothingLives: true });
 export const unclear = () => new ProviderError('provider_timeout', { nothingLives: false });
-export type { PgProxy };
