@@ -73,6 +73,7 @@ async function ask(login: PostgresLogin, sql: string): Promise<Record<string, un
     connectionTimeoutMillis: 5_000,
     query_timeout: 5_000,
   });
+  connection.on('error', ignore);
   await connection.connect();
   try {
     const { rows } = await connection.query<Record<string, unknown>>(sql);
@@ -96,6 +97,7 @@ async function refusal(login: PostgresLogin): Promise<string> {
 
 async function eventsOf(ledgerUrl: string, task: string): Promise<string[]> {
   const connection = new pg.Client({ connectionString: ledgerUrl, connectionTimeoutMillis: 5_000 });
+  connection.on('error', ignore);
   await connection.connect();
   try {
     const { rows } = await connection.query<{ type: string }>(
@@ -107,3 +109,6 @@ async function eventsOf(ledgerUrl: string, task: string): Promise<string[]> {
     await connection.end();
   }
 }
+
+/** A server that dies is met by the next thing that is asked of it. */
+function ignore(): void {}

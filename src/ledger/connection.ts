@@ -49,14 +49,12 @@ export function connect(options: ConnectionOptions): Connection {
     keepAlive: true,
     application_name: 'writ',
     verify: (client, done) => {
-      client.on('error', ignore); // its query fails as well; the pool itself does not listen here
-      void client
-        .query(BOUND_TRANSACTIONS, [`${timeout + 1_000}ms`])
-        .then(() => done(), done)
-        .finally(() => client.off('error', ignore));
+      client.query(BOUND_TRANSACTIONS, [`${timeout + 1_000}ms`]).then(() => done(), done);
     },
   });
   pool.on('error', (error) => options.onIdleError?.(error));
+  // While a connection is in use the pool does not listen; the query that it is used for fails as well.
+  pool.on('connect', (client) => client.on('error', ignore));
   const prisma = new PrismaClient({ adapter: new PrismaPg(pool) });
   const call = async <Row>(name: string, sql: string, values: readonly unknown[]) => {
     try {

@@ -100,3 +100,18 @@ test('a ledger that goes away while a connection to it is being made', async () 
   await world.ledgerProxy.resume();
   await comesBack();
 });
+
+/** A server that is shut down says so at once on a connection that was just made: in the packet that makes it ready. */
+test.each([
+  { at: 'ledgerProxy', nth: 2, want: '503 ledger_unavailable' },
+  { at: 'targetProxy', nth: 1, want: '502 provider_unreachable' },
+] as const)('a connection by way of $at that dies as it is made', async ({ at, nth, want }) => {
+  world[at].drop();
+  const held = world[at].hold({ from: 'backend', nth, match: ({ type }) => type === 'Z' });
+  const asked = outcome(world.issue(broker));
+  await held.reached;
+  await world.terminate(at);
+  held.release();
+  expect(await asked).toBe(want);
+  await comesBack();
+});

@@ -66,6 +66,8 @@ export interface World {
   livingOf(grants: ReadonlySet<string>): Promise<string[]>;
   /** What a resource server that asks by way of `by` is told of a token. */
   isActive(by: Replica, credential: Credential): Promise<boolean>;
+  /** Has the server behind a proxy end the brokers' connections, as a shutdown does. */
+  terminate(at: 'ledgerProxy' | 'targetProxy'): Promise<void>;
   /** Lifts every order. */
   liftAll(by: Replica): Promise<void>;
   close(): Promise<void>;
@@ -259,6 +261,12 @@ async function build(later: (cleanup: () => Promise<unknown> | void) => void): P
       if (credential.type !== 'jwt') throw new Error(`a credential of another type, ${credential.type}`);
       const gateway = authority.agent(by.url, GATEWAY);
       return (await gateway.workload.introspect(credential.token)).active;
+    },
+    async terminate(at) {
+      await (at === 'ledgerProxy' ? ledger : looking).query(
+        `select pg_terminate_backend(pid) from pg_stat_activity
+           where datname = current_database() and usename <> current_user and backend_type = 'client backend'`,
+      );
     },
     async liftAll(by) {
       const second = authority.operator(by.url, 'other').operator;

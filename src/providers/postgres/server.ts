@@ -65,15 +65,16 @@ export function makeServer(secretUrl: Secret<string>, poolSize: number): Server 
   };
   const pool = new pg.Pool({ ...settings, max: poolSize, idleTimeoutMillis: 60_000 });
   pool.on('error', ignore); // an idle connection died; the pool has dropped it already
+  // From its first moment: a server that dies may say so in the same packet that hands the connection over, when the pool
+  // does not listen any more and its taker not yet. What was asked on it fails as well, and that is where it is handled.
+  pool.on('connect', (client) => client.on('error', ignore));
 
   return {
     address,
     async run(signal, work) {
       const client = await connected(pool.connect(), signal, (late) => late.release());
-      client.on('error', ignore); // its query fails as well, and that is where it is handled
       try {
         const result = await within(WORK_MS, signal, work(client));
-        client.off('error', ignore);
         client.release();
         return result;
       } catch (error) {
