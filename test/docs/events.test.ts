@@ -98,3 +98,12 @@ test('the members of every body', () => {
   const cells = sectionOf(page, 'Members of every body').rows.flatMap(([cell = '']) => codesOf(cell));
   expect(cells.sort()).toEqual(members.sort());
 });
+
+test('the functions of the ledger, and the events that they write between them', async () => {
+  const { rows } = sectionOf(await readPage('docs/architecture.md'), "The ledger's functions");
+  const functions = rows.flatMap(([cell = '']) => codesOf(cell));
+  expect(functions.length).toBeGreaterThan(15);
+  expect(functions.filter((name) => !sql.includes(`create function ${name}(`))).toEqual([]);
+  const types = rows.flatMap(([, , cell = '']) => codesOf(cell));
+  expect([...new Set(types)].sort()).toEqual([...written().keys()].sort());
+});
