@@ -70,7 +70,10 @@ export function findSecrets(written: Iterable<Written>, secrets: Readonly<Record
     ),
   );
   const found: string[] = [];
+  const seen = new Set<string>();
   for (const { where, text } of written) {
+    if (seen.has(text)) continue;
+    seen.add(text);
     const folded = text.toLowerCase();
     for (const { name, form, text: sought, anyCase } of wanted) {
       if (anyCase ? folded.includes(sought.toLowerCase()) : text.includes(sought))

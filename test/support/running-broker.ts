@@ -116,8 +116,8 @@ export async function startRunningBroker(options: BrokerOptions = {}): Promise<R
   };
 }
 
-/** Limits are out of the way unless a test is about them. */
-const writYaml: JsonObject = {
+/** Limits are out of the way unless a test is about them. `ORDERS_DB_URL` and `WRIT_KEK` come from the environment. */
+export const writYaml: JsonObject = {
   server: { host: '127.0.0.1', port: 0, public_url: 'https://writ.test' },
   identity: {
     trust: [
