@@ -1,6 +1,9 @@
 import { agentId } from '../support/agents.ts';
 import { asks, hold, ISSUE_PLACES, outcome } from './steps.ts';
 import { makeWorld, type Replica, type World } from './world.ts';
+import type { PostgresServer } from '../../src/dev/postgres-server.ts';
+import { startOwnServer } from '../support/servers.ts';
+import { makeTemplate } from '../support/template.ts';
 import { until } from '../support/waiting.ts';
 
 /** The ledger is away: no credential comes out, the answer is a 503, and service comes back by itself. */
@@ -114,4 +117,37 @@ test.each([
   held.release();
   expect(await asked).toBe(want);
   await comesBack();
+});
+
+describe('a ledger server of its own', () => {
+  let server: PostgresServer;
+  let own: World;
+  let processes: number[] = [];
+  const signal = (name: NodeJS.Signals) => processes.forEach((pid) => process.kill(pid, name));
+  beforeAll(async () => {
+    server = await startOwnServer();
+    const superuser = server.url.reveal();
+    own = await makeWorld({ ledger: superuser, broker: await makeTemplate(superuser) });
+  });
+  afterAll(async () => {
+    signal('SIGCONT');
+    await own.close();
+    await server.stop();
+  });
+
+  test('stopped in the middle, and let go on', async () => {
+    const broker = await own.start('direct');
+    const grant = await own.issue(broker);
+    processes = [server.pid, ...(await own.select('select pid from pg_stat_activity')).map(Number)];
+    signal('SIGSTOP');
+    expect(await outcome(own.issue(broker))).toBe('503 ledger_unavailable');
+    expect((await broker.agent().ready()).ready).toBe(false);
+    expect(await own.works(grant)).toBe(true);
+    signal('SIGCONT');
+    processes = [];
+    await until(async () => (await outcome(own.issue(broker))) === 'answered');
+    await own.passTime();
+    await own.settled();
+    expect(await own.audit()).toEqual([]);
+  });
 });

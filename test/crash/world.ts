@@ -11,7 +11,7 @@ import { auditLedger } from '../support/audit-ledger.ts';
 import { runWrit, startServe, type BrokerProcess } from '../support/broker-process.ts';
 import { randomName } from '../support/names.ts';
 import { startPgProxy, type PgProxy } from '../support/pg-proxy.ts';
-import { testServers } from '../support/servers.ts';
+import { testServers, type TestServers } from '../support/servers.ts';
 import { runSql, urlFor } from '../support/sql.ts';
 import { makeTarget, type Target } from '../support/target.ts';
 import { until } from '../support/waiting.ts';
@@ -93,21 +93,24 @@ const TOOLS_AUDIENCE = 'https://tools.test';
 const OPEN: ReadonlySet<string> = new Set(['issuing', 'active', 'ending', 'stuck']);
 const PROVIDER = 'orders-db';
 
-export async function makeWorld(): Promise<World> {
+/** @param server - with the ledger: its superuser's URL, and that of a login with a broker's rights. */
+export async function makeWorld(server: Pick<TestServers, 'ledger' | 'broker'> = testServers()): Promise<World> {
   const cleanups: (() => Promise<unknown> | void)[] = [];
   const close = async () => {
     for (let next = cleanups.pop(); next; next = cleanups.pop()) await next();
   };
   try {
-    return { ...(await build((cleanup) => cleanups.push(cleanup))), close };
+    return { ...(await build(server, (cleanup) => cleanups.push(cleanup))), close };
   } catch (error) {
     await close();
     throw error;
   }
 }
 
-async function build(later: (cleanup: () => Promise<unknown> | void) => void): Promise<Omit<World, 'close'>> {
-  const server = testServers();
+async function build(
+  server: Pick<TestServers, 'ledger' | 'broker'>,
+  later: (cleanup: () => Promise<unknown> | void) => void,
+): Promise<Omit<World, 'close'>> {
   const database = randomName('crash');
   await runSql(server.ledger, `CREATE DATABASE ${database}`);
   later(() => runSql(server.ledger, `DROP DATABASE ${database} WITH (FORCE)`));
