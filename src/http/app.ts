@@ -1,5 +1,5 @@
 import express from 'express';
-import type { Express, Router } from 'express';
+import type { Express, RequestHandler, Router } from 'express';
 import helmet from 'helmet';
 import { Refusal } from '../domain/errors.ts';
 import type { Log } from '../exchange/context.ts';
@@ -21,8 +21,8 @@ const MAX_BODY = '64kb';
 const MAX_RULES = '8mb';
 
 /** Bodies: JSON only, and small; a set of rules may be larger, once its sender is known. */
-export const json = jsonBody(MAX_BODY);
-export const rulesJson = jsonBody(MAX_RULES);
+export const json: RequestHandler = jsonBody(MAX_BODY);
+export const rulesJson: RequestHandler = jsonBody(MAX_RULES);
 
 export function makeApp(parts: AppParts): Express {
   const app = express();

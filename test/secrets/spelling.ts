@@ -64,9 +64,9 @@ export interface Written {
 
 /** What is found: `where: name, form`. A secret's own ends count too, since what is long gets cut. */
 export function findSecrets(written: Iterable<Written>, secrets: Readonly<Record<string, string | Buffer>>): string[] {
-  const wanted = Object.entries(secrets).flatMap(([name, value]) =>
-    pieces(value).flatMap(({ part, of }) =>
-      unlike(spellings(of)).map((spelling) => ({ name: name + part, ...spelling })),
+  const wanted = unlike(
+    Object.entries(secrets).flatMap(([name, value]) =>
+      pieces(value).flatMap(({ part, of }) => spellings(of).map((spelling) => ({ name: name + part, ...spelling }))),
     ),
   );
   const found: string[] = [];
@@ -83,8 +83,8 @@ export function findSecrets(written: Iterable<Written>, secrets: Readonly<Record
   return found;
 }
 
-/** What needs no escape is the same text in many forms. */
-function unlike(all: readonly Spelling[]): Spelling[] {
+/** What needs no escape is the same text in many forms, and tokens begin alike. */
+function unlike<S extends Spelling>(all: readonly S[]): S[] {
   return [...new Map(all.toReversed().map((spelling) => [spelling.text, spelling])).values()];
 }
 
