@@ -172,7 +172,6 @@ test('a provider that cannot be reached: 502, nothing handed out, and the grant 
   expect([status, body['code']]).toEqual([502, 'provider_unreachable']);
   expect(text).not.toMatch(/ECONNREFUSED|127\.0\.0\.1|nobody/);
   // The end goes on behind the answer.
-  const sql = `select state, why from grants where profile = 'gone'`;
   const states = async () => {
     const sql = `select state, why from grants where profile = 'gone'`;
     return (await broker.database.pool.query<{ state: string; why: string | null }>(sql)).rows;
