@@ -1,6 +1,6 @@
 import type { GrantId } from '../../src/domain/ids.ts';
 import { until } from '../support/waiting.ts';
-import { ALLOW, caller, codeOf, lives, makeWorld, REQUEST } from './world.ts';
+import { ALLOW, caller, codeOf, lives, makeWorld, REQUEST, unclear } from './world.ts';
 import type { World } from './world.ts';
 
 /**
@@ -58,6 +58,36 @@ test.each([
   expect(lives(world.provider, next)).toBe(true);
   await world.revoke({ grant: next.grant, reason: 'done', actor: { kind: 'system', name: 'test' }, origin: null });
 });
+
+test('giving up is lost on its way back: the lease ends, and the reaper takes over', async () => {
+  world.provider.after = (call) => {
+    if (call === 'mint') throw unclear();
+  };
+  const lost = lose('abandon_mint', 'back');
+  expect(await codeOf(world.issue(caller(), REQUEST))).toBe('provider_timeout');
+  await lost;
+  world.provider.recover();
+  const grant = (await newest()) as GrantId;
+  await until(async () => (await world.record.grant(grant)).state === 'ending');
+  expect(await world.reap(grant, 31)).toBe('failed');
+  expect(world.provider.living.size).toBe(0);
+});
+
+test.each(['there', 'back'] as const)(
+  'a renewal’s intent is lost on its way %s: what was there lives on',
+  async (side) => {
+    const first = await world.issue(caller(), REQUEST);
+    const calls = world.provider.calls.length;
+    const lost = lose('open_mint', side);
+    expect(await codeOf(world.renew(caller(), { grant: first.grant }))).toBe('ledger_unavailable');
+    await lost;
+    expect(world.provider.calls).toHaveLength(calls);
+    expect(await world.reap(first.grant, 16)).toBe('active');
+    expect([lives(world.provider, first), world.provider.living.size]).toEqual([true, 1]);
+    expect(await codeOf(world.renew(caller(), { grant: first.grant }))).toBe('done');
+    await world.revoke({ grant: first.grant, reason: 'done', actor: { kind: 'system', name: 'test' }, origin: null });
+  },
+);
 
 test('it stays away after the mint: what lives is ended as soon as it is back', async () => {
   world.provider.after = (call) => {

@@ -1,5 +1,5 @@
 import { canonicalise } from './canonical.ts';
-import { TRANSITIONS } from './transitions.ts';
+import { TRANSITIONS } from './transitions/index.ts';
 import { makeWorld, OPERATOR } from './world.ts';
 import type { World } from './world.ts';
 

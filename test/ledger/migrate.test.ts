@@ -167,6 +167,14 @@ test('one that fails leaves nothing of itself behind, keeps what came before it,
   expect(await migrate(url, await directory({ ...failing, '2_two': 'create table two ()' }))).toEqual(['2_two']);
 });
 
+test('one that cannot be put into the book did not happen', async () => {
+  const url = await emptyDatabase();
+  const unbookable = `create table one (); alter table _prisma_migrations add check (migration_name <> '1_one')`;
+  await expect(migrate(url, await directory({ '1_one': unbookable }))).rejects.toMatchObject({ code: '23514' });
+  expect(await tables(url)).toEqual([]);
+  expect(await migrate(url, await directory({ '1_one': 'create table one ()' }))).toEqual(['1_one']);
+});
+
 test('a database that is ahead is left as it is', async () => {
   const url = await emptyDatabase();
   await migrate(url, await directory({ '99999999999999_future': 'create table future ()' }, true));

@@ -16,6 +16,15 @@ const NAMES = ['a', 'b', 'c'];
 const ROUNDS = 24;
 const GRANTS = 12;
 
+/** What of a grant a selector names, where it is chosen by whoever asks for the grant. */
+const FIELDS: Partial<Record<Selector['kind'], keyof Shape>> = {
+  agent: 'subject',
+  profile: 'profile',
+  owner: 'owner',
+  environment: 'environment',
+  provider: 'provider',
+};
+
 const covers = ({ kind, value }: Selector, grant: OpenedGrant): boolean => {
   const { shape, task } = grant;
   const named = {
@@ -69,7 +78,8 @@ test(`${ROUNDS} orders over random grants`, async () => {
       const counted = await world.ledger.grants.mintIsActive(grant.mint);
       expect({ selector, counted }).toEqual({ selector, counted: active.has(grant.grant) && !covered.includes(grant) });
     }
-    const newcomer = world.opening(shape());
+    const field = FIELDS[kind];
+    const newcomer = world.opening({ ...shape(), ...(field && random.next() < 0.5 ? { [field]: value } : {}) });
     const { grant, task, decision } = newcomer;
     const same = {
       shape: { ...grant, trust: decision.trust, subject: decision.subject, onBehalfOf: task.on_behalf_of },

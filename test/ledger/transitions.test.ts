@@ -1,5 +1,5 @@
 import { GRANT_STATES, GRANT_TRANSITIONS } from '../../src/domain/grant.ts';
-import { TRANSITIONS } from './transitions.ts';
+import { TRANSITIONS } from './transitions/index.ts';
 import { makeWorld } from './world.ts';
 import type { World } from './world.ts';
 

@@ -1,0 +1,105 @@
+import { ids, OPERATOR, SECOND_OPERATOR } from '../world.ts';
+import { pending, unsweptOrder } from './transition.ts';
+import type { Transition } from './transition.ts';
+
+const newKey = () => ({
+  kid: ids.mint(),
+  class: ids.mint(),
+  alg: 'ES256',
+  publicJwk: {},
+  encryptionKey: 'k',
+  wrapped: 'w',
+});
+
+/** Orders, generations, keys, and what is counted before authentication. */
+export const OTHERS: readonly Transition[] = [
+  {
+    name: 'create_order',
+    events: ['order.created'],
+    arrange: async (world) => ({ run: () => world.order({ kind: 'agent', value: 'nobody' }) }),
+  },
+  {
+    name: 'sweep_order',
+    from: 'active',
+    to: 'ending',
+    events: ['grant.ending', 'order.swept'],
+    arrange: async (world) => {
+      const { grant, order } = await unsweptOrder(world);
+      return { grant, run: () => world.ledger.reaping.sweep(order, 500) };
+    },
+  },
+  {
+    name: 'sweep_order, pending_approval',
+    from: 'pending_approval',
+    to: 'refused',
+    events: ['grant.refused', 'order.swept'],
+    arrange: async (world) => {
+      const grant = await pending(world);
+      const [row] = await world.sql<{ task_id: string }>('select task_id from grants where id = $1', [grant]);
+      await world.sql(`update grants set state = 'ending', why = 'revocation' where task_id = $1 and id <> $2`, [
+        row?.task_id,
+        grant,
+      ]);
+      const order = await world.order({ kind: 'task', value: row?.task_id ?? '' });
+      return { grant, run: () => world.ledger.reaping.sweep(order, 500) };
+    },
+  },
+  {
+    name: 'lift_order',
+    events: ['order.lifted'],
+    arrange: async (world) => {
+      const order = await world.order({ kind: 'agent', value: 'nobody' });
+      const lifting = { order, reason: 'over', actor: OPERATOR, origin: null };
+      return { run: () => world.ledger.orders.lift(lifting) };
+    },
+  },
+  {
+    name: 'lift_order, all, asked for',
+    events: ['order.lift_requested'],
+    arrange: async (world) => {
+      const order = await world.order({ kind: 'all', value: '*' });
+      await world.sql('update orders set lifted_at = now(), swept_at = now() where id <> $1', [order]);
+      const lifting = { order, reason: 'over', actor: OPERATOR, origin: null };
+      return { run: () => world.ledger.orders.lift(lifting) };
+    },
+  },
+  {
+    name: 'lift_order, all, by a second person',
+    events: ['order.lifted'],
+    arrange: async (world) => {
+      const order = await world.order({ kind: 'all', value: '*' });
+      const lifting = { order, reason: 'over', actor: OPERATOR, origin: null };
+      await world.ledger.orders.lift(lifting);
+      return { run: () => world.ledger.orders.lift({ ...lifting, actor: SECOND_OPERATOR }) };
+    },
+  },
+  {
+    name: 'activate_generation',
+    events: ['generation.activated'],
+    arrange: async (world) => ({ run: () => world.activateRules() }),
+  },
+  {
+    name: 'record_refusals',
+    events: ['evidence.refused'],
+    arrange: async (world) => ({
+      run: () => world.ledger.reaping.recordRefusals({ evidence_expired: 3 }, new Date()),
+    }),
+  },
+  {
+    name: 'add_signing_key',
+    events: ['key.added'],
+    arrange: async (world) => {
+      const key = newKey();
+      return { run: () => world.ledger.signingKeys.add(key, { after: null, leadSeconds: 1, keepSeconds: 1 }) };
+    },
+  },
+  {
+    name: 'reseal_signing_key',
+    events: ['key.rewrapped'],
+    arrange: async (world) => {
+      const key = newKey();
+      await world.ledger.signingKeys.add(key, { after: null, leadSeconds: 1, keepSeconds: 1 });
+      return { run: () => world.ledger.signingKeys.rewrap(key.kid, 'w', { encryptionKey: 'k2', wrapped: 'w2' }) };
+    },
+  },
+];

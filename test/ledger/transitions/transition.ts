@@ -1,0 +1,39 @@
+import type { GrantState } from '../../../src/domain/grant.ts';
+import type { GrantId } from '../../../src/domain/ids.ts';
+import { ids } from '../world.ts';
+import type { World } from '../world.ts';
+
+/**
+ * Every way in which the ledger changes: what is there before, the one call, and what that call must leave behind. Tests
+ * walk this table for the states, for the events, and for what happens when an event cannot be written.
+ */
+export interface Transition {
+  readonly name: string;
+  /** The grant's state before and after, where it is about a grant. */
+  readonly from?: GrantState;
+  readonly to?: GrantState;
+  /** Of this call, in order. */
+  readonly events: readonly string[];
+  readonly arrange: (world: World) => Promise<{ readonly grant?: GrantId; readonly run: () => Promise<unknown> }>;
+}
+
+/** A question to a person; nothing asks one yet, so the row is put there. */
+export async function pending(world: World): Promise<GrantId> {
+  const { grant } = await world.live();
+  const id = ids.grant();
+  const changed = `jsonb_build_object('id', $2::text, 'state', 'pending_approval', 'issued_at', null)`;
+  const copy = `insert into grants select (jsonb_populate_record(g, ${changed})).* from grants g where id = $1`;
+  await world.sql(copy, [grant, id]);
+  return id;
+}
+
+/** A live grant of a profile of its own, and an order on that. */
+export async function unsweptOrder(world: World) {
+  await world.sql('update orders set swept_at = now() where swept_at is null');
+  const opened = await world.live({ profile: 'p' + ids.grant() });
+  return { ...opened, order: await world.order({ kind: 'profile', value: opened.shape.profile }) };
+}
+
+export async function refused(call: Promise<unknown>): Promise<void> {
+  await expect(call).rejects.toMatchObject({ name: 'Refusal', code: 'under_order' });
+}
