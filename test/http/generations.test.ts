@@ -1,4 +1,5 @@
 import { SCHEMA_FILE } from '../../src/config/index.ts';
+import { startPgProxy } from '../support/pg-proxy.ts';
 import { startRunningBroker } from '../support/running-broker.ts';
 import type { Replica, RunningBroker } from '../support/running-broker.ts';
 import { profile, withSchema } from '../support/running-broker-rules.ts';
@@ -50,11 +51,20 @@ test('a generation is activated for every replica at once, as an event with its 
   });
 });
 
-test('a profile that is gone is refused at once on the replica that has not heard of it yet', async () => {
-  const other = await broker.replica();
-  expect((await issue('offline', other)).status).toBe(201);
-  await apply(withSchema(without(broker.rules, 'profiles/offline.yaml')));
-  expect((await issue('offline', other)).code).toBe('unknown_profile');
+test('a replica that has not heard of it yet decides by it all the same, when it gives and when it refuses', async () => {
+  const proxy = await startPgProxy(broker.database.brokerUrl);
+  const deaf = await broker.replica({ databaseUrl: proxy.url });
+  const notices = [1, 2].map(() => proxy.hold({ match: ({ from, type }) => from === 'backend' && type === 'A' }));
+  try {
+    await apply(extended());
+    expect((await issue('added', deaf)).status).toBe(201);
+    await apply(withSchema(without(broker.rules, 'profiles/offline.yaml')));
+    expect((await issue('offline', deaf)).code).toBe('unknown_profile');
+  } finally {
+    await deaf.stop();
+    notices.forEach((notice) => notice.drop());
+    proxy.close();
+  }
 });
 
 test('a dry run shows the difference and changes nothing', async () => {

@@ -1,14 +1,24 @@
 import pg from 'pg';
-import { startRunningBroker } from '../support/running-broker.ts';
+import type { JsonObject } from '../../src/domain/json.ts';
+import { AUDIENCE } from '../support/people.ts';
+import { startRunningBroker, writYaml } from '../support/running-broker.ts';
 import type { RunningBroker } from '../support/running-broker.ts';
+
+const { trust: MESH } = writYaml['identity'] as { trust: readonly JsonObject[] };
 
 let broker: RunningBroker;
 let own: string;
 beforeAll(async () => {
-  broker = await startRunningBroker();
+  broker = await startRunningBroker({ settings: { identity: { trust: [...MESH, company('one'), company('two')] } } });
   own = broker.people.workload('agent/own');
 });
 afterAll(() => broker.close());
+
+/** An issuer of its own whose subjects have the same ids as another's; its keys are the operators' here. */
+function company(name: string) {
+  const source = { issuer: `https://${name}.test`, jwks: { file: 'operators.json' }, algorithms: ['ES256'] };
+  return { name, kind: 'oidc', id: 'agent:{sub}', ...source };
+}
 
 const issue = async (json: object) => {
   const { body } = await broker.ask('POST', '/v1/grants', { as: own, json: { purpose: 'test', ...json } });
@@ -41,7 +51,6 @@ test('a grant is shown to its workload and to operators, without the credential'
   }
 });
 
-/** The same id in another trust entry is another workload. */
 const STRANGERS = {
   'another workload': () => broker.people.workload('agent/another'),
   'a workload whose id begins like its own': () => broker.people.workload('agent/own/child'),
@@ -66,6 +75,28 @@ test.each(Object.entries(STRANGERS))('%s cannot tell a grant of others from none
     ]);
   }
   expect((await show(own, id)).body['state']).toBe('active');
+});
+
+test('the same id in another trust entry is another workload', async () => {
+  const [one, two] = ['one', 'two'].map((name) =>
+    broker.people.operator(undefined, 'alice', { iss: `https://${name}.test`, aud: AUDIENCE }),
+  );
+  const { status, body } = await broker.ask('POST', '/v1/grants', {
+    as: one,
+    json: { profile: 'lookup', purpose: 'test' },
+  });
+  expect([status, body['subject']]).toEqual([201, 'agent:alice']);
+  const id = String(body['id']);
+  const { token } = body['credential'] as { token: string };
+  const answers = [
+    await show(two ?? '', id),
+    await call(two ?? '', id, 'renew', {}),
+    await call(two ?? '', id, 'revoke', { reason: 'mine' }),
+    await broker.ask('POST', '/oauth/introspect', { as: two, form: { token } }),
+    await broker.ask('POST', '/oauth/revoke', { as: two, form: { token } }),
+  ];
+  expect(answers.map(({ status: told }) => told)).toEqual([404, 404, 404, 403, 200]);
+  expect((await show(one ?? '', id)).body).toMatchObject({ state: 'active', trust: 'one', subject: 'agent:alice' });
 });
 
 test('renewing decides again and never passes the maximum, which counts from the beginning', async () => {

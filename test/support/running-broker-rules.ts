@@ -72,6 +72,9 @@ permit (principal in Trust::"mesh", action in [Action::"issue", Action::"renew"]
 @id("brief-reads")
 permit (principal in Trust::"brief", action == Action::"issue", resource == Profile::"lookup");
 
+@id("companies-look-up")
+permit (principal in Trust::"one", action in [Action::"issue", Action::"renew"], resource == Profile::"lookup");
+
 @id("agents-refund")
 permit (principal in Trust::"mesh", action == Action::"issue", resource == Profile::"refund");
 
