@@ -1,3 +1,4 @@
+import { setFlagsFromString } from 'node:v8';
 import { ProblemsError } from '../domain/problem.ts';
 import { checkFile, duplicateIds, validate } from './check.ts';
 import { makeDecide } from './decide.ts';
@@ -17,6 +18,9 @@ export interface CedarCompiler {
 
 /** One for a process: it owns the places where Cedar keeps what it has parsed (slots.ts). */
 export function makeCedarCompiler(slotCount: number = SLOTS): CedarCompiler {
+  // V8 of Node 20.20 aborts the process ("unreachable code" in Deoptimizer::DoComputeBuiltinContinuation) when it undoes an
+  // optimisation in the middle of a call into WebAssembly that it has inlined. Seen after some 20,000 issuances.
+  setFlagsFromString('--no-turbo-inline-js-wasm-calls');
   const slots = makeSlots(slotCount);
   return {
     generateSchema,
