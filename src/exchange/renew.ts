@@ -22,7 +22,7 @@ export interface RenewRequest {
 export function makeRenew(context: ExchangeContext, parts: IssueParts) {
   return async function renew(caller: Caller, request: RenewRequest): Promise<Issued> {
     const view = await ownGrant(context, caller, request.grant);
-    return mintAgain(context, parts, caller, view, 'renewal', request.ttlSeconds);
+    return mintAgain(context, parts, caller, view, 'renewal', () => request.ttlSeconds);
   };
 }
 
@@ -36,13 +36,14 @@ export async function ownGrant(
   return view;
 }
 
+/** @param asked - for how many seconds, counted from the instant that the decision is made at. */
 export function mintAgain(
   context: ExchangeContext,
   parts: IssueParts,
   caller: Caller,
   view: GrantView,
   kind: 'renewal' | 'replacement',
-  ttlSeconds: number | undefined,
+  asked: (now: Date) => number | undefined,
 ): Promise<Issued> {
   const { ledger, ids, clock } = context;
   return withRules(context.rules, async (rules) => {
@@ -52,7 +53,7 @@ export function mintAgain(
     const names = { mint: ids.mint(), grant: view.id as GrantId, task: view.taskId as TaskId };
     const task = await ledger.grants.task(names.task);
     const now = clock.now();
-    const about = { profile, provider, parameters, task, now, startedAt: view.openedAt, askedSeconds: ttlSeconds };
+    const about = { profile, provider, parameters, task, now, startedAt: view.openedAt, askedSeconds: asked(now) };
     const { record, ttl } = await judge(context, rules, { action, ...caller, ...about });
 
     const subject = { trust: view.trust, id: view.subject };

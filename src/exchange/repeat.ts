@@ -18,7 +18,7 @@ export function makeIssueOnce(
   issue: (caller: Caller, request: IssueRequest) => Promise<Issued>,
   settleGrant: SettleGrant,
 ) {
-  const { ledger, clock } = context;
+  const { ledger } = context;
 
   async function replace(caller: Caller, grant: GrantId): Promise<Issued> {
     const { trust, id } = caller.identity;
@@ -26,8 +26,11 @@ export function makeIssueOnce(
     if (open > 0) await settleGrant(grant);
     const view = await ownGrant(context, caller, grant);
     if (view.mints.some((mint) => mint.state !== 'ended')) throw new Refusal('request_in_progress', { grant });
-    const left = Math.floor((view.expiresAt.getTime() - clock.now().getTime()) / 1000);
-    if (left < 1) throw new Refusal('grant_not_active', { grant });
+    const left = (now: Date) => {
+      const seconds = Math.floor((view.expiresAt.getTime() - now.getTime()) / 1000);
+      if (seconds < 1) throw new Refusal('grant_not_active', { grant });
+      return seconds;
+    };
     return mintAgain(context, parts, caller, view, 'replacement', left);
   }
 

@@ -6,8 +6,13 @@ import type { RunningBroker } from '../support/running-broker.ts';
 
 let broker: RunningBroker;
 let target: PgProxy;
+let ledger: PgProxy;
 beforeAll(async () => {
   broker = await startRunningBroker({
+    ledgerVia: async (url) => {
+      ledger = await startPgProxy(url);
+      return ledger.url;
+    },
     targetVia: async (url) => {
       target = await startPgProxy(url);
       return target.url;
@@ -17,6 +22,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await broker.close();
   target.close();
+  ledger.close();
 });
 
 const ask = (key: string, json: object = {}, who = 'agent/one') =>
@@ -44,6 +50,16 @@ test('a repeat is the same grant with another credential; the earlier one has en
     Date.parse(String(first.body['expires_at'])),
   );
   expect(await Promise.all([login(first), login(second)].map(works))).toEqual([false, true]);
+});
+
+test('a repeat lasts no longer than the first, however slow the ledger is', async () => {
+  const first = await ask('slow');
+  ledger.delay(900, ({ from, type, sql }) => from === 'backend' && type === 'C' && /^SELECT .*"tasks"/s.test(sql));
+  const second = await ask('slow');
+  ledger.delay(0);
+  expect(second.status).toBe(201);
+  const ends = [first, second].map(({ body }) => Date.parse(String(body['expires_at'])));
+  expect(ends[1]).toBeLessThanOrEqual(Number(ends[0]));
 });
 
 test('another request under the same key', async () => {
