@@ -12,7 +12,7 @@ export interface LoudServer {
   readonly url: string;
   /** From now on the server writes every statement that it is sent, with its parameters, into its log. */
   loud(): Promise<void>;
-  /** Its log since it was made loud, and every row of every table and view of every database. */
+  /** Its log since it was made loud, and every row of every table and view of every database that was not given before. */
   written(): AsyncGenerator<Written>;
   /** Every file of its data directory, its write-ahead log included, as Latin-1. */
   files(): AsyncGenerator<Written>;
@@ -37,6 +37,9 @@ export async function startLoudServer(what: string): Promise<LoudServer> {
   const url = server.url.reveal();
   const home = join(testServers().directory, name);
   const readLog = () => readFile(join(home, 'log'), 'utf8');
+  const seen = new Set<string>();
+  // the catalogues of a new server say nothing of anybody
+  for await (const { text } of everyRow(what, url, seen)) seen.add(text);
   let quiet = 0;
   return {
     url,
@@ -47,7 +50,7 @@ export async function startLoudServer(what: string): Promise<LoudServer> {
     },
     async *written() {
       yield { where: `${what}: log`, text: (await readLog()).slice(quiet) };
-      yield* everyRow(what, url);
+      yield* everyRow(what, url, seen);
     },
     async *files() {
       const data = join(home, 'data');
@@ -68,8 +71,7 @@ export async function startLoudServer(what: string): Promise<LoudServer> {
 const RELATIONS = `select c.oid::regclass::text as name from pg_class c join pg_namespace n on n.oid = relnamespace
   where relkind in ('r', 'm', 'v') and nspname <> 'information_schema' and relname !~ '_numa$' order by 1`;
 
-async function* everyRow(what: string, url: string): AsyncGenerator<Written> {
-  const seen = new Set<string>(); // the catalogues of a server's databases are mostly the same
+async function* everyRow(what: string, url: string, seen: Set<string>): AsyncGenerator<Written> {
   for (const { datname } of await rows<{ datname: string }>(
     url,
     'select datname from pg_database where datallowconn',
