@@ -2,7 +2,7 @@ import pg from 'pg';
 import { startPgProxy } from '../support/pg-proxy.ts';
 import type { PgMessage, PgProxy } from '../support/pg-proxy.ts';
 import { startRunningBroker } from '../support/running-broker.ts';
-import type { RunningBroker } from '../support/running-broker.ts';
+import type { Replica, RunningBroker } from '../support/running-broker.ts';
 
 let broker: RunningBroker;
 let target: PgProxy;
@@ -25,8 +25,8 @@ afterAll(async () => {
   ledger.close();
 });
 
-const ask = (key: string, json: object = {}, who = 'agent/one') =>
-  broker.ask('POST', '/v1/grants', {
+const ask = (key: string, json: object = {}, who = 'agent/one', via: Replica = broker) =>
+  via.ask('POST', '/v1/grants', {
     as: broker.people.workload(who),
     json: { profile: 'orders-read', purpose: 'test', ...json },
     headers: { 'idempotency-key': key },
@@ -93,14 +93,18 @@ test('a key belongs to its workload', async () => {
   expect(one.body['id']).not.toBe(two.body['id']);
 });
 
-test('while the first is under way a repeat is 409', async () => {
+test('while the first is under way a repeat is 409, on another replica too', async () => {
+  const other = await broker.replica();
   const held = target.hold({ match: commits });
   const first = ask('concurrent');
   await held.reached;
-  const second = await ask('concurrent');
+  const repeats = [await ask('concurrent'), await ask('concurrent', {}, 'agent/one', other)];
   held.release();
-  expect([second.status, second.code]).toEqual([409, 'request_in_progress']);
+  for (const { status, code } of repeats) expect([status, code]).toEqual([409, 'request_in_progress']);
   expect(await first).toMatchObject({ status: 201 });
+  const later = await ask('concurrent', {}, 'agent/one', other);
+  expect([later.status, later.body['id']]).toEqual([201, (await first).body['id']]);
+  await other.stop();
 });
 
 test('of many at once one is answered, and one login lives', async () => {

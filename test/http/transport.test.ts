@@ -1,6 +1,11 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { get } from 'node:https';
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { startListening } from '../../src/listening.ts';
+import { makeCertificate } from '../support/certificate.ts';
 import { startRunningBroker } from '../support/running-broker.ts';
 import type { Replica, RunningBroker } from '../support/running-broker.ts';
 
@@ -140,6 +145,26 @@ test.each([
   listening.handle((req) => req.resume());
   expect(await raw(listening.url, text)).toMatch(/^HTTP\/1.1 408 /);
   await listening.drain();
+});
+
+test('with a certificate it speaks TLS, and nothing else', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'writ-tls-'));
+  const { cert, key } = makeCertificate();
+  const tls = { cert: join(directory, 'cert.pem'), key: join(directory, 'key.pem') };
+  await Promise.all([writeFile(tls.cert, cert), writeFile(tls.key, key)]);
+  const listening = await startListening({ host: '127.0.0.1', port: 0, trustedProxies: [], tls });
+  listening.handle((_req, res) => res.end('over TLS'));
+  expect(listening.url).toMatch(/^https:/);
+  const text = await new Promise((resolve, reject) => {
+    const asking = get(listening.url, { ca: cert, agent: false }, (response) => {
+      response.setEncoding('utf8').once('data', resolve);
+    });
+    asking.once('error', reject);
+  });
+  expect(text).toBe('over TLS');
+  expect(await raw(listening.url, `${LINE}\r\n`).catch(() => '')).not.toMatch(/HTTP\/1.1 200/);
+  await listening.drain();
+  await rm(directory, { recursive: true });
 });
 
 test('the embedded default answers to its own names only', async () => {
