@@ -1,8 +1,8 @@
-import { asks, hold } from './steps.ts';
-import { makeWorld, type Replica, type World } from './world.ts';
+import { asks, commits, hold, outcome } from './steps.ts';
+import { makeWorld, PROFILE, type Replica, type World } from './world.ts';
 import { isOpen } from '../support/waiting.ts';
 
-/** What a revocation answers is true, whoever of the reapers was faster than the request. */
+/** What a revocation and an order answer is true, whoever was faster. */
 let world: World;
 let broker: Replica;
 beforeAll(async () => {
@@ -37,4 +37,50 @@ test('a revocation that takes long says that it is under way', async () => {
   await world.settled();
   expect((await world.grant(grant.id)).state).toBe('revoked');
   expect(await world.works(grant)).toBe(false);
+});
+
+test('an order counts from its commit on, while its sweep has not begun', async () => {
+  const [login, token] = [await world.issue(broker), await world.token(broker)];
+  expect(await world.isActive(broker, token.credential)).toBe(true);
+  const activation = hold(world, asks('ledgerProxy', 'activate_mint'));
+  const asked = outcome(world.issue(broker));
+  await activation.reached;
+  const sweep = hold(world, asks('ledgerProxy', 'sweep_order'));
+  await broker.security.operator.createOrder({ selector: { all: true }, reason: 'test' });
+  await sweep.reached;
+
+  expect(await world.isActive(broker, token.credential)).toBe(false);
+  expect(await outcome(world.issue(broker))).toBe('409 under_order');
+  expect(await outcome(broker.agent().workload.renew(login.id))).toBe('409 under_order');
+  activation.release();
+  expect(await asked).toBe('409 under_order');
+  expect((await world.grant(login.id)).state).toBe('active');
+
+  sweep.release();
+  await world.settled();
+  expect((await world.grant(login.id)).state).toBe('revoked');
+  expect(await world.logins()).toEqual([]);
+  await world.liftAll(broker);
+  expect(await world.isActive(broker, token.credential)).toBe(false);
+  expect(await world.audit()).toEqual([]);
+});
+
+test.each([
+  // Whichever is first, the activation that asks for orders or the sweep.
+  { sql: 'open_grant', want: ['409 under_order', '409 superseded'] },
+  { sql: 'activate_mint', want: ['answered'] },
+])('an order waits for a $sql that is being committed, and then ends it', async ({ sql, want }) => {
+  const held = hold(world, commits('ledgerProxy', sql));
+  const asked = outcome(world.issue(broker));
+  await held.reached;
+  const selector = { profile: PROFILE };
+  const ordered = broker.security.operator.createOrder({ selector, reason: 'test' });
+  expect(await isOpen(ordered)).toBe(true);
+  held.release();
+  await ordered;
+  expect(want).toContain(await asked);
+  await world.settled();
+  expect(await world.logins()).toEqual([]);
+  await world.liftAll(broker);
+  expect(await world.audit()).toEqual([]);
 });

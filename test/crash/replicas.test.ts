@@ -1,6 +1,6 @@
 import { agentId } from '../support/agents.ts';
 import { until } from '../support/waiting.ts';
-import { hold, ISSUE_PLACES, outcome, REVOKE_PLACES, type Place } from './steps.ts';
+import { commits, hold, ISSUE_PLACES, outcome, REVOKE_PLACES, type Place } from './steps.ts';
 import { makeWorld, type Replica, type World } from './world.ts';
 
 /**
@@ -78,14 +78,7 @@ describe.each(REVOKE_PLACES)('a revocation, stopped $step', ({ place }) => {
  * between. What it locked does not stand in the way of an order for long.
  */
 test.each(['open_grant', 'activate_mint'])('an order behind a %s that never commits', async (sql) => {
-  let connection: number | undefined;
-  const held = world.ledgerProxy.hold({
-    from: 'frontend',
-    match: (message) => {
-      if (message.type === 'E' && message.sql.includes(sql)) connection = message.connection;
-      return message.type === 'S' && message.connection === connection;
-    },
-  });
+  const held = hold(world, commits('ledgerProxy', sql));
   const asked = outcome(world.issue(stopped));
   await held.reached;
   stopped.kill('SIGSTOP');

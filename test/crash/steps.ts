@@ -22,6 +22,19 @@ export function answers(at: Place['at'], sql: string): Place {
   return { at, from: 'backend', match: ({ type, sql: said }: PgMessage) => 'CD'.includes(type) && said.includes(sql) };
 }
 
+/** It is executed, its commit (the Sync that follows) stands before the server: its locks are held, others see nothing. */
+export function commits(at: Place['at'], sql: string): Place {
+  let connection: number | undefined;
+  return {
+    at,
+    from: 'frontend',
+    match: (message) => {
+      if (message.type === 'E' && message.sql.includes(sql)) connection = message.connection;
+      return message.type === 'S' && message.connection === connection;
+    },
+  };
+}
+
 /** Each commit and each call of the provider on the way of an issuance, before and after. */
 export const ISSUE_PLACES = [
   { step: 'before the intent is committed', place: asks('ledgerProxy', 'open_grant') },

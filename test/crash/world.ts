@@ -48,8 +48,9 @@ export interface World {
   /** All grants, oldest first, with their mints, and one of them. */
   grants(): Promise<GrantRow[]>;
   grant(id: string): Promise<GrantRow>;
-  /** A login, as agent `one`, under an idempotency key perhaps. */
+  /** A login, as agent `one`, under an idempotency key perhaps; and a token. */
   issue(by: Replica, key?: string): Promise<IssuedGrant>;
+  token(by: Replica): Promise<IssuedGrant>;
   /** Logs in with an issued credential, past all proxies, and uses it. */
   works(grant: IssuedGrant): Promise<boolean>;
   /** The same, and stays. */
@@ -222,12 +223,8 @@ async function build(
       if (!found) throw new Error(`no grant ${id}`);
       return found;
     },
-    async issue(by, idempotencyKey) {
-      const request = { profile: PROFILE, purpose: 'test' };
-      const grant = await by.agent().workload.issue(request, idempotencyKey === undefined ? {} : { idempotencyKey });
-      if (grant.state !== 'active') throw new Error(`the grant is ${grant.state}`);
-      return grant;
-    },
+    issue: (by, idempotencyKey) => issue(by, PROFILE, idempotencyKey),
+    token: (by) => issue(by, TOOLS_PROFILE),
     works: (grant) => works(target, grant),
     session: (grant) => session(target, grant),
     async cleared(grant) {
@@ -285,6 +282,13 @@ async function stop(broker: BrokerProcess): Promise<void> {
   broker.kill('SIGCONT');
   broker.kill('SIGKILL');
   await broker.exited;
+}
+
+async function issue(by: Replica, profile: string, idempotencyKey?: string): Promise<IssuedGrant> {
+  const options = idempotencyKey === undefined ? {} : { idempotencyKey };
+  const grant = await by.agent().workload.issue({ profile, purpose: 'test' }, options);
+  if (grant.state !== 'active') throw new Error(`the grant is ${grant.state}`);
+  return grant;
 }
 
 async function session(target: Target, { credential }: IssuedGrant): Promise<Session> {
