@@ -47,6 +47,10 @@ const ROOT = '(root)';
 
 /** Modules that only some places may import: a room, a folder of one, or `ROOT`. A `*` stands for any end of the name. */
 const MODULES = {
+  '@aws-sdk/*': ['providers/aws'],
+  'node-vault': ['providers/vault'],
+  ajv: ['policy'],
+  '@marcbachmann/*': ['policy'],
   pg: ['ledger', 'providers/postgres', 'dev', ROOT],
   '@prisma/*': ['ledger'],
   express: ['http'],

@@ -124,6 +124,8 @@ async function build(
     reservedAudiences: new Set([issuer, audience, ...operatorEntries.map((entry) => entry.audience)]),
     signer: keys,
     ledger: ledger.place,
+    readFile: read,
+    record: ledger.providerRecord,
   });
   for (const provider of providers.values()) closers.add(`provider ${provider.name}`, () => provider.close());
   const checks = startProviderChecks(providers, (provider) =>

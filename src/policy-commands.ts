@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { attesterKinds } from './attesters/index.ts';
 import { operatorTrustSchema } from './attesters/operators.ts';
 import { placeholders } from './check-commands.ts';
@@ -102,6 +102,7 @@ async function planOf(
     ),
     reservedAudiences: new Set(),
     signer: { sign: () => Promise.reject(new Fault('keys_unavailable')) },
+    readFile: (path) => readFile(resolve(directory, path), 'utf8'),
   });
   try {
     const ids = makeIds(
@@ -117,7 +118,9 @@ async function planOf(
       endsAt: ttl.endsAt,
     };
     const plan = providers.get(granted.profile.provider)?.plan(granted.profile, granted.parameters, mint);
-    return plan && { request: plan.request, ends_at: plan.endsAt.toISOString(), revocability: plan.revocability.mode };
+    return (
+      plan && { request: plan.request, ends_at: plan.endsAt.toISOString(), revocability: { ...plan.revocability } }
+    );
   } finally {
     await Promise.all([...providers.values()].map((provider) => provider.close()));
   }

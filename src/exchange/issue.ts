@@ -7,7 +7,7 @@ import type { DecisionRecord } from '../ledger/index.ts';
 import type { Plan } from '../providers/provider.ts';
 import type { Caller, ExchangeContext } from './context.ts';
 import { judge } from './judge.ts';
-import { MINT_DEADLINE_SECONDS } from './minting.ts';
+import { mintIntent } from './minting.ts';
 import type { Handover, makeMinting } from './minting.ts';
 import { fitting, offered } from './offer.ts';
 import { withRules } from './rules.ts';
@@ -63,7 +63,7 @@ export function makeIssue(context: ExchangeContext, { mintAndActivate, liveLimit
             on_behalf_of: null,
           },
           grant: grantRecord(names.grant, profile, parameters, ttl, plan),
-          mint: { id: plan.mint, request: plan.request, deadline_seconds: MINT_DEADLINE_SECONDS },
+          mint: mintIntent(plan),
           origin: caller.origin,
           idempotency: request.idempotency
             ? { key: request.idempotency.key, request_hash: request.idempotency.requestHash }

@@ -13,6 +13,8 @@ export interface Asked extends Omit<Question, 'requestedTtl'> {
   /** When the grant began: maxima count from there. */
   readonly startedAt: Date;
   readonly provider: Provider;
+  /** Instead of the profile's minimum: the last piece of a grant may be shorter than any grant. */
+  readonly minSeconds?: number;
 }
 
 /** A yes: its record, to be committed with the intent, and for how long. */
@@ -35,7 +37,7 @@ export async function judge({ ledger, ids }: ExchangeContext, rules: ActiveRules
       now,
       startedAt,
       askedSeconds,
-      rule: profile.ttl,
+      rule: { ...profile.ttl, min: asked.minSeconds ?? profile.ttl.min },
       policy: answer.maxTtl && { id: answer.maxTtl.policy, seconds: answer.maxTtl.seconds },
       vouchedUntil: identity.vouchedUntil,
       providerMaxSeconds: provider.maxTtlSeconds,

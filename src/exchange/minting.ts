@@ -3,6 +3,7 @@ import type { Revocability } from '../domain/grant.ts';
 import type { MintId } from '../domain/ids.ts';
 import type { JsonObject } from '../domain/json.ts';
 import type { Secret } from '../domain/secret.ts';
+import type { MintIntent } from '../ledger/index.ts';
 import type { Minted, Plan, Provider } from '../providers/provider.ts';
 import type { ExchangeContext } from './context.ts';
 import type { GiveUp } from './give-up.ts';
@@ -11,6 +12,12 @@ import type { GiveUp } from './give-up.ts';
 export const MINT_DEADLINE_SECONDS = 15;
 const PROVIDER_TIMEOUT_MS = 10_000;
 const CLOCK_SLACK_MS = 1_000;
+
+/** What is recorded before the provider is asked. */
+export function mintIntent(plan: Plan): MintIntent {
+  const own = plan.short ? { ends_at: plan.endsAt.toISOString() } : {};
+  return { id: plan.mint, request: plan.request, deadline_seconds: MINT_DEADLINE_SECONDS, ...own };
+}
 
 /** A credential on its way to the caller, and what to do when it does not get there. */
 export interface Handover {

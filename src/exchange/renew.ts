@@ -5,7 +5,7 @@ import type { GrantView } from '../ledger/index.ts';
 import type { Caller, ExchangeContext } from './context.ts';
 import type { Issued, IssueParts } from './issue.ts';
 import { judge } from './judge.ts';
-import { MINT_DEADLINE_SECONDS } from './minting.ts';
+import { mintIntent } from './minting.ts';
 import { fitting, offered } from './offer.ts';
 import { withRules } from './rules.ts';
 
@@ -16,13 +16,18 @@ export interface RenewRequest {
 
 /**
  * A new mint of the same grant: decided again, under the rules of now, and never past the maximum, which counts from the grant's
- * beginning. Earlier credentials keep their own ends, so that a caller can change over.
+ * beginning. Earlier credentials keep their own ends, so that a caller can change over. Where credentials are shorter than their
+ * grant and no life is asked for, it is the next one, and the grant keeps its end.
  * @throws Refusal `not_found` for a grant that is not the caller's own; and all that `issue` throws.
  */
 export function makeRenew(context: ExchangeContext, parts: IssueParts) {
   return async function renew(caller: Caller, request: RenewRequest): Promise<Issued> {
     const view = await ownGrant(context, caller, request.grant);
-    return mintAgain(context, parts, caller, view, 'renewal', () => request.ttlSeconds);
+    return mintAgain(context, parts, caller, view, {
+      action: 'renew',
+      kind: (short) => (short && request.ttlSeconds === undefined ? 'child' : 'renewal'),
+      askedSeconds: () => request.ttlSeconds,
+    });
   };
 }
 
@@ -36,34 +41,47 @@ export async function ownGrant(
   return view;
 }
 
-/** @param asked - for how many seconds, counted from the instant that the decision is made at. */
+/** One more mint of a grant, and of which kind. */
+export interface Again {
+  readonly action: 'issue' | 'renew';
+  /** @param short - credentials of this provider end before their grant. */
+  readonly kind: (short: boolean) => 'renewal' | 'replacement' | 'child';
+  /** Counted from the instant that the decision is made at. */
+  readonly askedSeconds: (now: Date) => number | undefined;
+}
+
 export function mintAgain(
   context: ExchangeContext,
   parts: IssueParts,
   caller: Caller,
   view: GrantView,
-  kind: 'renewal' | 'replacement',
-  asked: (now: Date) => number | undefined,
+  again: Again,
 ): Promise<Issued> {
   const { ledger, ids, clock } = context;
   return withRules(context.rules, async (rules) => {
-    const action = kind === 'renewal' ? 'renew' : 'issue';
-    const { profile, provider } = await offered(context, rules, caller, action, view.profile);
+    const { profile, provider } = await offered(context, rules, caller, again.action, view.profile);
     const parameters = fitting(profile, view.parameters as Parameters);
+    const subject = { trust: view.trust, id: view.subject };
     const names = { mint: ids.mint(), grant: view.id as GrantId, task: view.taskId as TaskId };
     const task = await ledger.grants.task(names.task);
     const now = clock.now();
-    const about = { profile, provider, parameters, task, now, startedAt: view.openedAt, askedSeconds: asked(now) };
-    const { record, ttl } = await judge(context, rules, { action, ...caller, ...about });
+    const planned = (endsAt: Date) => provider.plan(profile, parameters, { ...names, subject, now, endsAt });
 
-    const subject = { trust: view.trust, id: view.subject };
-    const plan = provider.plan(profile, parameters, { ...names, subject, now, endsAt: ttl.endsAt });
+    const left = secondsLeft(view, now);
+    const kind = again.kind(planned(view.expiresAt).short === true);
+    const asked = kind === 'child' ? { askedSeconds: left, minSeconds: 1 } : { askedSeconds: again.askedSeconds(now) };
+    const about = { profile, provider, parameters, task, now, startedAt: view.openedAt, ...asked };
+    const { record, ttl } = await judge(context, rules, { action: again.action, ...caller, ...about });
+
+    // What the grant has left is not rounded down once more: its children end with it.
+    const endsAt = kind === 'child' && ttl.seconds === left ? view.expiresAt : ttl.endsAt;
+    const plan = planned(endsAt);
     const { epoch } = await ledger.issuing.openMint({
       grant: names.grant,
       kind,
       decision: record,
-      ttl: { ends_at: ttl.endsAt.toISOString(), seconds: ttl.seconds, decided_by: ttl.decidedBy },
-      mint: { id: plan.mint, request: plan.request, deadline_seconds: MINT_DEADLINE_SECONDS },
+      ttl: { ends_at: endsAt.toISOString(), seconds: ttl.seconds, decided_by: ttl.decidedBy },
+      mint: mintIntent(plan),
       origin: caller.origin,
     });
     const handover = await parts.mintAndActivate(provider, plan, epoch, caller.origin, false);
@@ -73,8 +91,15 @@ export function mintAgain(
       profile: profile.name,
       provider: provider.name,
       subject: subject.id,
-      ttl,
+      ttl: kind === 'child' ? { seconds: view.ttlSeconds, decidedBy: view.ttlDecidedBy } : ttl,
       decision: record,
     };
   });
+}
+
+/** @throws Refusal `grant_not_active`. */
+export function secondsLeft(view: GrantView, now: Date): number {
+  const seconds = Math.floor((view.expiresAt.getTime() - now.getTime()) / 1000);
+  if (seconds < 1) throw new Refusal('grant_not_active', { grant: view.id });
+  return seconds;
 }

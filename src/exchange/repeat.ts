@@ -3,7 +3,7 @@ import { LIVE_STATES } from '../domain/grant.ts';
 import type { GrantId } from '../domain/ids.ts';
 import type { Caller, ExchangeContext } from './context.ts';
 import type { Issued, IssueParts, IssueRequest } from './issue.ts';
-import { mintAgain, ownGrant } from './renew.ts';
+import { mintAgain, ownGrant, secondsLeft } from './renew.ts';
 import type { SettleGrant } from './revoke.ts';
 
 /**
@@ -26,12 +26,11 @@ export function makeIssueOnce(
     if (open > 0) await settleGrant(grant);
     const view = await ownGrant(context, caller, grant);
     if (view.mints.some((mint) => mint.state !== 'ended')) throw new Refusal('request_in_progress', { grant });
-    const left = (now: Date) => {
-      const seconds = Math.floor((view.expiresAt.getTime() - now.getTime()) / 1000);
-      if (seconds < 1) throw new Refusal('grant_not_active', { grant });
-      return seconds;
-    };
-    return mintAgain(context, parts, caller, view, 'replacement', left);
+    return mintAgain(context, parts, caller, view, {
+      action: 'issue',
+      kind: () => 'replacement',
+      askedSeconds: (now) => secondsLeft(view, now),
+    });
   }
 
   return async function issueOnce(caller: Caller, request: IssueRequest): Promise<Issued> {

@@ -5,11 +5,12 @@ import { makeGenerations } from './generations.ts';
 import { makeGrants } from './grants.ts';
 import { makeIssuing } from './issuing.ts';
 import { makeOrders } from './orders.ts';
+import { makeProviderRecord } from './provider-record.ts';
 import { makeReaping } from './reaping.ts';
 import { makeSigningKeys } from './signing-keys.ts';
 import { listen } from './listen.ts';
 
-export type { DecisionRecord } from './issuing.ts';
+export type { DecisionRecord, MintIntent } from './issuing.ts';
 export type { Claim, CleanupClaim } from './reaping.ts';
 export type { GrantFilter, GrantView } from './grants.ts';
 export type { OrderProgress, OrderRow } from './orders.ts';
@@ -26,6 +27,7 @@ export function makeLedger(options: ConnectionOptions) {
     generations: makeGenerations(connection),
     grants: makeGrants(connection),
     signingKeys: makeSigningKeys(connection),
+    providerRecord: makeProviderRecord(connection),
     startClock: (localNow: () => number) => startDatabaseClock(connection, localNow),
     listen: (onNotice: () => void) => listen(options.url, onNotice),
     /** Which server and database this is; undefined where the login may not ask. */

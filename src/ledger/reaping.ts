@@ -52,6 +52,19 @@ export function makeReaping(connection: Connection) {
       return rows.map(({ claim }) => toClaim(claim));
     },
 
+    /** Of mints whose provider is none of these, once they have waited for it: see `claim_unserved`. */
+    async claimUnserved(by: {
+      readonly providers: readonly string[];
+      readonly overdue_seconds: number;
+      readonly owner: string;
+      readonly limit: number;
+      readonly lease_seconds: number;
+    }): Promise<Claim[]> {
+      const sql = 'select claim_unserved($1) as claim';
+      const rows = await connection.call<{ claim: ClaimRow }>('claim_unserved', sql, [JSON.stringify(by)]);
+      return rows.map(({ claim }) => toClaim(claim));
+    },
+
     /** Whether somebody is at an end of this grant, or one is due: not where it has failed or needs time, and comes round later. */
     async isBeingEnded(grant: GrantId): Promise<boolean> {
       const sql = `select exists (select from mints where grant_id = $1 and state not in ('intent', 'live', 'ended')

@@ -6,6 +6,9 @@ import type { JsonObject } from '../domain/json.ts';
 import type { Parameters, Profile } from '../domain/profile.ts';
 import type { Secret } from '../domain/secret.ts';
 
+/** How often `upkeep` is called. */
+export const UPKEEP_SECONDS = 20;
+
 /** Mints and revokes credentials of one kind. Safe to call from any replica; holds nothing that a restart may lose. */
 export interface Provider {
   readonly name: string;
@@ -31,6 +34,11 @@ export interface Provider {
    */
   names?(signal: AbortSignal): Promise<readonly MintId[]>;
   /**
+   * What has to be kept right at the provider whether or not anything is asked of it, such as a list of what is denied. Called
+   * every `UPKEEP_SECONDS` by every replica. @throws ProviderError: it comes round again.
+   */
+  upkeep?(signal: AbortSignal): Promise<void>;
+  /**
    * Reachable, and its own set-up safe, also for these profiles? Never throws: what it cannot find out is a finding.
    * A provider that finds an error in its own set-up refuses to mint until it is put right.
    */
@@ -52,7 +60,10 @@ export interface MintRequest {
 /** Pure data, stored with the intent, shown by `writ policy explain`, covered by approvals. Never a secret. */
 export interface Plan {
   readonly mint: MintId;
+  /** When the credential is useless at the latest; never after the `endsAt` that was asked for. */
   readonly endsAt: Date;
+  /** Credentials of this profile may end before their grant: renewing fetches the next one, and the grant keeps its end. */
+  readonly short?: true;
   readonly revocability: Revocability;
   /** What will be asked, in the provider's own terms. */
   readonly request: JsonObject;
@@ -124,8 +135,29 @@ export interface ProviderDeps {
   /** Audiences that are Writ's own, which no profile may name. */
   readonly reservedAudiences: ReadonlySet<string>;
   readonly signer: Signer;
+  /** Reads a file that the provider's entry names, relative to the configuration. */
+  readonly readFile: (path: string) => Promise<string>;
+  /** What the ledger says of this provider's mints; absent where there is no ledger (`writ policy explain`). */
+  readonly record?: (provider: string) => ProviderRecord;
   /** Where the ledger lives, so that a provider can say that it shares the server; absent where nobody knows. */
   readonly ledger?: () => Promise<LedgerPlace | undefined>;
+}
+
+/** Read in the ledger's own time; what is read was committed before. */
+export interface ProviderRecord {
+  /** Mints that were ended, or are being ended, before their time, and whose time has not come. */
+  endedEarly(): Promise<{ readonly at: Date; readonly mints: readonly EndedMint[] }>;
+  /** How many mints may live, by what a member of their plan's `request` says. */
+  livingBy(member: string): Promise<ReadonlyMap<string, number>>;
+}
+
+export interface EndedMint extends MintRecord {
+  readonly handle: JsonObject | null;
+  /** The provider was asked between these two. */
+  readonly openedAt: Date;
+  readonly mintedBefore: Date;
+  /** False: the whole grant has ended; true: it goes on with another mint. */
+  readonly grantGoesOn: boolean;
 }
 
 /** `systemIdentifier` is that of Postgres' `pg_control_system()`: the same for a server, its standbys and its proxies. */

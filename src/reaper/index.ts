@@ -1,14 +1,21 @@
 import type { ExchangeContext } from '../exchange/context.ts';
+import { LEASE_SECONDS } from '../exchange/settle.ts';
 import type { Settle } from '../exchange/settle.ts';
 import { startCleaner, startEnder } from './ender.ts';
 import { startLoop } from './loop.ts';
 import { startStrays } from './strays.ts';
+import { startUpkeep } from './upkeep.ts';
 
 const DUE_POLL_MS = 200;
 const DUE_BATCH = 500;
 const SWEEP_BATCH = 500;
 const RULES_POLL_MS = 1_000;
-const HOUSEKEEPING_MS = 3_600_000;
+/** Often, so that one that failed does not wait for long: it costs next to nothing when there is nothing to do. */
+const HOUSEKEEPING_MS = 300_000;
+const UNSERVED_POLL_MS = 5_000;
+const UNSERVED_BATCH = 100;
+/** Longer than a rolling restart leaves a provider without a process. */
+const UNSERVED_AFTER_SECONDS = 60;
 
 export interface Reaper {
   /** There may be something to do: an order was made, a grant revoked. */
@@ -45,6 +52,18 @@ export function startReaper(
     }
     return more;
   };
+  /** What nobody here can end fails, and is seen as `stuck`: another replica may have the provider, and is given time. */
+  const unserved = async () => {
+    const claims = await ledger.reaping.claimUnserved({
+      providers: [...context.providers.keys()],
+      overdue_seconds: UNSERVED_AFTER_SECONDS,
+      owner: context.owner,
+      limit: UNSERVED_BATCH,
+      lease_seconds: LEASE_SECONDS,
+    });
+    await Promise.all(claims.map(settle));
+    return claims.length >= UNSERVED_BATCH;
+  };
   const follow = async () => {
     await rules.refresh();
     return false;
@@ -61,8 +80,10 @@ export function startReaper(
     sweeper,
     follower,
     startLoop(HOUSEKEEPING_MS, housekeep, failed('housekeeping')),
+    startLoop(UNSERVED_POLL_MS, unserved, failed('looking for ends that nobody serves')),
     ...providers.filter((provider) => provider.cleanup).map((provider) => startCleaner(context, provider)),
     ...providers.filter((provider) => provider.names).map((provider) => startStrays(context, provider)),
+    ...providers.filter((provider) => provider.upkeep).map((provider) => startUpkeep(context, provider)),
     ...enders,
   ];
   return {

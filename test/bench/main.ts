@@ -1,6 +1,6 @@
 /**
  * `npm run bench`: issuances through the whole broker, one process, HTTP and the load on the same cores, beside the floor measured in the
- * same run. Options: --quick (fewer calls), --only floor|jwt|postgres|delays|memory.
+ * same run. Options: --quick (fewer calls), --only floor|jwt|fresh|postgres|delays|memory.
  */
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -48,11 +48,18 @@ try {
       callers: CALLERS,
       count: COUNT,
     });
-  const path = async (profile: string, count: number) => {
+  const path = async (profile: string, count: number, tokensFor = async (): Promise<readonly string[]> => tokens) => {
     const figures: Figures[] = [];
-    for (const callers of CALLERS) figures.push(await issuances(profile, callers, count, tokens));
+    for (const callers of CALLERS) figures.push(await issuances(profile, callers, count, await tokensFor()));
     return figures;
   };
+  /** One for each request: nothing that was verified before helps. */
+  const freshTokens = () =>
+    Promise.all(
+      Array.from({ length: COUNT }, (_, n) =>
+        bench.issuer.identityToken(`spiffe://dev.local/agent/${n % WORKLOADS}`, 'writ-bench', 3_000),
+      ),
+    );
 
   say(
     `issuances, ${COUNT} for each row (postgres: ${COUNT / 4}), ${WORKLOADS} workloads that reuse their tokens, node ${process.version}\n`,
@@ -60,6 +67,8 @@ try {
   const base = wanted('floor') ? await floor() : [];
   if (base.length > 0) table('floor: verify, decide, two SQL calls, sign; no HTTP', base, base);
   if (wanted('jwt')) table('jwt, through the broker', await path('tools-refund-read', COUNT), base);
+  if (wanted('fresh'))
+    table('jwt, a fresh token for each request', await path('tools-refund-read', COUNT, freshTokens), base);
   if (wanted('postgres')) table('postgres, through the broker', await path('orders-read', COUNT / 4), base);
   if (wanted('delays')) {
     for (const ms of [2, 5]) {

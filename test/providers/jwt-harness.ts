@@ -60,6 +60,7 @@ export function jwtWorld(): JwtWorld {
     introspectingAudiences: new Set([ASKING]),
     reservedAudiences: new Set([ISSUER, 'writ-operators']),
     signer: ring,
+    readFile: () => Promise.reject(new Error('no file is read')),
   };
   return {
     store,

@@ -53,6 +53,7 @@ export async function postgresHarness(server?: string): Promise<PostgresHarness>
       introspectingAudiences: new Set(),
       reservedAudiences: new Set(),
       signer: { sign: () => Promise.reject(new Error('nothing is signed here')) },
+      readFile: () => Promise.reject(new Error('no file is read')),
       ...(ledger ? { ledger } : {}),
     });
   const proxied = async () => {

@@ -191,3 +191,18 @@ test('keeps house when it starts: partitions ahead, old keys forgotten', async (
   await until(async () => (await ahead()).length === 1 + dropped.length);
   await until(async () => (await world.record.sql('select 1 from idempotency_keys')).length === 0);
 });
+
+test('what no process here can end any more becomes stuck, so that it is seen', async () => {
+  const gone = await world.record.live({ provider: 'gone' });
+  await world.record.revoke(gone);
+  start();
+  // Each attempt waits until nobody else has come for a minute; the eighth is an alarm.
+  await until(async () => {
+    await world.record.sql(
+      `update mints set due_at = now() - interval '61 seconds' where id = $1 and claimed_by is null`,
+      [gone.mint],
+    );
+    return (await state(gone.grant)) === 'stuck';
+  });
+  expect(await world.record.mint(gone.mint)).toMatchObject({ state: 'ending', last_error: 'provider_unreachable' });
+}, 120_000);

@@ -33,6 +33,8 @@ export interface MemoryProviderOptions {
   readonly name?: string;
   readonly maxTtlSeconds?: number;
   readonly revocability?: Revocability;
+  /** Credentials end after so many seconds, where their grant lives longer. */
+  readonly credentialSeconds?: number;
   /** Which of the optional calls it has. */
   readonly has?: readonly ('confirm' | 'cleanup' | 'names')[];
 }
@@ -72,12 +74,18 @@ export function memoryProvider(options: MemoryProviderOptions = {}): MemoryProvi
     works: (credential) => [...living.values()].some(({ password }) => password === credential['password']),
     recover: () => Object.assign(provider, honest()),
 
-    plan: (profile, parameters, { mint, endsAt }): Plan => ({
-      mint,
-      endsAt,
-      revocability,
-      request: { login: mint, profile: profile.name, parameters, until: endsAt.toISOString() },
-    }),
+    plan(profile, parameters, { mint, now, endsAt }): Plan {
+      const own = new Date(now.getTime() + (options.credentialSeconds ?? Infinity) * 1000);
+      const until = own < endsAt ? own : endsAt;
+      const request = { login: mint, profile: profile.name, parameters, until: until.toISOString() };
+      return {
+        mint,
+        endsAt: until,
+        revocability,
+        request,
+        ...(options.credentialSeconds === undefined ? {} : { short: true }),
+      };
+    },
     mint: async ({ mint, endsAt }, signal) => {
       const credential = await asked('mint', mint, signal, () => {
         if (finished.has(mint)) throw new ProviderError('provider_refused', { nothingLives: true });
