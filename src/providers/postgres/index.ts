@@ -7,7 +7,7 @@ import { PostgresConfig, PostgresSection, sectionProblems } from './config.ts';
 import { endRole } from './end.ts';
 import { findRole } from './find.ts';
 import { finding, type FindingCode } from './findings.ts';
-import { makeGate, makeGates } from './gate.ts';
+import { makeGate, makeGates } from '../gate.ts';
 import { mintRole } from './mint.ts';
 import { listMints } from './names.ts';
 import { planRole, readRequest } from './plan.ts';
@@ -40,7 +40,7 @@ export const postgres: ProviderKind<PostgresConfig> = {
     const inspectRole = (role: string, signal: AbortSignal) =>
       checkRole(issuing, config.accepted_creators, role, signal);
     const serverGate = makeGate(inspectServer, clock);
-    const roleGate = makeGates(inspectRole, clock);
+    const roleGate = makeGates(inspectRole, clock, (role) => role);
 
     return {
       name,
