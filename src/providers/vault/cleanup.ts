@@ -9,7 +9,7 @@ import { at } from './values.ts';
  * more: it is what a late token fails on.
  */
 export async function clearAway(vault: Vault, mint: MintRecord, signal: AbortSignal): Promise<Cleaned> {
-  const request = readRequest(vault.place, mint);
+  const request = readRequest(mint);
   const { policy, entity } = request;
   if (policy) {
     const path = at`sys/policies/acl/${policy.name}`;

@@ -1,7 +1,7 @@
 import type { Found, MintRecord } from '../provider.ts';
 import type { Vault } from './context.ts';
 import { disableEntity } from './entity.ts';
-import { harmlessFrom, readRequest } from './plan.ts';
+import { harmlessFrom, isHere, readRequest } from './plan.ts';
 import { at } from './values.ts';
 
 /**
@@ -10,11 +10,11 @@ import { at } from './values.ts';
  * by that name at once, and nothing can be made for it later.
  */
 export async function findToken(vault: Vault, mint: MintRecord, signal: AbortSignal): Promise<Found> {
-  const request = readRequest(vault.place, mint);
+  const request = readRequest(mint);
   if (request.entity) {
     await disableEntity(vault, request.entity.name, signal);
-    // A lease lives on until its token does not.
-    if (request.secret === undefined) return { kind: 'absent' };
+    // A lease lives on until its token does not, and elsewhere nothing was disabled.
+    if (request.secret === undefined && isHere(vault.place, request)) return { kind: 'absent' };
   } else {
     // Where Vault does not answer, nothing is called absent.
     await vault.ask({ step: 'lookup_self', method: 'GET', path: at`auth/token/lookup-self` }, signal);

@@ -10,13 +10,14 @@ import { VaultConfig } from './config.ts';
 import { extend } from './confirm.ts';
 import type { Vault } from './context.ts';
 import { endToken } from './end.ts';
+import { refused } from './errors.ts';
 import { findToken } from './find.ts';
 import { finding, type FindingCode } from './findings.ts';
 import { readHandle } from './handle.ts';
 import { mintToken } from './mint.ts';
 import { needOf, needOfPlan, type Need } from './need.ts';
 import { makeOutliveCheck } from './outlive.ts';
-import { planToken, readRequest, type Place } from './plan.ts';
+import { isHere, planToken, readRequest, type Place } from './plan.ts';
 import { sectionProblems, VaultSection } from './section.ts';
 import { makeServer } from './server.ts';
 import { makeSession } from './session.ts';
@@ -70,9 +71,10 @@ export const vault: ProviderKind<VaultConfig> = {
       ...(config.max_ttl !== undefined && { maxTtlSeconds: config.max_ttl }),
       plan: (profile, parameters, mint) => planToken(place, profile, parameters, mint),
       async mint(plan, signal) {
-        const need = needOfPlan(readRequest(place, plan));
-        for (const gate of [serverGate, needGate(need)]) await gate(signal);
-        return mintToken(self, mayOutlive, plan, signal);
+        const request = readRequest(plan);
+        if (!isHere(place, request)) throw refused('plan_of_another_set_up');
+        for (const gate of [serverGate, needGate(needOfPlan(request))]) await gate(signal);
+        return mintToken(self, mayOutlive, request, signal);
       },
       confirm: (handle, signal) => extend(self, readHandle(handle), signal),
       find: (mint, signal) => findToken(self, mint, signal),
@@ -92,8 +94,7 @@ export const vault: ProviderKind<VaultConfig> = {
           return healthOf(findings);
         } catch (error) {
           if (!(error instanceof ProviderError)) throw error;
-          const { finding: why = error.facts['status'] ?? '' } = error.facts;
-          return healthOf([...findings, finding(error.code satisfies FindingCode, { why: String(why) })]);
+          return healthOf([...findings, finding(error.code satisfies FindingCode, { why: whyOf(error) })]);
         }
       },
       async close() {
@@ -117,6 +118,11 @@ function makeTokenMount(ask: Vault['ask'], cluster: () => string | undefined): V
     known = { on: cluster(), accessor };
     return accessor;
   };
+}
+
+function whyOf({ facts }: ProviderError): string {
+  const { finding: why, status } = facts;
+  return typeof why === 'string' ? why : typeof status === 'number' ? `status ${status}` : 'no reason given';
 }
 
 function isHealthy(findings: readonly HealthFinding[]): boolean {

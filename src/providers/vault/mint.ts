@@ -1,6 +1,6 @@
 import type { JsonObject } from '../../domain/json.ts';
 import { Secret } from '../../domain/secret.ts';
-import type { Minted, Plan } from '../provider.ts';
+import type { Minted } from '../provider.ts';
 import { CreateAnswer, parse, SecretAnswer, TokenAnswer, WrapAnswer } from './answers.ts';
 import type { Vault } from './context.ts';
 import { makeEntity } from './entity.ts';
@@ -8,7 +8,7 @@ import { refused, withHandle, wrong } from './errors.ts';
 import { makeFootprint, type Footprint } from './footprint.ts';
 import type { VaultHandle } from './handle.ts';
 import { holdAgainst, inSeconds } from './held.ts';
-import { MINT_SECONDS, readRequest, type VaultRequest } from './plan.ts';
+import { MINT_SECONDS, type VaultRequest } from './plan.ts';
 import { at, atPath } from './values.ts';
 
 export type MayOutlive = (request: VaultRequest, accessor: string, signal: AbortSignal) => Promise<void>;
@@ -20,10 +20,9 @@ export type MayOutlive = (request: VaultRequest, accessor: string, signal: Abort
 export async function mintToken(
   vault: Vault,
   mayOutlive: MayOutlive,
-  plan: Plan,
+  request: VaultRequest,
   signal: AbortSignal,
 ): Promise<Minted> {
-  const request = readRequest(vault.place, plan);
   const footprint = makeFootprint();
   try {
     inTime(vault, request);
@@ -35,7 +34,7 @@ export async function mintToken(
     try {
       await examine({ vault, request, entity, mayOutlive, signal }, handle.accessor);
       return request.secret === undefined
-        ? { credential: new Secret(credentialOf(vault, made)), handle, expiresAt: plan.endsAt }
+        ? { credential: new Secret(credentialOf(vault, made)), handle, expiresAt: new Date(request.ends_at) }
         : await exchange(vault, request.secret, made.token, handle, signal);
     } catch (error) {
       throw withHandle(error, handle);
@@ -98,11 +97,18 @@ interface Examination {
   readonly signal: AbortSignal;
 }
 
+/** What the token became first: only then does it count what it may. */
 async function examine({ vault, request, entity, mayOutlive, signal }: Examination, accessor: string): Promise<void> {
   const step = 'token_lookup';
-  const look = vault.ask({ step, method: 'POST', path: at`auth/token/lookup-accessor`, body: { accessor } }, signal);
-  const [reply] = await Promise.all([look, mayOutlive(request, accessor, signal)]);
-  holdAgainst(request, parse(TokenAnswer, reply, step).data, entity);
+  const path = at`auth/token/lookup-accessor`;
+  const [looked, allowed] = await Promise.allSettled([
+    vault.ask({ step, method: 'POST', path, body: { accessor }, accept: [400, 404] }, signal),
+    mayOutlive(request, accessor, signal),
+  ]);
+  if (looked.status === 'rejected') throw looked.reason;
+  if (looked.value.status >= 400) throw wrong('accessor');
+  holdAgainst(request, parse(TokenAnswer, looked.value, step).data, entity);
+  if (allowed.status === 'rejected') throw allowed.reason;
 }
 
 /** Reads the secret with the token itself, so that its lease hangs on the grant and on nothing else. */

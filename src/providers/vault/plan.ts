@@ -114,18 +114,21 @@ export function planToken(place: Place, profile: Profile, parameters: Parameters
   };
 }
 
-/** A plan's request as it comes back from the ledger, for this provider's server. @throws ProviderError. */
-export function readRequest(place: Place, plan: Pick<MintRecord, 'mint' | 'request'>): VaultRequest {
-  const parsed = VaultRequest.safeParse(plan.request);
-  const own = nameOf(plan.mint);
+/** A plan's request as it comes back from the ledger. @throws ProviderError for one that is not of this mint. */
+export function readRequest({ mint, request }: Pick<MintRecord, 'mint' | 'request'>): VaultRequest {
+  const parsed = VaultRequest.safeParse(request);
+  const own = nameOf(mint);
   const ours =
     parsed.success &&
-    parsed.data.address === place.address &&
-    parsed.data.namespace === place.namespace &&
-    parsed.data.token.meta.writ_mint === plan.mint &&
+    parsed.data.token.meta.writ_mint === mint &&
     [parsed.data.entity?.name ?? own, parsed.data.policy?.name ?? own].every((each) => each === own);
   if (!ours) throw refused('plan_of_another_set_up');
   return parsed.data;
+}
+
+/** Whether it was planned for the server that the provider's entry names. */
+export function isHere(place: Place, { address, namespace }: VaultRequest): boolean {
+  return address === place.address && namespace === place.namespace;
 }
 
 /** From when on nothing of a mint can live that nobody extended: it was begun in time, and its first life is over. */

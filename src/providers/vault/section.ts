@@ -85,5 +85,5 @@ function withoutReferences(text: string): string {
 
 /** Line ends and tabs may stand in a policy. */
 function hasControl(text: string): boolean {
-  return [...text].some((character) => character < ' ' && !'\n\r\t'.includes(character));
+  return /[^\P{Cc}\n\r\t]/u.test(text);
 }

@@ -79,13 +79,13 @@ function httpsAgent(ca: string | undefined): HttpsAgent {
 }
 
 /** @param way.arrived - set as soon as the server may have got something. */
-function open(
+async function open(
   { method, url, headers, body, signal }: Sent,
   agent: HttpAgent,
   way: { arrived: boolean },
 ): Promise<IncomingMessage> {
+  signal.throwIfAborted();
   return new Promise((resolve, reject) => {
-    if (signal.aborted) return reject(signal.reason);
     const length = body === undefined ? {} : { 'content-length': String(Buffer.byteLength(body)) };
     const options = { method, agent, signal, headers: { ...headers, 'accept-encoding': 'identity', ...length } };
     const request = url.protocol === 'https:' ? httpsRequest(url, options) : httpRequest(url, options);
