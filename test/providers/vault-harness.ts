@@ -1,33 +1,21 @@
-import type { MintId } from '../../src/domain/ids.ts';
 import type { JsonObject } from '../../src/domain/json.ts';
 import { VaultSection } from '../../src/providers/vault/section.ts';
 import type { Answer, Request, Trouble } from '../support/vault/index.ts';
 import type { Faults, ProviderHarness } from './harness.ts';
 import { PARAMETERS, sectionOf, vaultProfile, type Shape } from './vault-shapes.ts';
-import { forever, vaultWorld, type VaultWorld } from './vault-world.ts';
+import type { VaultWorld } from './vault-world.ts';
 
-/** For the contract suite, on the fake server: one harness for each shape of credential. */
-export async function vaultHarness(shape: Shape): Promise<ProviderHarness> {
-  const world = await vaultWorld();
-  const { server } = world;
-  const state = server.state();
+/** For the contract suite: one harness for each shape of credential. */
+export function vaultHarness(shape: Shape, world: VaultWorld): ProviderHarness {
   const unwrapped = new Map<string, string>();
-  const provider = world.provider();
-
-  const tokensOf = (mint: MintId) => [...state.tokens.values()].filter((token) => token.meta?.['writ_mint'] === mint);
-  const name = (mint: MintId) => `writ-${mint}`;
-  const leasesOf = (mint: MintId) => [...state.leases.values()].filter((lease) => state.mintOf(lease.token) === mint);
-
   return {
-    provider,
-    profile: vaultProfile(VaultSection.parse(sectionOf(shape))),
+    provider: world.provider(),
+    profile: vaultProfile(VaultSection.parse(sectionOf(shape, world.names))),
     parameters: PARAMETERS,
-    shortestLifeSeconds: 1,
+    shortestLifeSeconds: world.shortestLifeSeconds,
     ...(shape === 'entity' || shape === 'policy' ? {} : { tidy: true }),
-    now: server.now,
-    async pass(instant) {
-      server.advanceTo(instant);
-    },
+    now: () => world.now(),
+    pass: (instant) => world.passTo(instant),
     use: (credential) => useOf(world, unwrapped, credential),
     secrets(credential) {
       const data = (credential['data'] ?? {}) as JsonObject;
@@ -35,30 +23,17 @@ export async function vaultHarness(shape: Shape): Promise<ProviderHarness> {
         (each): each is string => typeof each === 'string',
       );
     },
-    async alive(mint) {
-      const usable = tokensOf(mint).some(
-        (token) => state.alive(token) && state.entities.get(token.entity)?.disabled !== true,
-      );
-      return usable || leasesOf(mint).length > 0;
-    },
-    async traces(mint) {
-      return [
-        ...tokensOf(mint).map((token) => `token ${token.accessor}`),
-        ...leasesOf(mint).map((lease) => `lease ${lease.id}`),
-        ...(state.entityOf(name(mint)) ? [`entity ${name(mint)}`] : []),
-        ...(state.policies.has(name(mint)) ? [`policy ${name(mint)}`] : []),
-      ];
-    },
+    alive: (mint) => world.isAlive(mint),
+    traces: (mint) => world.traces(mint),
     faults: { ...faultsOf(world, shape), ...wireFaults(world, shape) },
-    close: world.close,
+    close: () => world.close(),
   };
 }
 
 /** As an agent: a secret of the month with the token, unwrapped when it has to be, or a login at the database. */
 async function useOf(world: VaultWorld, unwrapped: Map<string, string>, credential: JsonObject) {
   if (credential['type'] === 'vault_secret') {
-    const { username, password } = credential['data'] as JsonObject;
-    return world.server.database.admits(username, password) ? 'works' : 'refused';
+    return (await world.admits(credential['data'] as JsonObject)) ? 'works' : 'refused';
   }
   const wrapping = credential['wrapping_token'];
   let token = credential['token'];
@@ -69,7 +44,7 @@ async function useOf(world: VaultWorld, unwrapped: Map<string, string>, credenti
     token = known;
   }
   const headers = { 'X-Vault-Token': String(token) };
-  const response = await fetch(`${world.door.url}/v1/secret/data/inv/2026-10/total`, { headers });
+  const response = await fetch(`${world.url}/v1/secret/data/inv/2026-10/total`, { headers });
   await response.text();
   if (response.status === 200) return 'works';
   if (response.status === 403) return 'refused';
@@ -78,7 +53,7 @@ async function useOf(world: VaultWorld, unwrapped: Map<string, string>, credenti
 
 async function unwrap(world: VaultWorld, wrapping: string): Promise<string | undefined> {
   const headers = { 'X-Vault-Token': wrapping };
-  const response = await fetch(`${world.door.url}/v1/sys/wrapping/unwrap`, { method: 'POST', headers });
+  const response = await fetch(`${world.url}/v1/sys/wrapping/unwrap`, { method: 'POST', headers });
   const { auth } = (await response.json()) as { auth?: { client_token?: string } };
   return auth?.client_token;
 }
@@ -102,13 +77,14 @@ function faultsOf(world: VaultWorld, shape: Shape): Faults {
     name,
     provider: async () => (await world.troubled(trouble)).provider,
   });
-  const { policies } = VaultSection.parse(sectionOf(shape));
+  const more = `${world.names.prefix}more`;
+  const { policies } = VaultSection.parse(sectionOf(shape, world.names));
   return {
     lies: [
-      lie('a policy more', { alter: altering({ policies: [...policies, 'more'] }) }),
-      lie('another policy', { alter: altering({ policies: ['more'] }) }),
+      lie('a policy more', { alter: altering({ policies: [...policies, more] }) }),
+      lie('another policy', { alter: altering({ policies: [more] }) }),
       lie('the default policy too', { tell: telling({ policies: [...policies, 'default'] }) }),
-      lie('policies of a group', { tell: telling({ identity_policies: ['more'] }) }),
+      lie('policies of a group', { tell: telling({ identity_policies: [more] }) }),
       lie('a longer first life', { alter: altering({ ttl: '600s' }) }),
       lie('no greatest life', { alter: altering({ explicit_max_ttl: '0s' }) }),
       lie('a longer greatest life', { alter: altering({ explicit_max_ttl: '7200s' }) }),
@@ -140,7 +116,7 @@ function faultsOf(world: VaultWorld, shape: Shape): Faults {
       async undecided(plan) {
         const { token, policy } = plan.request as { token: object; policy?: { name: string; text: string } };
         if (policy) await world.admin.call('POST', `sys/policies/acl/${policy.name}`, { policy: policy.text });
-        await world.admin.call('POST', 'auth/token/create/writ', token);
+        await world.admin.call('POST', `auth/token/create/${world.names.role}`, token);
         return { settle: () => Promise.resolve() };
       },
     }),
@@ -164,5 +140,3 @@ function wireFaults(world: VaultWorld, shape: Shape): Faults {
     throttled: async () => (await world.troubled({ status: 429 })).provider,
   };
 }
-
-export { forever };

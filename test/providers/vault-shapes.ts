@@ -1,5 +1,6 @@
 import type { JsonObject } from '../../src/domain/json.ts';
 import type { Parameters, Profile } from '../../src/domain/profile.ts';
+import { NAMES, type Names } from './vault-setup.ts';
 
 /** The shapes of credentials that the provider makes, each with a profile of its own. */
 export const SHAPES = ['token', 'wrapped', 'secret', 'entity', 'policy'] as const;
@@ -7,18 +8,20 @@ export type Shape = (typeof SHAPES)[number];
 
 export const PARAMETERS: Parameters = { month: '2026-10' };
 
-export function sectionOf(shape: Shape, prefix = ''): JsonObject {
+export function sectionOf(shape: Shape, { role, prefix }: Names = NAMES): JsonObject {
+  const policies = (name: string) => ({ token_role: role, policies: [`${prefix}${name}`] });
   switch (shape) {
     case 'token':
-      return { policies: [`${prefix}inv`] };
+      return policies('inv');
     case 'wrapped':
-      return { policies: [`${prefix}inv`], wrap: true };
+      return { ...policies('inv'), wrap: true };
     case 'secret':
-      return { policies: [`${prefix}db`], secret: 'database/creds/readonly' };
+      return { ...policies('db'), secret: 'database/creds/readonly' };
     case 'entity':
-      return { policies: [`${prefix}inv-month`], entity: { metadata: { month: '{{parameters.month}}' } } };
+      return { ...policies('inv-month'), entity: { metadata: { month: '{{parameters.month}}' } } };
     case 'policy':
       return {
+        token_role: role,
         allow_policy_template: true,
         policy_template: 'path "secret/data/inv/{{parameters.month}}/*" { capabilities = ["read"] }',
       };

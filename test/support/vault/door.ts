@@ -3,7 +3,7 @@ import { createServer as createHttps } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { TestCertificate } from '../certificate.ts';
-import { failed, type FakeServer, type Request } from './serve.ts';
+import { failed, type Request } from './serve.ts';
 import type { Answer } from './routes.ts';
 
 /** What goes wrong at one door, while the server behind it is well. */
@@ -42,8 +42,16 @@ export interface Door {
   close(): Promise<void>;
 }
 
+/** What stands behind a door: the fake, or a real server that is asked the same. */
+export interface Behind {
+  respond(request: Request): Answer | Promise<Answer>;
+  /** Where the server's time is told what it is. */
+  advanceTo?(instant: Date): void;
+  now(): Date;
+}
+
 /** A listener of its own before the server: http, or https by `tls`. */
-export async function openDoor(server: FakeServer, tls?: TestCertificate): Promise<Door> {
+export async function openDoor(server: Behind, tls?: TestCertificate): Promise<Door> {
   const seen: Request[] = [];
   const sockets = new Set<Socket>();
   let notYet = 0;
@@ -71,13 +79,13 @@ export async function openDoor(server: FakeServer, tls?: TestCertificate): Promi
   async function respond(request: Request): Promise<Answer | undefined> {
     const trouble: Trouble = door.trouble.only?.test(request.path) === false ? {} : door.trouble;
     if (trouble.silent) return undefined;
-    if (trouble.takesMs !== undefined) server.advanceTo(new Date(server.now().getTime() + trouble.takesMs - 1));
+    if (trouble.takesMs !== undefined) server.advanceTo?.(new Date(server.now().getTime() + trouble.takesMs - 1));
     if (trouble.redirectTo !== undefined)
       return { status: 307, body: { location: `${trouble.redirectTo}/v1/${request.path}` } };
     if (trouble.notYet !== undefined && notYet++ < trouble.notYet)
       return failed(412, 'required index state not present');
     if (trouble.status !== undefined && request.path !== 'sys/health') return failed(trouble.status, 'in trouble');
-    const given = server.respond(trouble.alter?.(request) ?? request);
+    const given = await server.respond(trouble.alter?.(request) ?? request);
     return trouble.tell?.(given, request) ?? given;
   }
 
