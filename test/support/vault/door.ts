@@ -14,8 +14,6 @@ export interface Trouble {
   readonly status?: number;
   /** 307 to there, with the path. */
   readonly redirectTo?: string;
-  /** So many calls are answered with 412. */
-  readonly notYet?: number;
   /** The server's time moves on by so much before it does what it is asked. */
   readonly takesMs?: number;
   /** What it does in place of what it is asked, and what it says in place of what it did. */
@@ -25,8 +23,9 @@ export interface Trouble {
   readonly text?: string;
   /** An answer that never ends. */
   readonly drips?: boolean;
-  /** Only calls of such a path are concerned. */
+  /** Only calls of such a path are concerned, and only so many of them. */
   readonly only?: RegExp;
+  readonly times?: number;
 }
 
 export interface Door {
@@ -54,7 +53,7 @@ export interface Behind {
 export async function openDoor(server: Behind, tls?: TestCertificate): Promise<Door> {
   const seen: Request[] = [];
   const sockets = new Set<Socket>();
-  let notYet = 0;
+  const met = new WeakMap<Trouble, number>();
   let cut: { at: number; count: number; happened: boolean } | undefined;
 
   /** Whether this message still passes. */
@@ -71,19 +70,26 @@ export async function openDoor(server: Behind, tls?: TestCertificate): Promise<D
     if (cut?.happened) return void incoming.socket.destroy();
     if (!passes()) return;
     seen.push(request);
-    const given = await respond(request);
+    const trouble = troubleOf(request);
+    const given = await respond(request, trouble);
     if (!given || !passes()) return;
-    await sending(response, given, door.trouble);
+    await sending(response, given, trouble);
   }
 
-  async function respond(request: Request): Promise<Answer | undefined> {
-    const trouble: Trouble = door.trouble.only?.test(request.path) === false ? {} : door.trouble;
+  function troubleOf(request: Request): Trouble {
+    const { trouble } = door;
+    const { only, times = Infinity } = trouble;
+    const count = met.get(trouble) ?? 0;
+    if (only?.test(request.path) === false || count >= times) return {};
+    met.set(trouble, count + 1);
+    return trouble;
+  }
+
+  async function respond(request: Request, trouble: Trouble): Promise<Answer | undefined> {
     if (trouble.silent) return undefined;
     if (trouble.takesMs !== undefined) server.advanceTo?.(new Date(server.now().getTime() + trouble.takesMs - 1));
     if (trouble.redirectTo !== undefined)
       return { status: 307, body: { location: `${trouble.redirectTo}/v1/${request.path}` } };
-    if (trouble.notYet !== undefined && notYet++ < trouble.notYet)
-      return failed(412, 'required index state not present');
     if (trouble.status !== undefined && request.path !== 'sys/health') return failed(trouble.status, 'in trouble');
     const given = await server.respond(trouble.alter?.(request) ?? request);
     return trouble.tell?.(given, request) ?? given;
