@@ -76,10 +76,10 @@ export const vault: ProviderKind<VaultConfig> = {
         for (const gate of [serverGate, needGate(needOfPlan(request))]) await gate(signal);
         return mintToken(self, mayOutlive, request, signal);
       },
-      confirm: (handle, signal) => extend(self, readHandle(handle), signal),
-      find: (mint, signal) => findToken(self, mint, signal),
-      end: (_mint, handle, _why, signal) => endToken(self, readHandle(handle), signal),
-      cleanup: (mint, signal) => clearAway(self, mint, signal),
+      confirm: async (handle, signal) => extend(self, readHandle(handle), signal),
+      find: async (mint, signal) => findToken(self, mint, signal),
+      end: async (_mint, handle, _why, signal) => endToken(self, readHandle(handle), signal),
+      cleanup: async (mint, signal) => clearAway(self, mint, signal),
       upkeep: () => session.keep(),
       async check(signal, profiles = []) {
         const findings: HealthFinding[] = [];

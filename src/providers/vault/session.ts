@@ -19,7 +19,7 @@ const FAREWELL_MS = 1_000;
 
 /** The broker's own token: logged in when it is first needed, once for all who wait. */
 export interface Session {
-  /** Before anything is asked without a token: the authority of the configuration is trusted. @throws ProviderError. */
+  /** Before anything is asked without a token: the authority is read again, as its file may have been replaced. @throws ProviderError. */
   trusting(): Promise<void>;
   /** @throws ProviderError. */
   token(signal: AbortSignal): Promise<Secret<string>>;
@@ -56,7 +56,6 @@ export function makeSession({ auth, caFile, client, wire, clock, readFile }: Nee
   let login: Login | undefined;
   let loggingIn: Promise<Login> | undefined;
   let renewing: Promise<void> | undefined;
-  let trusted = false;
   let notBeforeMs = 0;
   let closed = false;
   const canLogIn = auth.method !== 'token';
@@ -67,14 +66,13 @@ export function makeSession({ auth, caFile, client, wire, clock, readFile }: Nee
       .then((begun) => (login = begun))
       .finally(() => (loggingIn = undefined)));
 
-  async function trust(): Promise<void> {
-    wire.trust(caFile === undefined ? undefined : await read(caFile));
-    trusted = true;
+  async function trusting(): Promise<void> {
+    if (caFile !== undefined) wire.trust(await read(caFile));
   }
 
   async function begin(): Promise<Login> {
     const signal = AbortSignal.timeout(LOGIN_MS);
-    await trust();
+    await trusting();
     const sinceMs = nowMs();
     if (auth.method === 'token') {
       const { ttl, renewable } = parse(
@@ -147,7 +145,7 @@ export function makeSession({ auth, caFile, client, wire, clock, readFile }: Nee
 
   return {
     canLogIn,
-    trusting: async () => (trusted ? undefined : trust()),
+    trusting,
     async token(signal) {
       if (closed) throw new ProviderError('provider_unreachable', { nothingLives: true, facts: { finding: 'closed' } });
       if (!login || isOver(login)) return (await within(LOGIN_MS, signal, logIn())).token;
