@@ -70,7 +70,8 @@ export function sectionProblems(profile: Profile) {
     const words = withoutReferences(secret);
     if (!isPath(words)) problem(['secret'], 'is not a path: names with / between them, without / at its beginning');
     else if (NO_SECRET.has(words.split('/')[0] ?? '')) problem(['secret'], 'is under a mount that has no secrets');
-    else if (secret.split('/')[0]?.includes('{{')) problem(['secret'], 'names its mount literally: parameters come later');
+    else if (secret.split('/')[0]?.includes('{{'))
+      problem(['secret'], 'names its mount literally: parameters come later');
   }
   return found;
 }

@@ -3,6 +3,8 @@ import { randomBytes } from 'node:crypto';
 /** What the engine `database` makes logins at. */
 export interface FakeDatabase {
   readonly logins: ReadonlyMap<string, string>;
+  /** Also of logins that are no more. */
+  readonly passwords: readonly string[];
   /** While it is away nothing is made or dropped. */
   away: boolean;
   create(): { readonly username: string; readonly password: string };
@@ -13,11 +15,13 @@ export interface FakeDatabase {
 
 export function makeDatabase(): FakeDatabase {
   const logins = new Map<string, string>();
+  const passwords: string[] = [];
   const reach = () => {
     if (database.away) throw new Error('the database is away');
   };
   const database: FakeDatabase = {
     logins,
+    passwords,
     away: false,
     create() {
       reach();
@@ -26,6 +30,7 @@ export function makeDatabase(): FakeDatabase {
         password: randomBytes(18).toString('base64url'),
       };
       logins.set(login.username, login.password);
+      passwords.push(login.password);
       return login;
     },
     drop(username) {

@@ -96,6 +96,8 @@ export function makeState(nowMs: () => number, suffix: string) {
       history.set(token.id, made.meta?.['writ_mint'] ?? '');
       return token;
     },
+    /** Every token that was ever made, by id. */
+    everMade: (): string[] => [...history.keys()],
     /** Also of a token that is no more. */
     mintOf: (token: string) => history.get(token),
     alive: (token: FakeToken | undefined): token is FakeToken =>
