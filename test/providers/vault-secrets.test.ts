@@ -29,7 +29,7 @@ const moment = () => ({
 
 const written = (where: string, what: unknown): Written[] => [
   { where: `${where}, inspected`, text: inspect(what, { depth: 12, showHidden: true, getters: true }) },
-  { where: `${where}, as JSON`, text: String(JSON.stringify(what)) },
+  { where: `${where}, as JSON`, text: JSON.stringify([what]) },
   {
     where: `${where}, as text`,
     text: what instanceof Error ? `${what.stack ?? ''}${String(what.cause)}` : String(what),
