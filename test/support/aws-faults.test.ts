@@ -99,6 +99,15 @@ describe('cuts', () => {
     expect(cut.happened()).toBe(false);
   });
 
+  test('cuts connections that were open before, too', async () => {
+    const open = stsClient(aws, broker);
+    await open.send(new GetCallerIdentityCommand({}));
+    aws.faults.cut(0);
+    expect(await errorName(assume())).toBeDefined();
+    expect(await errorName(open.send(new GetCallerIdentityCommand({})))).toBeDefined();
+    expect(aws.calls).toHaveLength(1);
+  });
+
   test('counts from where it was asked for', async () => {
     await assume();
     const cut = aws.faults.cut(1);
