@@ -84,7 +84,15 @@ async function issue(): Promise<void> {
       inputs: { ...inputs },
       origin: null,
     },
-    task: { id: task, purpose: 'bench', mode: 'autonomous', environment: 'development', on_behalf_of: null },
+    task: {
+      id: task,
+      purpose: 'bench',
+      mode: 'autonomous',
+      environment: 'development',
+      on_behalf_of: null,
+      there: false,
+    },
+    approval: null,
     grant: {
       id: grant,
       profile: 'tools-refund-read',
