@@ -3,7 +3,7 @@ import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writ
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Context, LocalCommands, TextStream } from '../../src/cli/index.ts';
-import { run } from '../../src/cli/index.ts';
+import { run, thisProcess } from '../../src/cli/index.ts';
 import type { Credential } from '../../src/client/index.ts';
 import { FAKE_NOW } from '../support/fake-broker.ts';
 
@@ -88,6 +88,7 @@ export function openStation(): Station {
         stdout: streamOf(streams.stdout),
         stderr: streamOf(streams.stderr),
         signals,
+        self: thisProcess(),
         now: () => new Date(now),
         sleep: async (ms) => {
           now += ms;
