@@ -42,6 +42,9 @@ export interface Ran {
 export interface Station {
   /** An empty working directory. */
   readonly cwd: string;
+  /** Its time, which stands still but for what it sleeps, and for `pass`. */
+  now(): Date;
+  pass(seconds: number): void;
   /** Sends a signal to the command line, not to this process. */
   readonly signals: EventEmitter;
   /** What the local commands were called with. */
@@ -70,6 +73,8 @@ export function openStation(): Station {
 
   return {
     cwd,
+    now: () => new Date(now),
+    pass: (seconds) => void (now += seconds * 1000),
     signals,
     local,
     stdout: () => read(files.stdout),
