@@ -64,6 +64,12 @@ describe('one issuance for each grant', () => {
       at: [41],
       want: [1, 1, 'ASIA2'],
     },
+    {
+      name: 'an odd number of milliseconds before its end',
+      lives: { grant: 900, credential: 60 },
+      at: [41.001],
+      want: [1, 1, 'ASIA2'],
+    },
     { name: 'long after its end', lives: { grant: 900, credential: 60 }, at: [600], want: [1, 1, 'ASIA2'] },
     { name: 'all the grant long', lives: { grant: 200, credential: 60 }, at: [45, 90, 135], want: [1, 3, 'ASIA4'] },
     {

@@ -25,9 +25,9 @@ export async function startStsEndpoint(): Promise<StsEndpoint> {
       signature = '',
     } = AUTHORIZATION.exec(request.headers.authorization ?? '')?.groups ?? {};
     const found = admitted.get(key);
-    if (found?.credential.session_token !== request.headers['x-amz-security-token'])
+    if (!found || found.credential.session_token !== request.headers['x-amz-security-token'])
       return { key, error: 'InvalidClientTokenId' };
-    if (!found || found.until.getTime() <= Date.now()) return { key, error: 'ExpiredToken' };
+    if (found.until.getTime() <= Date.now()) return { key, error: 'ExpiredToken' };
     const secret = found.credential.secret_access_key;
     return signatureOf(request, body, { scope, names, secret }) === signature
       ? { key }

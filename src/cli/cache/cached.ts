@@ -81,7 +81,7 @@ async function followUp({ shell, client }: Wanted, held: Held): Promise<IssuedGr
   const left = msLeft(grant, shell.now());
   const works = left > 1_000;
   // Not so long that what is in hand ends over it.
-  const signal = AbortSignal.timeout(works ? Math.min(WORK_MS, left / 2) : WORK_MS);
+  const signal = AbortSignal.timeout(works ? Math.min(WORK_MS, Math.ceil(left / 2)) : WORK_MS);
   try {
     return await client.workload.renew(grant.id, { signal });
   } catch (error) {
