@@ -1,5 +1,5 @@
 import { Option, type Command } from 'commander';
-import type { Client, GrantRequest, IssuedGrant, IssueOptions } from '../client/index.ts';
+import type { Client, GrantRequest, IssuedGrant, PendingGrant } from '../client/index.ts';
 import { CliError, EXIT } from './exit.ts';
 import { parameter, ttlOption, urlOption } from './options.ts';
 
@@ -36,15 +36,15 @@ export function requestOf(options: WantedOptions): GrantRequest {
 }
 
 /** @throws CliError `approval_pending` where a person has to answer first; WritError. */
-export async function issueAsked(client: Client, request: GrantRequest, options: IssueOptions): Promise<IssuedGrant> {
-  const grant = await client.workload.issue(request, options);
-  if (grant.state === 'active') return grant;
-  throw new CliError('approval_pending', `grant ${grant.id} waits for an approval until ${grant.approval.expires_at}`, {
-    exit: EXIT.failed,
-    help: grant.approval.url,
-  });
+export async function issueWanted(client: Client, options: WantedOptions, signal?: AbortSignal): Promise<IssuedGrant> {
+  const answer = await client.workload.issue(requestOf(options), signal ? { signal } : {});
+  if (answer.state === 'active') return answer;
+  throw approvalPending(answer);
 }
 
-export function issueWanted(client: Client, options: WantedOptions, signal?: AbortSignal): Promise<IssuedGrant> {
-  return issueAsked(client, requestOf(options), signal ? { signal } : {});
+export function approvalPending({ id, approval }: Pick<PendingGrant, 'id' | 'approval'>): CliError {
+  return new CliError('approval_pending', `grant ${id} waits for an approval until ${approval.expires_at}`, {
+    exit: EXIT.failed,
+    help: approval.url,
+  });
 }

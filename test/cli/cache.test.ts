@@ -329,11 +329,56 @@ describe('a request whose answer was lost', () => {
     expect((await ask()).code).toBe(1);
     expect(files()).toEqual([]);
   });
+});
 
-  test('nor does an approval that is pending', async () => {
-    const approval = { id: 'a1', url: 'https://writ.example/a1', expires_at: '2026-11-23T13:00:00Z' };
-    broker.next('POST /v1/grants', { status: 202, body: { id: 'g000000000009', state: 'pending_approval', approval } });
+describe('what a person has to approve', () => {
+  const approval = { id: 'a1', url: 'https://writ.example/a1', expires_at: '2026-11-23T13:00:00Z' };
+  const CLAIM = 'POST /v1/grants/g000000000001/claim';
+  const pending = { status: 202, body: { id: 'g000000000001', state: 'pending_approval', approval } };
+  const wait = { status: 409, body: { code: 'approval_pending' } };
+  const claims = () => asked(/\/claim$/).length;
+  beforeEach(async () => {
+    broker.next('POST /v1/grants', pending);
+    expect((await ask()).stderr).toMatch(/^writ: approval_pending: .*g000000000001.*https:\/\/writ\.example\/a1\n$/);
+  });
+
+  test('is asked for once, and claimed when it was approved', async () => {
+    broker.next(CLAIM, wait, wait, {
+      status: 201,
+      body: { ...broker.seed({ id: 'g000000000001' }), credential: aws(1) },
+    });
+    for (let i = 0; i < 2; i += 1) {
+      const ran = await ask();
+      expect(ran).toMatchObject({ code: 1, stdout: '' });
+      expect(ran.stderr).toMatch(/^writ: approval_pending: .*g000000000001.*https:\/\/writ\.example\/a1\n$/);
+    }
+    expect([keyOf(await ask()), keyOf(await ask())]).toEqual(['ASIA1', 'ASIA1']);
+    expect([issued(), claims()]).toEqual([1, 3]);
+  });
+
+  test('when it was denied that is told, and the next call asks anew', async () => {
+    broker.next(CLAIM, { status: 403, body: { code: 'approval_required', title: 'Denied' } });
+    expect((await ask()).stderr).toMatch(/^writ: approval_required: Denied/);
+    expect(issued()).toBe(1);
+    expect(keyOf(await ask())).toBe('ASIA1');
+    expect([issued(), claims()]).toEqual([2, 1]);
+  });
+
+  test('when it has lapsed another is asked for', async () => {
+    broker.next(CLAIM, { status: 409, body: { code: 'grant_not_active' } });
+    expect(keyOf(await ask())).toBe('ASIA1');
+    expect([issued(), claims()]).toEqual([2, 1]);
+  });
+
+  test('while the broker is away it is still waited for', async () => {
+    broker.next(CLAIM, { fault: 'reset' }, wait);
+    expect((await ask()).code).toBe(4);
     expect((await ask()).stderr).toMatch(/^writ: approval_pending: /);
+    expect(issued()).toBe(1);
+  });
+
+  test('--forget forgets it', async () => {
+    expect(await station.run(['credential', '--forget'], base())).toEqual({ code: 0, stdout: '', stderr: '' });
     expect(files()).toEqual([]);
   });
 });

@@ -1,4 +1,4 @@
-import type { IssuedGrant } from '../../client/index.ts';
+import type { IssuedGrant, PendingGrant } from '../../client/index.ts';
 import { parseId } from '../../domain/ids.ts';
 import { isJsonObject, type Json, type JsonObject } from '../../domain/json.ts';
 import { credentialEnd, type Held } from '../lifetime.ts';
@@ -11,8 +11,12 @@ export interface Entry extends CacheKey {
    * whoever comes after a crash repeats that request rather than making another.
    */
   readonly asked?: Asked;
+  /** A request that a person has to answer: it is claimed, and not made a second time. */
+  readonly waits?: Waits;
   readonly held?: Held;
 }
+
+export type Waits = Pick<PendingGrant, 'id' | 'approval'>;
 
 export interface Asked {
   readonly under: string;
@@ -32,14 +36,25 @@ export function readEntry(text: string, key: string): Entry | undefined {
   const { url, identity, profile } = value;
   if (typeof url !== 'string' || typeof identity !== 'string' || typeof profile !== 'string') return undefined;
   const asked = askedIn(value['asked']);
+  const waits = waitsIn(value['waits']);
   const held = heldIn(value['held']);
-  return { key, url, identity, profile, ...(asked && { asked }), ...(held && { held }) };
+  return { key, url, identity, profile, ...(asked && { asked }), ...(waits && { waits }), ...(held && { held }) };
 }
 
 function askedIn(value: Json | undefined): Asked | undefined {
   if (!isJsonObject(value)) return undefined;
   const { under, at } = value;
   return typeof under === 'string' && typeof at === 'number' ? { under, at } : undefined;
+}
+
+function waitsIn(value: Json | undefined): Waits | undefined {
+  if (!isJsonObject(value) || !isJsonObject(value['approval'])) return undefined;
+  const { id } = value;
+  const { id: approval, url, expires_at } = value['approval'];
+  if (typeof id !== 'string' || typeof approval !== 'string') return undefined;
+  return typeof url === 'string' && typeof expires_at === 'string'
+    ? { id, approval: { id: approval, url, expires_at } }
+    : undefined;
 }
 
 function heldIn(value: Json | undefined): Held | undefined {
