@@ -14,7 +14,7 @@ const project = fileURLToPath(new URL('../..', import.meta.url));
 
 let broker: FakeBroker;
 beforeEach(async () => {
-  broker = await startFakeBroker();
+  broker = await startFakeBroker(() => new Date());
   broker.offer('jwt', CREDENTIALS.jwt);
 });
 afterEach(() => broker.close());
