@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import { request as httpRequest } from 'node:http';
+import { connect } from 'node:net';
 import { openEndpoint } from '../../src/cli/aws/endpoint.ts';
 import type { CredentialEndpoint, EndpointAnswer } from '../../src/cli/aws/endpoint.ts';
 import { makeLatest } from '../../src/cli/aws/latest.ts';
@@ -89,17 +91,15 @@ describe('who may ask', () => {
   });
 
   test('when it is closed nobody listens, whoever is still connected', async () => {
-    const { port } = new URL(endpoint.url);
-    const open = httpRequest({
-      hostname: '127.0.0.1',
-      port,
-      path: '/credentials',
-      headers: { expect: '100-continue' },
-    });
-    const cut = new Promise((resolve) => open.once('error', resolve).once('close', resolve));
-    open.flushHeaders();
+    const open = connect(Number(new URL(endpoint.url).port), '127.0.0.1');
+    await once(open, 'connect');
+    open.write('GET /credentials HTTP/1.1\r\n');
+    const cut = new Promise((resolve) => open.once('close', resolve));
+    open.on('error', () => undefined);
+    const start = Date.now();
     await endpoint.close();
     await cut;
+    expect(Date.now() - start).toBeLessThan(2_000);
     await expect(ask({})).rejects.toMatchObject({ code: 'ECONNREFUSED' });
     endpoint = await openEndpoint(async () => ({ status: 200, body: {} }));
   });
