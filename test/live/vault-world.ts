@@ -27,12 +27,13 @@ export async function liveVaultWorld(server: Server): Promise<VaultWorld> {
     broker: `writ-live-${hex}`,
     approle: `writ-live-${hex}`,
     prefix: `live-${hex}-`,
+    database: `writ-live-${hex}`,
   };
   await mount(admin, 'auth/approle', { type: 'approle' });
   await mount(admin, 'mounts/secret', { type: 'kv', options: { version: '2' } });
-  await mount(admin, 'mounts/database', { type: 'database' });
+  await admin.call('POST', `sys/mounts/${names.database}`, { type: 'database' });
   const made = await setUp(admin, names);
-  const database = await connectDatabase(admin);
+  const database = await connectDatabase(admin, names.database);
   const clock = { now: () => new Date(), offsetMs: () => 0 };
   const behind: Behind = { now: clock.now, respond: (request) => forward(server.address, request) };
   const doors: Door[] = [];
@@ -71,14 +72,14 @@ export async function liveVaultWorld(server: Server): Promise<VaultWorld> {
     async isAlive(mint) {
       const entity = await maybe(admin, 'GET', `identity/entity/name/writ-${mint}`);
       const usable = entity?.['disabled'] !== true && (await tokensOf(admin, mint)).length > 0;
-      return usable || (await leases(admin)).length > 0;
+      return usable || (await leases(admin, names.database)).length > 0;
     },
     async traces(mint) {
       const name = `writ-${mint}`;
       const [entity, policy] = [`identity/entity/name/${name}`, `sys/policies/acl/${name}`];
       return [
         ...(await tokensOf(admin, mint)),
-        ...(await leases(admin)),
+        ...(await leases(admin, names.database)),
         ...((await maybe(admin, 'GET', entity)) ? [entity] : []),
         ...((await maybe(admin, 'GET', policy)) ? [policy] : []),
       ];
@@ -87,6 +88,7 @@ export async function liveVaultWorld(server: Server): Promise<VaultWorld> {
     async close() {
       for (const each of providers) await each.close();
       for (const each of doors) await each.close();
+      await admin.call('DELETE', `sys/mounts/${names.database}`);
       await database.close();
       for (const policy of ['inv', 'inv-month', 'db', 'more'])
         await admin.call('DELETE', `sys/policies/acl/${names.prefix}${policy}`);
@@ -125,51 +127,32 @@ async function tokensOf(admin: Admin, mint: string): Promise<string[]> {
   return found.flat();
 }
 
-async function leases(admin: Admin): Promise<string[]> {
-  const listed = await maybe(admin, 'LIST', 'sys/leases/lookup/database/creds/readonly/');
+async function leases(admin: Admin, database: string): Promise<string[]> {
+  const listed = await maybe(admin, 'LIST', `sys/leases/lookup/${database}/creds/readonly/`);
   return ((listed?.['keys'] ?? []) as string[]).map((key) => `lease ${key}`);
 }
 
-/**
- * A PostgreSQL that the server can reach: the one that the tests start, or that of docker-compose.yml, which has another name
- * from inside. @throws Error where it reaches neither.
- */
-async function connectDatabase(admin: Admin) {
+/** The engine makes logins at a PostgreSQL of this run, which listens on this machine alone: so does the server. */
+async function connectDatabase(admin: Admin, mount: string) {
   const target = await makeTarget();
-  const compose = 'postgres://admin:admin@127.0.0.1:5433/orders';
-  const places = [
-    { here: target.url, there: target.url, readonly: target.readonly },
-    { here: compose, there: 'postgres://admin:admin@target:5432/orders', readonly: 'pg_read_all_data' },
-  ];
-  const failures: unknown[] = [];
-  for (const { here, there, readonly } of places) {
-    const { username, password } = new URL(there);
-    try {
-      await admin.call('POST', 'database/config/writ-live', {
-        plugin_name: 'postgresql-database-plugin',
-        allowed_roles: 'readonly',
-        connection_url: urlFor(there, { user: '', password: '' })
-          .replace('//:@', '//')
-          .replace('//', '//{{username}}:{{password}}@'),
-        username,
-        password,
-      });
-      await admin.call('POST', 'database/roles/readonly', {
-        db_name: 'writ-live',
-        creation_statements: [
-          `CREATE ROLE "{{name}}" LOGIN PASSWORD '{{password}}' VALID UNTIL '{{expiration}}' IN ROLE ${readonly}`,
-        ],
-        revocation_statements: ['DROP ROLE IF EXISTS "{{name}}"'],
-        default_ttl: '1h',
-        max_ttl: '24h',
-      });
-      return { admits: (login: JsonObject) => admits(here, login), close: () => target.drop() };
-    } catch (error) {
-      failures.push(error);
-    }
-  }
-  await target.drop();
-  throw new AggregateError(failures, 'the server reaches no PostgreSQL to make logins at');
+  const { username, password, host, pathname } = new URL(target.url);
+  await admin.call('POST', `${mount}/config/target`, {
+    plugin_name: 'postgresql-database-plugin',
+    allowed_roles: 'readonly',
+    connection_url: `postgresql://{{username}}:{{password}}@${host}${pathname}`,
+    username,
+    password,
+  });
+  await admin.call('POST', `${mount}/roles/readonly`, {
+    db_name: 'target',
+    creation_statements: [
+      `CREATE ROLE "{{name}}" LOGIN PASSWORD '{{password}}' VALID UNTIL '{{expiration}}' IN ROLE ${target.readonly}`,
+    ],
+    revocation_statements: ['DROP ROLE IF EXISTS "{{name}}"'],
+    default_ttl: '1h',
+    max_ttl: '24h',
+  });
+  return { admits: (login: JsonObject) => admits(target.url, login), close: () => target.drop() };
 }
 
 async function admits(url: string, { username, password }: JsonObject): Promise<boolean> {

@@ -29,8 +29,10 @@ export interface Names {
   readonly approle: string;
   /** Begins the names of policies. */
   readonly prefix: string;
+  /** The mount of the database engine. */
+  readonly database: string;
 }
-export const NAMES: Names = { role: 'writ', broker: 'writ-broker', approle: 'writ', prefix: '' };
+export const NAMES: Names = { role: 'writ', broker: 'writ-broker', approle: 'writ', prefix: '', database: 'database' };
 
 /** The policies on the page, as they stand there: the first, and what profiles with secrets, entities and templates need. */
 export async function pagePolicies(role: string): Promise<readonly string[]> {
@@ -50,11 +52,11 @@ export interface SetUp {
 
 /** Everything that a broker needs, and policies of profiles: `inv`, `inv-month` (of an entity's metadata), `db`, `more`. */
 export async function setUp(admin: Admin, names: Names = NAMES, policies?: readonly string[]): Promise<SetUp> {
-  const { role, broker, approle, prefix } = names;
+  const { role, broker, approle, prefix, database } = names;
   const write = (name: string, policy: string) => admin.call('POST', `sys/policies/acl/${prefix}${name}`, { policy });
   await write('inv', 'path "secret/data/inv/*" { capabilities = ["read"] }');
   await write('inv-month', 'path "secret/data/inv/{{identity.entity.metadata.month}}/*" { capabilities = ["read"] }');
-  await write('db', 'path "database/creds/readonly" { capabilities = ["read"] }');
+  await write('db', `path "${database}/creds/readonly" { capabilities = ["read"] }`);
   await write('more', 'path "secret/data/*" { capabilities = ["read"] }');
   const broad = policies ?? (await pagePolicies(role));
   await admin.call('POST', `sys/policies/acl/${broker}`, { policy: broad.join('\n') });

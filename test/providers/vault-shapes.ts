@@ -8,7 +8,7 @@ export type Shape = (typeof SHAPES)[number];
 
 export const PARAMETERS: Parameters = { month: '2026-10' };
 
-export function sectionOf(shape: Shape, { role, prefix }: Names = NAMES): JsonObject {
+export function sectionOf(shape: Shape, { role, prefix, database }: Names = NAMES): JsonObject {
   const policies = (name: string) => ({ token_role: role, policies: [`${prefix}${name}`] });
   switch (shape) {
     case 'token':
@@ -16,7 +16,7 @@ export function sectionOf(shape: Shape, { role, prefix }: Names = NAMES): JsonOb
     case 'wrapped':
       return { ...policies('inv'), wrap: true };
     case 'secret':
-      return { ...policies('db'), secret: 'database/creds/readonly' };
+      return { ...policies('db'), secret: `${database}/creds/readonly` };
     case 'entity':
       return { ...policies('inv-month'), entity: { metadata: { month: '{{parameters.month}}' } } };
     case 'policy':
