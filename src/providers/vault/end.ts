@@ -79,12 +79,13 @@ async function refuseForbidden({ ask }: Vault, path: VaultPath, step: string, si
 async function refuseElsewhere(vault: Vault, handle: VaultHandle, signal: AbortSignal): Promise<void> {
   const { cluster, namespace, ends_at } = handle;
   if (vault.clock.now().getTime() > Date.parse(ends_at) + PAST_MS) return;
-  if (namespace !== vault.place.namespace) throw elsewhere('another_namespace');
-  if (cluster !== undefined && cluster !== (await vault.clusterNow(signal))) throw elsewhere('another_cluster');
+  if (namespace !== vault.place.namespace) throw elsewhere({ finding: 'another_namespace' });
+  if (cluster !== undefined && cluster !== (await vault.clusterNow(signal)))
+    throw elsewhere({ finding: 'another_cluster' });
 }
 
-function elsewhere(what: string): ProviderError {
-  return new ProviderError('provider_refused', { nothingLives: false, facts: { finding: what } });
+function elsewhere(facts: { readonly finding: string }): ProviderError {
+  return new ProviderError('provider_refused', { nothingLives: false, facts });
 }
 
 function pending({ clock }: Vault): Ended {
