@@ -4,7 +4,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { TestCertificate } from '../certificate.ts';
 import { failed, type Request } from './serve.ts';
-import type { Answer } from './routes.ts';
+import type { Answer } from './route.ts';
 
 /** What goes wrong at one door, while the server behind it is well. */
 export interface Trouble {

@@ -1,6 +1,7 @@
 import { makeDatabase } from './database.ts';
 import { secondsOf } from './durations.ts';
-import { answer, ROUTES, type Answer } from './routes.ts';
+import { answer, type Answer } from './route.ts';
+import { ROUTES } from './routes.ts';
 import { makeState, Refusal, type FakeState, type FakeToken } from './state.ts';
 
 /** One request as it arrived; `path` is what stands behind `/v1/`. */
