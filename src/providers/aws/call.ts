@@ -43,7 +43,10 @@ function dateOf(response: unknown): { date?: string } {
 }
 
 /** One call, with the SDK's own attempts. @throws ProviderError as soon as it fails, or as the caller has gone. */
-export async function ask<T>(signal: AbortSignal, send: (options: { abortSignal: AbortSignal }) => Promise<T>): Promise<T> {
+export async function ask<T>(
+  signal: AbortSignal,
+  send: (options: { abortSignal: AbortSignal }) => Promise<T>,
+): Promise<T> {
   return (await askDated(signal, send)).answer;
 }
 

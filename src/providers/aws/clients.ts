@@ -142,7 +142,12 @@ export function requireKeys(credentials: Credentials | undefined): Keys {
   if (!AccessKeyId || !SecretAccessKey || !SessionToken || !Expiration || Number.isNaN(Expiration.getTime())) {
     throw new ProviderError('provider_answer_wrong', { nothingLives: false, facts: { finding: 'no_keys_in_answer' } });
   }
-  return { accessKeyId: AccessKeyId, secretAccessKey: SecretAccessKey, sessionToken: SessionToken, expiration: Expiration };
+  return {
+    accessKeyId: AccessKeyId,
+    secretAccessKey: SecretAccessKey,
+    sessionToken: SessionToken,
+    expiration: Expiration,
+  };
 }
 
 function iamRegion(region: string): string {

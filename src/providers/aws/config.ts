@@ -49,7 +49,9 @@ const credentials = z
     const fault = (message: string) => context.addIssue({ code: 'custom', message });
     if (web_identity && keys.length > 0) fault('has web_identity and keys: it is one or the other');
     else if (!web_identity && (!access_key_id || !secret_access_key))
-      fault('needs web_identity, or access_key_id and secret_access_key; without credentials, the SDK looks for its own');
+      fault(
+        'needs web_identity, or access_key_id and secret_access_key; without credentials, the SDK looks for its own',
+      );
   });
 
 const revocation = z

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { GrantId, MintId } from '../../domain/ids.ts';
+import { parseId, type GrantId, type MintId } from '../../domain/ids.ts';
 
 /** Characters that STS lets no name of a session and no source identity have. */
 const OTHERS = /[^\w+=,.@-]+/g;
@@ -26,6 +26,12 @@ export function parseRoleArn(arn: string): RoleArn | undefined {
 /** Names a session in CloudTrail and in `aws:userid`; known from the intent, so that no answer is needed to deny it. */
 export function sessionName(grant: GrantId, mint: MintId): string {
   return `writ-${grant}-${mint}`;
+}
+
+/** The grant of a session's name, where it is one of ours. */
+export function grantOf(session: string): GrantId | undefined {
+  const [, grant = ''] = /^writ-([^-]+)-[^-]+$/.exec(session) ?? [];
+  return parseId('grant', grant);
 }
 
 /**

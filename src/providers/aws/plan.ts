@@ -119,7 +119,10 @@ function planAssumeRole(
     parent,
   });
   requirePolicyText(profile, policy);
-  const tags = Object.entries(section.tags).map(([Key, template]) => ({ Key, Value: tagValue(template, fill, profile, Key) }));
+  const tags = Object.entries(section.tags).map(([Key, template]) => ({
+    Key,
+    Value: tagValue(template, fill, profile, Key),
+  }));
   return {
     RoleArn: section.role_arn,
     RoleSessionName: sessionName(mint.grant, mint.mint),

@@ -21,7 +21,9 @@ export function sectionProblems(profile: Profile): readonly SectionProblem[] {
     ...arnProblems(section),
     ...tagProblems(section.tags),
   ];
-  return problems.length > 0 ? problems.map(({ path, message }) => ({ path: ['aws', ...path], message })) : sizes(section);
+  return problems.length > 0
+    ? problems.map(({ path, message }) => ({ path: ['aws', ...path], message }))
+    : sizes(section);
 }
 
 function policyProblems(policy: JsonObject): SectionProblem[] {
@@ -96,7 +98,9 @@ function tagProblems(tags: Readonly<Record<string, string>>): SectionProblem[] {
     const message = tagKeyFault(key) ?? (again ? 'is a key that stands twice: case does not count' : undefined);
     const value = tags[key] ?? '';
     const valueMessage = value.includes('{{') ? undefined : tagValueFault(value);
-    return [message, valueMessage].flatMap((text) => (text === undefined ? [] : [{ path: ['tags', key], message: text }]));
+    return [message, valueMessage].flatMap((text) =>
+      text === undefined ? [] : [{ path: ['tags', key], message: text }],
+    );
   });
   const most = MAX_TAGS - OWN_TAGS;
   return keys.length > most ? [...problems, { path: ['tags'], message: `takes at most ${most} tags` }] : problems;
