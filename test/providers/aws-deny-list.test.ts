@@ -1,5 +1,11 @@
 import { readDocument, writeDocument, MAX_DOCUMENT_CHARS } from '../../src/providers/aws/boundary-document.ts';
-import { denialsSize, renderDenials, type EndedSession, type Living, type World } from '../../src/providers/aws/deny-list.ts';
+import {
+  denialsSize,
+  renderDenials,
+  type EndedSession,
+  type Living,
+  type World,
+} from '../../src/providers/aws/deny-list.ts';
 import { denying, NOTHING_DENIED, type Denials } from '../../src/providers/aws/denials.ts';
 import { makeContext } from '../support/aws/policy/context.ts';
 import { readPolicy } from '../support/aws/policy/document.ts';
@@ -31,12 +37,15 @@ function judge(denials: Denials, document = writeDocument(BOUNDARY, MARK, denial
       'aws:PrincipalArn': role,
       'aws:TokenIssueTime': `${issuedAt.toISOString().slice(0, 19)}Z`,
     });
-    return judgeLayer([policy], { action: 's3:GetObject', resource: 'arn:aws:s3:::inv/1', context }) === 'explicit deny';
+    return (
+      judgeLayer([policy], { action: 's3:GetObject', resource: 'arn:aws:s3:::inv/1', context }) === 'explicit deny'
+    );
   };
 }
 
+const LETTERS = Array.from('0123456789abcdefghjkmnpqrstvwxyz');
 const id = (random: Random, letter: string, chars: number) =>
-  letter + Array.from({ length: chars }, () => random.pick([...'0123456789abcdefghjkmnpqrstvwxyz'])).join('');
+  letter + Array.from({ length: chars }, () => random.pick(LETTERS)).join('');
 
 interface Shape {
   readonly grants: number;
@@ -96,7 +105,9 @@ function worldOf(sessions: readonly Truth[], at: Date, more: Partial<World> = {}
       there.since = Math.min(there.since, truth.issuedBefore.getTime() - 2_000);
       found.set(name, there);
     }
-    return new Map([...found].map(([name, { grants, since }]) => [name, { grants: grants.size, since: new Date(since) }]));
+    return new Map(
+      [...found].map(([name, { grants, since }]) => [name, { grants: grants.size, since: new Date(since) }]),
+    );
   };
   return {
     ended: sessions.filter(({ ended }) => ended),
@@ -118,7 +129,14 @@ const SHAPES: readonly (Shape & { name: string })[] = [
   { name: 'nobody', grants: 0, identities: 1, roles: 1, ended: 1 },
   { name: 'more than has room, mixed among what lives', grants: 1_500, identities: 20, roles: 3, ended: 0.5 },
   { name: 'an order for agents', grants: 4_000, identities: 40, roles: 4, ended: 0.5, byIdentity: true },
-  { name: 'an order for more agents than have room', grants: 4_000, identities: 900, roles: 2, ended: 0.8, byIdentity: true },
+  {
+    name: 'an order for more agents than have room',
+    grants: 4_000,
+    identities: 900,
+    roles: 2,
+    ended: 0.8,
+    byIdentity: true,
+  },
   { name: 'an order for everything', grants: 3_000, identities: 500, roles: 3, ended: 1 },
   { name: 'the same with a fence', grants: 1_500, identities: 20, roles: 3, ended: 0.5, fence: true },
 ];
@@ -150,7 +168,9 @@ describe.each(SHAPES)('$name', (shape) => {
         name: 'writ-new',
         issuedAt: new Date(at.getTime() - OFF_MS),
       }));
-      const others = sessions.slice(0, 200).map((truth) => ({ ...truth, grant: '', name: 'somebody', identity: 'somebody' }));
+      const others = sessions
+        .slice(0, 200)
+        .map((truth) => ({ ...truth, grant: '', name: 'somebody', identity: 'somebody' }));
       const touched = lives.filter(denied);
       expect([...coming, ...others].filter(denied)).toEqual([]);
       if (collateral === 0) expect(touched).toEqual([]);

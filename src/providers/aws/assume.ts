@@ -83,13 +83,15 @@ function requireEnd({ expiration }: Keys, madeAt: Date, seconds: number): void {
   if (expiration.getTime() > latest || expiration <= madeAt) throw differs('expiration');
 }
 
-function usageOf(answer: AssumeRoleResponse & GetScopedCredentialsResponse): JsonObject {
-  const { SessionTokenUtilization, SessionTokenSize, PackedPolicySize } = answer;
-  return {
-    ...(SessionTokenUtilization !== undefined && { session_token_utilization: SessionTokenUtilization }),
-    ...(SessionTokenSize !== undefined && { session_token_size: SessionTokenSize }),
-    ...(PackedPolicySize !== undefined && { packed_policy_size: PackedPolicySize }),
-  };
+/** What STS says of the token's size. `PackedPolicySize` is what older endpoints say of it. */
+function usageOf(answer: AssumeRoleResponse | GetScopedCredentialsResponse): JsonObject {
+  const said: Readonly<Record<string, unknown>> = { ...answer };
+  const members = [
+    ['session_token_utilization', said['SessionTokenUtilization']],
+    ['session_token_size', said['SessionTokenSize']],
+    ['packed_policy_size', said['PackedPolicySize']],
+  ] as const;
+  return Object.fromEntries(members.flatMap(([name, value]) => (typeof value === 'number' ? [[name, value]] : [])));
 }
 
 function differs(what: string): ProviderError {

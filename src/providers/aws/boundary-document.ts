@@ -101,7 +101,8 @@ function denialsOf(statements: readonly Json[]): Denials {
   for (const statement of statements) {
     const condition = isJsonObject(statement) ? objectOf(statement['Condition']) : {};
     const equals = objectOf(condition['StringEquals']);
-    const before = new Date(String(objectOf(condition['DateLessThan'])[ISSUED_KEY] ?? ''));
+    const { [ISSUED_KEY]: issued } = objectOf(condition['DateLessThan']);
+    const before = new Date(typeof issued === 'string' ? issued : '');
     const users = objectOf(condition['StringLike'])['aws:userid'];
     const roles = objectOf(condition['ArnEquals'])[ROLE_KEY];
     if (equals[TAG_KEY] !== undefined) found.grants = namesOf(equals[TAG_KEY]);

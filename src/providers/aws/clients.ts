@@ -1,7 +1,9 @@
 import { IAMClient } from '@aws-sdk/client-iam';
 import { AssumeRoleCommand, AssumeRoleWithWebIdentityCommand, STSClient } from '@aws-sdk/client-sts';
 import type { Credentials, STSClientConfig } from '@aws-sdk/client-sts';
+import type { Clock } from '../../domain/clock.ts';
 import { ProviderError } from '../../domain/errors.ts';
+import type { ProviderDeps } from '../provider.ts';
 import { ask, WATCHING, watching } from './call.ts';
 import type { AwsConfig, BoundaryConfig } from './config.ts';
 
@@ -42,7 +44,7 @@ export interface Clients {
 
 type Login = NonNullable<STSClientConfig['credentials']>;
 
-export function makeClients(config: AwsConfig, readFile: (path: string) => Promise<string>): Clients {
+export function makeClients(config: AwsConfig, { readFile, clock }: Pick<ProviderDeps, 'readFile' | 'clock'>): Clients {
   const common = {
     ...(config.endpoint !== undefined && { endpoint: config.endpoint }),
     maxAttempts: ATTEMPTS,
@@ -64,13 +66,13 @@ export function makeClients(config: AwsConfig, readFile: (path: string) => Promi
     open.push(client);
     return client;
   };
-  const login = loginOf(config, () => opened(makeSts({ region: config.region })), readFile);
+  const login = loginOf(config, () => opened(makeSts({ region: config.region })), readFile, clock);
   const asBroker = (region: string) => opened(makeSts({ region, ...(login && { credentials: login }) }));
 
   const issuing = perKey(asBroker);
   const ending = perKey(asBroker);
   const revokers = perKey((role: string) => {
-    const credentials = () => assumeOwn(ending(config.region), role);
+    const credentials = keptWhileFresh(() => assumeOwn(ending(config.region), role), clock);
     const client = new IAMClient({ ...common, region: iamRegion(config.region), credentials });
     client.middlewareStack.add(watching, WATCHING);
     return opened(client);
@@ -100,6 +102,7 @@ function loginOf(
   { credentials }: AwsConfig,
   anonymous: () => STSClient,
   readFile: (path: string) => Promise<string>,
+  clock: Clock,
 ): Login | undefined {
   if (!credentials) return undefined;
   const { web_identity, access_key_id = '', secret_access_key, session_token } = credentials;
@@ -109,7 +112,7 @@ function loginOf(
     return { accessKeyId: access_key_id, secretAccessKey: secret, ...(token !== undefined && { sessionToken: token }) };
   }
   const client = anonymous();
-  return async () => {
+  return keptWhileFresh(async () => {
     const token = await readFile(web_identity.token_file).catch((cause: unknown) => {
       const facts = { finding: 'no_credentials' };
       throw new ProviderError('provider_refused', { nothingLives: true, facts, cause });
@@ -122,10 +125,28 @@ function loginOf(
     });
     const answer = await ask(AbortSignal.timeout(LOGIN_MS), (options) => client.send(command, options));
     return requireKeys(answer.Credentials);
+  }, clock);
+}
+
+/** How long before their end keys are made anew. */
+const RENEW_MS = 300_000;
+
+/**
+ * Keys of a session of the broker's own, made once for all who ask. The SDK would go by the machine's clock, so it is told that
+ * they have ended, and asks here each time.
+ */
+function keptWhileFresh(make: () => Promise<Keys>, clock: Clock): () => Promise<Keys> {
+  let kept: Keys | undefined;
+  let making: Promise<Keys> | undefined;
+  return async () => {
+    if (!kept || kept.expiration.getTime() - RENEW_MS <= clock.now().getTime()) {
+      making ??= make().finally(() => (making = undefined));
+      kept = await making;
+    }
+    return { ...kept, expiration: new Date(0) };
   };
 }
 
-/** The SDK asks again before they end. */
 async function assumeOwn(client: STSClient, role: string): Promise<Keys> {
   const command = new AssumeRoleCommand({
     RoleArn: role,

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { formatDuration, parseDuration } from '../../domain/duration.ts';
 import type { JsonObject } from '../../domain/json.ts';
 import { Secret } from '../../domain/secret.ts';
+import { LONGEST_SESSION } from './limits.ts';
 import { parseRoleArn } from './names.ts';
 
 /** In the configuration a duration, here whole seconds. */
@@ -115,6 +116,14 @@ export function accountOf(arn: string): string {
   return arn.split(':')[4] ?? '';
 }
 
+/** What IAM lets a role's maximum be. */
+const SHORTEST_MAXIMUM = 3_600;
+
+function isSession(written: string): boolean {
+  const seconds = parseDuration(written);
+  return seconds !== undefined && seconds >= SHORTEST_MAXIMUM && seconds <= LONGEST_SESSION;
+}
+
 /**
  * `role_arn`: the role that sessions are of. `session_policy`: what of it they may do, with parameters in resources and
  * conditions. `policy_arns`: managed policies that narrow as well. `tags`: of the session. `external_id`: what the role's trust
@@ -133,6 +142,12 @@ export const AwsSection = z.strictObject({
   source_identity: z.boolean().default(true),
   allow_sts: z.boolean().default(false),
   region: region.exactOptional(),
-  max_session: duration(3_600, 43_200).prefault('1h'),
+  // As it is written: a section is read again from what it was read to.
+  max_session: z.string().refine(isSession, 'is not a duration from 1h to 12h').default('1h'),
 }) satisfies z.ZodType<JsonObject>;
 export type AwsSection = z.infer<typeof AwsSection>;
+
+/** Whole seconds. */
+export function maxSessionOf({ max_session }: AwsSection): number {
+  return parseDuration(max_session) ?? SHORTEST_MAXIMUM;
+}

@@ -80,6 +80,11 @@ export function renderDenials(world: World): Rendered {
   };
 }
 
+/** Whether each has room by its own name, so that nothing has to be known of what lives. */
+export function fitsByName(ended: readonly EndedSession[], room: number): boolean {
+  return sizeOf(NO_GROUPS, entriesOf(ended)) <= room;
+}
+
 /** The least coarse way that has room for all of these entries and touches nothing else. */
 function fitting(world: World, entries: readonly Entry[]): Coarse | undefined {
   const fits = (coarse: Coarse) => sizeOf(coarse, entries) <= world.room;

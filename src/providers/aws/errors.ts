@@ -97,6 +97,13 @@ export function leavesNothing(error: unknown): boolean {
   return typeof code === 'string' && NEVER_SENT.has(code);
 }
 
+/** For people: the name that AWS gives it, or our own code. */
+export function whyOf(error: unknown): string {
+  if (!(error instanceof ProviderError)) return 'unknown';
+  const { aws, finding } = error.facts;
+  return [aws, finding, error.code].find((each) => typeof each === 'string') ?? error.code;
+}
+
 export function nameOf(error: unknown): string {
   const { name } = (error ?? {}) as SdkError;
   return typeof name === 'string' && /^\w{1,80}$/.test(name) ? name : 'unknown';

@@ -4,7 +4,7 @@ import type { Revocability } from '../../domain/grant.ts';
 import type { Parameters, Profile } from '../../domain/profile.ts';
 import { fillText, type Fill } from '../template.ts';
 import type { MintRequest, Plan } from '../provider.ts';
-import { accountOf, AwsSection, type AwsConfig } from './config.ts';
+import { accountOf, AwsSection, maxSessionOf, type AwsConfig } from './config.ts';
 import type { Known } from './known.ts';
 import { limitPassed, requirePolicyText, requireWithin, SHORTEST_SESSION, tagValueFault } from './limits.ts';
 import { sessionName, sourceIdentity } from './names.ts';
@@ -41,6 +41,8 @@ const child = z.strictObject({
  * hand, and the session stays with the broker. `account`, `role_arn` and `source_identity` are what denials are counted by.
  */
 export const AwsRequest = z.strictObject({
+  /** Whether it is a session that is handed out, or a child of one that is not. */
+  mode: z.enum(['session', 'child']),
   region: z.string(),
   account: z.string(),
   role_arn: z.string(),
@@ -75,6 +77,7 @@ export function planSession(
 
   const parts = { section, fill: valueOf(parameters), profile: profile.name };
   const request: AwsRequest = {
+    mode: scoped ? 'child' : 'session',
     region: section.region ?? config.region,
     account: accountOf(section.role_arn),
     role_arn: section.role_arn,
@@ -82,7 +85,7 @@ export function planSession(
     ...(section.source_identity && { source_identity: sourceIdentity(mint.subject) }),
     ends_at: endsAt.toISOString(),
     grant_ends_at: grantEndsAt.toISOString(),
-    assume_role: planAssumeRole(parts, mint, grantEndsAt, scoped, known.longestSession(section.max_session)),
+    assume_role: planAssumeRole(parts, mint, grantEndsAt, scoped, known.longestSession(maxSessionOf(section))),
     ...(scoped && { child: planChild(parts, mint, endsAt) }),
   };
   return {
@@ -165,6 +168,7 @@ export function readRequest({ mint, endsAt, request }: Pick<Plan, 'mint' | 'ends
   const parsed = AwsRequest.safeParse(request);
   const ours =
     parsed.success &&
+    (parsed.data.mode === 'child') === (parsed.data.child !== undefined) &&
     parsed.data.session_name.endsWith(`-${mint}`) &&
     parsed.data.assume_role.RoleSessionName === parsed.data.session_name &&
     parsed.data.assume_role.RoleArn === parsed.data.role_arn &&

@@ -41,6 +41,11 @@ export function childPolicy(endsAt: Date, allowSts: boolean): string {
   return text([ALLOW_ALL, ...(allowSts ? [] : [DENY_STS]), denyAfter(endsAt)]);
 }
 
+/** For what is only asked to see whether it is answered. */
+export function denyAllPolicy(): string {
+  return text([{ Effect: 'Deny', Action: '*', Resource: '*' }]);
+}
+
 export const ALLOW_ALL: JsonObject = { Effect: 'Allow', Action: '*', Resource: '*' };
 /** Assuming another role sheds the session's name, and a web identity token of STS outlives a revocation. */
 const DENY_STS: JsonObject = { Effect: 'Deny', Action: 'sts:*', Resource: '*' };
