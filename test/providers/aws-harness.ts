@@ -26,7 +26,11 @@ export const SECTION: JsonObject = {
   tags: { team: 'payments' },
 };
 
-export function awsProfile(section: JsonObject = {}, more: Partial<Profile> = {}): Profile {
+/** A member of a section that is undefined is left out. */
+export type Members = Readonly<Record<string, Json | undefined>>;
+
+export function awsProfile(section: Members = {}, more: Partial<Profile> = {}): Profile {
+  const written = JSON.parse(JSON.stringify({ ...SECTION, ...section })) as Json;
   return {
     name: 'invoices-read',
     provider: 'aws-main',
@@ -35,7 +39,7 @@ export function awsProfile(section: JsonObject = {}, more: Partial<Profile> = {}
     effect: 'read',
     ttl: { default: 900, max: 3_600, min: 1 },
     parameters: { month: { pattern: '.*', optional: false } },
-    section: aws.section.parse({ ...SECTION, ...section }),
+    section: aws.section.parse(written),
     ...more,
   };
 }

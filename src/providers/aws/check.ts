@@ -99,8 +99,8 @@ async function checkList({ boundary }: Account, signal: AbortSignal): Promise<re
   ];
 }
 
-/** A list that is full still denies what comes next, as soon as something has left it. */
-const isHarmless = ({ code }: HealthFinding) => code === 'deny_list_full' || code === 'fence_in_place';
+/** What is issued while the list is full may find no room in it either. */
+const isHarmless = ({ code }: HealthFinding) => code === 'fence_in_place';
 
 async function checkRole(
   { revocation, known }: SetUp,
