@@ -7,6 +7,7 @@ import { sessionPolicies } from './session-policies.ts';
 import { checkTags, tagExtras, withInherited } from './session-tags.ts';
 import { openSession, wholeSeconds } from './sessions.ts';
 
+/** Of RoleSessionName and SourceIdentity: no colon, so neither can begin with `aws:`. */
 export const NAME = { min: 2, max: 64, pattern: /^[\w+=,.@-]*$/u };
 const EXTERNAL_ID = { min: 2, max: 1224, pattern: /^[\w+=,.@:/-]*$/u };
 
@@ -26,7 +27,7 @@ export const assumeRole: SignedAction = {
     const arn = roleArn(form);
     const name = text(form, 'RoleSessionName', NAME);
     const seconds = optionalInteger(form, 'DurationSeconds', 900, 43_200) ?? 3600;
-    const sourceIdentity = sourceIdentityOf(form);
+    const sourceIdentity = optionalText(form, 'SourceIdentity', NAME);
     const externalId = optionalText(form, 'ExternalId', EXTERNAL_ID);
     const pairs = structs(form, 'Tags', ['Key', 'Value']).map(({ Key = '', Value = '' }) => [Key, Value] as const);
     const tags = checkTags(pairs, list(form, 'TransitiveTagKeys'), who);
@@ -95,12 +96,6 @@ export function assumed({ session, credentials, usage }: ReturnType<typeof openS
     SourceIdentity: session.sourceIdentity,
     ...usage,
   };
-}
-
-function sourceIdentityOf(form: Form): string | undefined {
-  const value = optionalText(form, 'SourceIdentity', NAME);
-  if (value?.toLowerCase().startsWith('aws:') === true) throw invalid('SourceIdentity must not begin with aws:');
-  return value;
 }
 
 /** As `can` asks: would the trust policy and the asker's own let it be assumed, with nothing passed along? */

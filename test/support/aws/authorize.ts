@@ -1,5 +1,6 @@
 import { defaultPolicy, type Account, type Principal, type Role } from './account.ts';
 import { accessDenied, AwsError } from './errors.ts';
+import { iso } from './iso.ts';
 import { makeContext } from './policy/context.ts';
 import { applies, judge, judgeLayer, type Layer, type Question, type Verdict } from './policy/evaluate.ts';
 import type { AwsKeys } from './types.ts';
@@ -50,15 +51,11 @@ export function questionOf(
 /** The keys that any request has. TLS is taken as given: this server has none. */
 export function timeOf(now: Date): Extras {
   return {
-    'aws:CurrentTime': iso(now),
+    'aws:CurrentTime': now.toISOString(),
     'aws:EpochTime': String(Math.floor(now.getTime() / 1000)),
     'aws:SecureTransport': 'true',
     'aws:ViaAWSService': 'false',
   };
-}
-
-export function iso(date: Date): string {
-  return date.toISOString().replace(/\.\d{3}Z$/u, 'Z');
 }
 
 /** Identity policies ∩ permissions boundary ∩ every layer of session policies. */

@@ -1,4 +1,4 @@
-import { createPublicKey, verify, type JsonWebKey } from 'node:crypto';
+import { createPublicKey, verify, type JsonWebKey, type KeyObject } from 'node:crypto';
 import { AwsError } from './errors.ts';
 import { isObject } from './policy/json.ts';
 
@@ -33,7 +33,7 @@ export function verifyToken(token: string, jwks: unknown, now: Date): VerifiedCl
   const keys: readonly unknown[] = isObject(jwks) && Array.isArray(jwks['keys']) ? jwks['keys'] : [];
   const jwk = keys.filter(isObject).find(({ kid }) => kid === header['kid']);
   if (!jwk) throw invalidToken("Couldn't retrieve verification key from your identity provider");
-  const key = createPublicKey({ key: jwk as JsonWebKey, format: 'jwk' });
+  const key = keyOf(jwk);
   const fits = key.asymmetricKeyType === (match[1] === 'RS' ? 'rsa' : 'ec');
   const good =
     fits && verify(`sha${match[2] ?? ''}`, Buffer.from(input), { key, dsaEncoding: 'ieee-p1363' }, signature);
@@ -52,6 +52,14 @@ export function verifyToken(token: string, jwks: unknown, now: Date): VerifiedCl
   if (typeof nbf === 'number' && nbf > seconds) throw invalidToken('The token is not valid yet');
   const audiences: readonly unknown[] = Array.isArray(aud) ? aud : [aud];
   return { claims, issuer: iss, subject: sub, audiences: audiences.filter((one) => typeof one === 'string') };
+}
+
+function keyOf(jwk: JsonWebKey): KeyObject {
+  try {
+    return createPublicKey({ key: jwk, format: 'jwk' });
+  } catch {
+    throw invalidToken("Couldn't retrieve verification key from your identity provider");
+  }
 }
 
 function parse(token: string): Parts {

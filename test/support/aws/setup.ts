@@ -43,19 +43,33 @@ export function keysOf(credentials: Credentials | undefined): AwsKeys {
   return { accessKeyId, secretAccessKey, sessionToken };
 }
 
-/** Clients of the real SDK, one try each unless told otherwise. */
-export function stsClient(
-  { url, region }: Pick<FakeAws, 'url' | 'region'>,
-  credentials: AwsKeys,
-  maxAttempts = 1,
-): STSClient {
-  return new STSClient({ endpoint: url, region, credentials, maxAttempts });
+export interface ClientOptions {
+  /** Another address of the same account. */
+  readonly url?: string;
+  readonly region?: string;
+  /** Default 1: no retries. */
+  readonly maxAttempts?: number;
 }
 
-export function iamClient(
-  { url, iamRegion }: Pick<FakeAws, 'url' | 'iamRegion'>,
-  credentials: AwsKeys,
-  maxAttempts = 1,
-): IAMClient {
-  return new IAMClient({ endpoint: url, region: iamRegion, credentials, maxAttempts });
+/** Clients of the real SDK that go by the server's clock. */
+export function stsClient(aws: FakeAws, credentials: AwsKeys, options: ClientOptions = {}): STSClient {
+  return new STSClient(configuration(aws, credentials, { region: aws.region, ...options }));
+}
+
+export function iamClient(aws: FakeAws, credentials: AwsKeys, options: ClientOptions = {}): IAMClient {
+  return new IAMClient(configuration(aws, credentials, { region: aws.iamRegion, ...options }));
+}
+
+function configuration(aws: FakeAws, credentials: AwsKeys, { url = aws.url, maxAttempts = 1, ...rest }: ClientOptions) {
+  return { endpoint: url, credentials, maxAttempts, systemClockOffset: aws.now().getTime() - Date.now(), ...rest };
+}
+
+/** The `name` of what a call throws, `undefined` for one that is answered. */
+export async function errorName(call: Promise<unknown>): Promise<string | undefined> {
+  try {
+    await call;
+  } catch (error) {
+    return error instanceof Error ? error.name : String(error);
+  }
+  return undefined;
 }

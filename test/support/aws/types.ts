@@ -49,7 +49,7 @@ export interface RoleOptions {
 export interface OidcOptions {
   /** Accepted `aud`. */
   readonly audiences: readonly string[];
-  /** The issuer's keys, asked for at each token: `{ keys: [...] }`. */
+  /** The issuer's keys, asked for at each token: `{ keys: [...] }`. Throws: the issuer cannot be reached. */
   readonly jwks: () => unknown;
 }
 

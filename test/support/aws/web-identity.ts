@@ -2,14 +2,16 @@ import type { Account, Role } from './account.ts';
 import type { UnsignedAction } from './actions.ts';
 import { assumed, checkDuration, NAME, roleArn, SESSION_PARAMS } from './assume-role.ts';
 import { refuseUnlessAllowed, timeOf, type Extras } from './authorize.ts';
+import { AwsError } from './errors.ts';
 import { invalidToken, issuerOf, verifyToken } from './jwt.ts';
 import { makeContext } from './policy/context.ts';
-import { applies, type Verdict } from './policy/evaluate.ts';
+import { judgeStatements, type Verdict } from './policy/evaluate.ts';
 import { isObject } from './policy/json.ts';
 import { checkText, optionalInteger, text } from './query.ts';
 import { sessionPolicies } from './session-policies.ts';
 import { checkTags, tagExtras, type SessionTags } from './session-tags.ts';
 import { openSession, wholeSeconds } from './sessions.ts';
+import type { OidcOptions } from './types.ts';
 
 const TAGS = 'https://aws.amazon.com/tags';
 const SOURCE_IDENTITY = 'https://aws.amazon.com/source_identity';
@@ -27,7 +29,7 @@ export const assumeRoleWithWebIdentity: UnsignedAction = {
 
     const provider = account.oidc.get(issuerOf(token));
     if (!provider) throw invalidToken(`No OpenIDConnect provider found in your account for ${issuerOf(token)}`);
-    const { claims, issuer, subject, audiences } = verifyToken(token, provider.jwks(), account.clock.now());
+    const { claims, issuer, subject, audiences } = verifyToken(token, jwksOf(provider), account.clock.now());
     const audience = audiences.find((one) => provider.audiences.includes(one));
     if (audience === undefined) throw invalidToken('Incorrect token audience');
     const tags = tagsOf(claims);
@@ -79,11 +81,18 @@ function judgeFederated(
   extras: Extras,
 ): Verdict {
   const context = makeContext({ ...timeOf(account.clock.now()), ...extras });
-  const effects = (role?.trust.statements ?? [])
-    .filter(({ principal }) => principal?.({ account: account.id, arn: federated, federated }) !== undefined)
-    .filter((statement) => applies(statement, { action, resource: role?.arn ?? '', context }))
-    .map(({ effect }) => effect);
-  return effects.includes('Deny') ? 'explicit deny' : effects.includes('Allow') ? 'allow' : 'implicit deny';
+  const naming = (role?.trust.statements ?? []).filter(
+    ({ principal }) => principal?.({ account: account.id, arn: federated, federated }) !== undefined,
+  );
+  return judgeStatements(naming, { action, resource: role?.arn ?? '', context });
+}
+
+function jwksOf({ jwks }: OidcOptions): unknown {
+  try {
+    return jwks();
+  } catch {
+    throw new AwsError(400, 'IDPCommunicationError', 'The identity provider could not be reached.');
+  }
 }
 
 function tagsOf(claims: Readonly<Record<string, unknown>>): SessionTags {

@@ -1,5 +1,5 @@
-import { iso } from './authorize.ts';
 import type { AwsError } from './errors.ts';
+import { iso } from './iso.ts';
 
 export function resultXml(
   namespace: string,

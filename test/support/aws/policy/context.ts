@@ -11,7 +11,6 @@ const SINGLE = new Set([
   'aws:principalaccount',
   'aws:principalarn',
   'aws:principaltype',
-  'aws:requestedregion',
   'aws:securetransport',
   'aws:sourceidentity',
   'aws:tokenissuetime',

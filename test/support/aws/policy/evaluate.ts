@@ -17,10 +17,14 @@ export function applies(statement: Statement, { action, resource, context }: Que
 }
 
 export function judgeLayer(layer: Layer, question: Question): Verdict {
-  const effects = layer
-    .flatMap(({ statements }) => statements)
-    .filter((statement) => applies(statement, question))
-    .map(({ effect }) => effect);
+  return judgeStatements(
+    layer.flatMap(({ statements }) => statements),
+    question,
+  );
+}
+
+export function judgeStatements(statements: readonly Statement[], question: Question): Verdict {
+  const effects = statements.filter((statement) => applies(statement, question)).map(({ effect }) => effect);
   return effects.includes('Deny') ? 'explicit deny' : effects.includes('Allow') ? 'allow' : 'implicit deny';
 }
 
