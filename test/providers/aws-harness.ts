@@ -3,7 +3,6 @@ import type { MintId } from '../../src/domain/ids.ts';
 import type { Json, JsonObject } from '../../src/domain/json.ts';
 import type { Profile } from '../../src/domain/profile.ts';
 import { aws } from '../../src/providers/aws/index.ts';
-import type { AwsConfig } from '../../src/providers/aws/config.ts';
 import type { EndedMint, Provider, ProviderDeps, ProviderRecord } from '../../src/providers/provider.ts';
 import { startFakeAws } from '../support/aws/index.ts';
 import type { AwsKeys, DoorFaults, FakeAws } from '../support/aws/index.ts';
@@ -77,7 +76,7 @@ export interface ProviderOptions {
   readonly url?: string;
   readonly name?: string;
   /** As `writ.yaml` has it, over what the world has. */
-  readonly config?: JsonObject;
+  readonly config?: Members;
   readonly revocation?: boolean | JsonObject;
   readonly record?: ProviderRecord;
   readonly deps?: Partial<ProviderDeps>;
@@ -115,19 +114,21 @@ export async function awsWorld(options: { readonly scoped?: boolean } = {}): Pro
   const warnings: JsonObject[] = [];
 
   const provider = ({ url, name, config, revocation, record, deps }: ProviderOptions = {}): Provider => {
-    const parsed = aws.config.parse({
+    const written: Members = {
       region: fake.region,
       endpoint: url ?? fake.url,
       credentials: { access_key_id: broker.accessKeyId, secret_access_key: broker.secretAccessKey },
-      ...(revocation && {
-        revocation: {
-          boundary_arn: boundary,
-          revoker_role_arn: revoker,
-          ...(revocation === true ? {} : revocation),
-        },
-      }),
+      ...(revocation !== undefined &&
+        revocation !== false && {
+          revocation: {
+            boundary_arn: boundary,
+            revoker_role_arn: revoker,
+            ...(revocation === true ? {} : revocation),
+          },
+        }),
       ...config,
-    }) satisfies AwsConfig;
+    };
+    const parsed = aws.config.parse(JSON.parse(JSON.stringify(written)));
     return aws.create(name ?? 'aws-main', parsed, {
       clock: { now: fake.now, offsetMs: () => 0 },
       issuer: 'https://writ.example',
@@ -154,46 +155,53 @@ export async function awsWorld(options: { readonly scoped?: boolean } = {}): Pro
 }
 
 /** A ledger in memory, as far as the provider asks it: what was planned, and what of that is to end. */
-export function memoryRecord(now: () => Date) {
+export interface MemoryRecord {
+  readonly record: ProviderRecord;
+  /** A provider whose plans are on record. */
+  watch(provider: Provider): Provider;
+  end(mint: MintId, change?: Partial<EndedMint>): void;
+}
+
+export function memoryRecord(now: () => Date): MemoryRecord {
   const planned = new Map<MintId, EndedMint>();
-  const ended = new Set<MintId>();
-  const watch = (provider: Provider): Provider => {
-    const { plan } = provider;
-    return Object.defineProperties(
-      {},
-      {
-        ...Object.getOwnPropertyDescriptors(provider),
-        plan: {
-          value: (...asked: Parameters<Provider['plan']>) => {
-            const made = plan(...asked);
-            const { mint, grant, now: openedAt } = asked[2];
-            const mintedBefore = new Date(openedAt.getTime() + 15_000);
-            const times = { openedAt, mintedBefore, endsAt: made.endsAt };
-            const rest = { handle: null, grantGoesOn: false, confirmed: false };
-            planned.set(mint, { mint, grant, request: made.request, ...times, ...rest });
-            return made;
-          },
-        },
+  const ended = new Map<MintId, Partial<EndedMint>>();
+  const overOf = (grant: string) =>
+    [...ended].some(([mint, { grantGoesOn }]) => planned.get(mint)?.grant === grant && grantGoesOn !== true);
+  return {
+    watch(provider) {
+      const plan: Provider['plan'] = (profile, parameters, request) => {
+        const made = provider.plan(profile, parameters, request);
+        const { mint, grant, now: openedAt } = request;
+        const mintedBefore = new Date(openedAt.getTime() + 15_000);
+        const times = { openedAt, mintedBefore, endsAt: made.endsAt };
+        const rest = { handle: null, grantGoesOn: false, confirmed: false };
+        planned.set(mint, { mint, grant, request: made.request, ...times, ...rest });
+        return made;
+      };
+      return Object.create(provider, { plan: { value: plan } }) as Provider;
+    },
+    end: (mint, change = {}) => void ended.set(mint, change),
+    record: {
+      endedEarly: () => {
+        const mints = [...ended].flatMap(([mint, change]) => {
+          const row = planned.get(mint);
+          if (!row || row.endsAt <= now()) return [];
+          return { ...row, ...change, grantGoesOn: change.grantGoesOn === true && !overOf(row.grant) };
+        });
+        return Promise.resolve({ at: now(), mints });
       },
-    ) as Provider;
-  };
-  const record: ProviderRecord = {
-    endedEarly: () => {
-      const mints = [...planned.values()].filter(({ mint, endsAt }) => ended.has(mint) && endsAt > now());
-      return Promise.resolve({ at: now(), mints });
-    },
-    livingBy: (member) => {
-      const living = new Map<string, { grants: number; since: Date }>();
-      for (const { mint, request, openedAt, endsAt } of planned.values()) {
-        const value = request[member];
-        if (ended.has(mint) || endsAt <= now() || typeof value !== 'string') continue;
-        const there = living.get(value) ?? { grants: 0, since: openedAt };
-        living.set(value, { grants: there.grants + 1, since: there.since < openedAt ? there.since : openedAt });
-      }
-      return Promise.resolve(living);
+      livingBy: (member) => {
+        const living = new Map<string, { grants: number; since: Date }>();
+        for (const { grant, request, openedAt, endsAt } of planned.values()) {
+          const value = request[member];
+          if (overOf(grant) || endsAt <= now() || typeof value !== 'string') continue;
+          const there = living.get(value) ?? { grants: 0, since: openedAt };
+          living.set(value, { grants: there.grants + 1, since: there.since < openedAt ? there.since : openedAt });
+        }
+        return Promise.resolve(living);
+      },
     },
   };
-  return { record, watch, end: (mint: MintId) => void ended.add(mint) };
 }
 
 /** Remembers the keys of every session that a door made, also of those whose answer never arrived. */

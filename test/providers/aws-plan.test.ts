@@ -280,7 +280,7 @@ describe('limits, before anything is asked', () => {
     ['what is left of a second', asked(0.7), {}, 'end_has_passed'],
     ['a parameter that nobody gave', asked(), { other: 'x' }, 'parameter_missing'],
   ])('%s is refused', (_name, request, parameters, finding) => {
-    const error = thrown(() => direct.plan(awsProfile(), parameters as never, request));
+    const error = thrown(() => direct.plan(awsProfile(), parameters, request));
     expect(error).toMatchObject({ code: 'provider_refused', nothingLives: true, facts: { finding } });
   });
 });

@@ -3,8 +3,9 @@ import type { Clock } from '../../domain/clock.ts';
 import { ask } from './call.ts';
 import { parseRoleArn } from './names.ts';
 
-/** How long what was found of a role is not looked at again. */
+/** How long what was found of a role is not looked at again: less, where it has no boundary and may get one. */
 const KNOWN_MS = 60_000;
+const WITHOUT_MS = 10_000;
 
 /** A role, as its account's revoker sees it. */
 export interface RoleFound {
@@ -26,7 +27,8 @@ export function makeFindRole(iam: IAMClient, clock: Clock): FindRole {
       boundary: Role?.Arn === role ? Role.PermissionsBoundary?.PermissionsBoundaryArn : undefined,
       maxSession: Role?.MaxSessionDuration,
     };
-    known.set(role, { found, until: clock.now().getTime() + KNOWN_MS });
+    const ms = found.boundary === undefined ? WITHOUT_MS : KNOWN_MS;
+    known.set(role, { found, until: clock.now().getTime() + ms });
     return found;
   };
 }

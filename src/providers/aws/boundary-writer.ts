@@ -3,6 +3,7 @@ import { CreatePolicyVersionCommand, DeletePolicyVersionCommand, ListPolicyVersi
 import type { IAMClient, PolicyVersion } from '@aws-sdk/client-iam';
 import type { Clock } from '../../domain/clock.ts';
 import { ProviderError } from '../../domain/errors.ts';
+import type { JsonObject } from '../../domain/json.ts';
 import { MAX_DOCUMENT_CHARS, writeDocument } from './boundary-document.ts';
 import type { BoundaryReader, Observed } from './boundary-reader.ts';
 import { ask } from './call.ts';
@@ -58,7 +59,7 @@ export interface BoundaryWriting {
   readonly gapMs: number;
   /** @param now - what is denied already. @param room - characters. */
   render(now: Denials, room: number): Promise<Wanted>;
-  warn(code: string): void;
+  warn(code: string, facts?: JsonObject): void;
 }
 
 export function makeBoundaryWriter(writing: BoundaryWriting): BoundaryWriter {
@@ -67,7 +68,7 @@ export function makeBoundaryWriter(writing: BoundaryWriting): BoundaryWriter {
   const room = MAX_DOCUMENT_CHARS - writeDocument(arn, { owner, generation: 1e13 }, NOTHING_DENIED).length;
   let under: Promise<unknown> = Promise.resolve();
   let next: Round | undefined;
-  let wrote: { readonly version: number; readonly at: number; readonly wanted: Wanted } | undefined;
+  let wrote: { readonly version: number; readonly at: number; readonly wanted: Wanted; seen: boolean } | undefined;
   let last: Pick<Rendered, 'left' | 'collateral'> = { left: [], collateral: 0 };
 
   const request = (maintain: boolean): Promise<Observed> => {
@@ -96,7 +97,7 @@ export function makeBoundaryWriter(writing: BoundaryWriting): BoundaryWriter {
 
   async function bringUpToDate(maintain: boolean, signal: AbortSignal): Promise<Observed> {
     for (let attempt = 1; ; attempt++) {
-      const current = await reader.read(signal);
+      const current = await look(signal);
       requireOurs(current, owner);
       const wanted = await render(current.found.kind === 'marked' ? current.found.denials : NOTHING_DENIED, room);
       last = wanted;
@@ -105,14 +106,21 @@ export function makeBoundaryWriter(writing: BoundaryWriting): BoundaryWriter {
       if (current.found.kind === 'altered') writing.warn('boundary_altered');
       const version = await create(wanted, signal);
       const found = version === undefined ? undefined : await readBack(version, signal);
-      // Whoever wrote in between may have known less.
-      if (found && isInPlace(found, wanted, false, clock.now())) return found;
+      // What came in between was written over, and may have said more.
+      const alone = found?.version === current.version + 1;
+      if (found && alone && isInPlace(found, wanted, false, clock.now())) return found;
     }
+  }
+
+  async function look(signal: AbortSignal): Promise<Observed> {
+    const observed = await reader.read(signal);
+    if (wrote && observed.version >= wrote.version) wrote.seen = true;
+    return observed;
   }
 
   /** It was written, and IAM's reads have not come to it. */
   function isUnderWay({ version }: Observed, wanted: Wanted): boolean {
-    if (!wrote || version >= wrote.version || performance.now() - wrote.at > UNSEEN_MS) return false;
+    if (!wrote || wrote.seen || version >= wrote.version || performance.now() - wrote.at > UNSEEN_MS) return false;
     return covers(wrote.wanted, wanted);
   }
 
@@ -130,7 +138,8 @@ export function makeBoundaryWriter(writing: BoundaryWriting): BoundaryWriter {
     });
     if (!created) return undefined;
     const version = numberOf(created.PolicyVersion);
-    wrote = { version, at: performance.now(), wanted };
+    wrote = { version, at: performance.now(), wanted, seen: false };
+    if (wanted.collateral > 0) writing.warn('fence_in_place', { grants: wanted.collateral });
     return version;
   }
 
@@ -153,7 +162,7 @@ export function makeBoundaryWriter(writing: BoundaryWriting): BoundaryWriter {
   async function readBack(version: number, signal: AbortSignal): Promise<Observed | undefined> {
     for (const pause of READ_BACK_PAUSES_MS) {
       await sleep(pause, undefined, { signal });
-      const observed = await reader.read(signal);
+      const observed = await look(signal);
       if (observed.version >= version) return observed;
     }
     return undefined;

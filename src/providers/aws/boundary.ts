@@ -1,5 +1,6 @@
 import type { Clock } from '../../domain/clock.ts';
 import { ProviderError } from '../../domain/errors.ts';
+import type { JsonObject } from '../../domain/json.ts';
 import type { ProviderRecord } from '../provider.ts';
 import { ownerOf } from './boundary-document.ts';
 import { makeBoundaryReader, type Observed } from './boundary-reader.ts';
@@ -36,7 +37,7 @@ export interface BoundaryParts {
   readonly record: ProviderRecord;
   readonly issuer: string;
   readonly provider: string;
-  readonly warn: (facts: { readonly code: string; readonly boundary: string }) => void;
+  readonly warn: (facts: JsonObject) => void;
 }
 
 export function makeBoundary(
@@ -56,7 +57,7 @@ export function makeBoundary(
     clock,
     gapMs: propagation * 1000 * GAP_SHARE,
     render: (now, room) => renderAccount({ record, account, fence }, now, room),
-    warn: (code) => warn({ code, boundary: arn }),
+    warn: (code, facts) => warn({ code, boundary: arn, ...facts }),
   });
 
   let reading: { readonly at: number; readonly observed: Promise<Observed> } | undefined;

@@ -34,7 +34,7 @@ export async function endSession(
   const now = clock.now();
   const { endsAt } = mint;
   if (endsAt <= now) return isOverEarly(request, why) ? { kind: 'ended' } : { kind: 'not_revocable', until: endsAt };
-  const later = (ms: number) => new Date(Math.min(endsAt.getTime(), now.getTime() + ms));
+  const at = (ms: number) => new Date(Math.min(endsAt.getTime(), ms));
   const isChild = request.mode === 'child';
   // Its session has other children, which are not to end.
   if (isChild && goesOn) return { kind: 'pending', until: endsAt };
@@ -42,14 +42,14 @@ export async function endSession(
   const denial = await revocation.deny(sessionOf(mint, request, handle), signal);
   switch (denial.kind) {
     case 'since': {
-      const left = denial.since.getTime() + revocation.propagationMs - clock.now().getTime();
-      return left <= 0 ? { kind: 'ended' } : { kind: 'pending', until: later(left) };
+      const counts = denial.since.getTime() + revocation.propagationMs;
+      return counts <= clock.now().getTime() ? { kind: 'ended' } : { kind: 'pending', until: at(counts) };
     }
     case 'unseen':
-      return { kind: 'pending', until: later(UNSEEN_MS) };
+      return { kind: 'pending', until: at(now.getTime() + UNSEEN_MS) };
     case 'no_room':
     case 'not_attached':
-      return { kind: 'not_revocable', until: later(ASK_AGAIN_MS) };
+      return { kind: 'not_revocable', until: at(now.getTime() + ASK_AGAIN_MS) };
     case 'no_list':
       return isChild ? { kind: 'pending', until: endsAt } : { kind: 'not_revocable', until: endsAt };
   }

@@ -1,3 +1,4 @@
+import type { JsonObject } from '../../domain/json.ts';
 import type { Provider, ProviderDeps, ProviderKind } from '../provider.ts';
 import { makeFindRole } from './attachments.ts';
 import { makeBoundary } from './boundary.ts';
@@ -72,8 +73,7 @@ function revocationOf(
   if (record && revocation) {
     for (const [account, boundary] of boundariesOf(config)) {
       const parts = { clients, clock, record: record(provider), issuer, provider };
-      const told = (facts: { readonly code: string; readonly boundary: string }) =>
-        warn?.({ provider, ...facts }, 'a deny list is not as it was written');
+      const told = (facts: JsonObject) => warn?.({ provider, ...facts }, 'a deny list is out of the ordinary');
       accounts.set(account, {
         boundary: makeBoundary({ ...parts, warn: told }, account, boundary, revocation),
         findRole: makeFindRole(clients.iam(boundary), clock),
