@@ -8,7 +8,7 @@ import type { Clients } from './clients.ts';
 import type { Known } from './known.ts';
 import { grantOf } from './names.ts';
 import type { Parents } from './parents.ts';
-import { readRequest, refused, type AwsRequest } from './plan.ts';
+import { readPlan, refused, type AwsRequest } from './plan.ts';
 
 /** All of it, whatever the attempts come to: well inside the mint's deadline. */
 const MINT_MS = 9_500;
@@ -22,7 +22,7 @@ export interface Minting {
 
 /** A session of the role, or a child of the grant's own session; held against the plan. */
 export async function mintSession(minting: Minting, plan: Plan, signal: AbortSignal): Promise<Minted> {
-  const request = readRequest(plan);
+  const request = readPlan(plan);
   const bounded = AbortSignal.any([signal, AbortSignal.timeout(MINT_MS)]);
   const opened = request.child
     ? await childOf(minting, request, bounded)

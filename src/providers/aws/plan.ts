@@ -164,17 +164,23 @@ function revocability({ config, known }: Planning, role: string, scoped: boolean
 }
 
 /** A plan's request as it comes back from the ledger, where this broker made it. @throws ProviderError. */
-export function readRequest({ mint, endsAt, request }: Pick<Plan, 'mint' | 'endsAt' | 'request'>): AwsRequest {
+export function readRequest({ mint, request }: Pick<Plan, 'mint' | 'request'>): AwsRequest {
   const parsed = AwsRequest.safeParse(request);
   const ours =
     parsed.success &&
     (parsed.data.mode === 'child') === (parsed.data.child !== undefined) &&
     parsed.data.session_name.endsWith(`-${mint}`) &&
     parsed.data.assume_role.RoleSessionName === parsed.data.session_name &&
-    parsed.data.assume_role.RoleArn === parsed.data.role_arn &&
-    Math.abs(Date.parse(parsed.data.ends_at) - endsAt.getTime()) < 1_000;
+    parsed.data.assume_role.RoleArn === parsed.data.role_arn;
   if (!ours) throw refused('plan_of_another_set_up', parsed.error);
   return parsed.data;
+}
+
+/** The same of a plan that is about to be asked for: its policies must end when it says. */
+export function readPlan(plan: Plan): AwsRequest {
+  const request = readRequest(plan);
+  if (request.ends_at !== plan.endsAt.toISOString()) throw refused('plan_of_another_set_up');
+  return request;
 }
 
 /** Down to the whole second, which is what policies tell apart: a credential never outlives its grant. */
