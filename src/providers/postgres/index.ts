@@ -65,7 +65,7 @@ export const postgres: ProviderKind<PostgresConfig> = {
           if (!(error instanceof ProviderError)) throw error;
           const { sqlstate } = error.facts;
           return healthOf([
-            finding(error.code satisfies FindingCode, typeof sqlstate === 'string' ? { sqlstate } : {}),
+            finding(error.code === 'provider_limit' ? 'provider_refused' : (error.code satisfies FindingCode), typeof sqlstate === 'string' ? { sqlstate } : {}),
           ]);
         }
       },
