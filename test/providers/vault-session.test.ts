@@ -332,6 +332,19 @@ describe('a server that is away for a while', () => {
     await provider.close();
   });
 
+  test('nor when it was closed while it was logging in', async () => {
+    const files = { id: () => world.made.secretId };
+    const auth = { method: 'approle', role_id: world.made.roleId, secret_id_file: 'id' };
+    const { provider, door } = await world.troubled({ silent: true }, { config: { auth }, files });
+    const minting = mint(provider);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    await provider.close();
+    await expect(minting).rejects.toMatchObject({ code: 'provider_unreachable', nothingLives: true });
+    const before = door.seen.length;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(door.seen.length).toBe(before);
+  });
+
   test('a closed provider asks nothing any more', async () => {
     const { provider, door } = await world.troubled();
     await mint(provider);
