@@ -18,6 +18,8 @@ export interface Call {
   readonly body?: JsonObject;
   /** For a login there is none. */
   readonly token?: Secret<string>;
+  /** Of the server as a whole: such paths are not served in a namespace. */
+  readonly everywhere?: true;
   /** Response wrapping: how long the wrapped answer may be fetched, as Vault writes durations. */
   readonly wrapTtl?: string;
 }
@@ -72,7 +74,7 @@ export function makeClient({ address, namespace }: Server, wire: Wire): Client {
       // Made anew for each call, as node-vault keeps the first token in them.
       headers: {
         ...(call.token && { 'X-Vault-Token': call.token.reveal() }),
-        ...(namespace !== '' && { 'X-Vault-Namespace': namespace }),
+        ...(namespace !== '' && !call.everywhere && { 'X-Vault-Namespace': namespace }),
         ...(call.wrapTtl !== undefined && { 'X-Vault-Wrap-TTL': call.wrapTtl }),
       },
       ...(call.body && { json: call.body }),
