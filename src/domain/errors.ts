@@ -88,6 +88,7 @@ export const PROVIDER_ERROR_CODES = [
   'provider_refused',
   'provider_throttled',
   'provider_answer_wrong',
+  'provider_limit',
 ] as const;
 export type ProviderErrorCode = (typeof PROVIDER_ERROR_CODES)[number];
 

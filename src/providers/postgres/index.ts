@@ -1,5 +1,6 @@
 import { ProviderError } from '../../domain/errors.ts';
 import type { Health, HealthFinding, ProviderKind } from '../provider.ts';
+import { troubleOf } from '../trouble.ts';
 import { checkRole } from './check-roles.ts';
 import { checkServer } from './check.ts';
 import { removeRole } from './cleanup.ts';
@@ -65,7 +66,7 @@ export const postgres: ProviderKind<PostgresConfig> = {
           if (!(error instanceof ProviderError)) throw error;
           const { sqlstate } = error.facts;
           return healthOf([
-            finding(error.code satisfies FindingCode, typeof sqlstate === 'string' ? { sqlstate } : {}),
+            finding(troubleOf(error) satisfies FindingCode, typeof sqlstate === 'string' ? { sqlstate } : {}),
           ]);
         }
       },

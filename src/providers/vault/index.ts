@@ -19,6 +19,7 @@ import { needOf, needOfPlan, type Need } from './need.ts';
 import { makeOutliveCheck } from './outlive.ts';
 import { isHere, planToken, readRequest, type Place } from './plan.ts';
 import { sectionProblems, VaultSection } from './section.ts';
+import { troubleOf } from '../trouble.ts';
 import { makeServer } from './server.ts';
 import { makeSession } from './session.ts';
 import { at } from './values.ts';
@@ -94,7 +95,7 @@ export const vault: ProviderKind<VaultConfig> = {
           return healthOf(findings);
         } catch (error) {
           if (!(error instanceof ProviderError)) throw error;
-          return healthOf([...findings, finding(error.code satisfies FindingCode, { why: whyOf(error) })]);
+          return healthOf([...findings, finding(troubleOf(error) satisfies FindingCode, { why: whyOf(error) })]);
         }
       },
       async close() {
