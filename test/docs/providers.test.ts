@@ -1,6 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { providerKinds } from '../../src/providers/index.ts';
+import { FINDING_KINDS as AWS_FINDINGS } from '../../src/providers/aws/findings.ts';
 import { FINDING_KINDS } from '../../src/providers/postgres/findings.ts';
 import { GUARD_SQL } from '../../src/providers/postgres/guard.ts';
 import { blocksOf, codesOf, readPage, ROOT, sectionOf, sectionsOf } from './pages.ts';
@@ -54,9 +55,12 @@ const findings = async (kind: string) => {
   return Object.fromEntries(rows.map(([code = '', severity]) => [codesOf(code)[0] ?? '', severity]));
 };
 
-test('what the check of postgres finds', async () => {
-  const severities = Object.entries(FINDING_KINDS).map(([code, { severity }]) => [code, severity]);
-  expect(await findings('postgres')).toEqual(Object.fromEntries(severities));
+test.each([
+  ['postgres', FINDING_KINDS],
+  ['aws', AWS_FINDINGS],
+])('what the check of %s finds', async (kind, known) => {
+  const severities = Object.entries(known).map(([code, { severity }]) => [code, severity]);
+  expect(await findings(kind)).toEqual(Object.fromEntries(severities));
 });
 
 test('what the check of jwt finds', async () => {
