@@ -35,6 +35,8 @@ export interface ProviderHarness {
   secrets(credential: JsonObject): readonly string[];
   /** Whether anything of this mint could still be used, as the server itself sees it, past the provider. */
   alive(mint: MintId): Promise<boolean>;
+  /** Nothing of a mint stays at the server after its end: cleaning up has nothing to ask of it. */
+  readonly tidy?: true;
   /** What the server still has of this mint, a line each: nothing after the clean-up. */
   traces(mint: MintId): Promise<readonly string[]>;
   readonly faults: Faults;

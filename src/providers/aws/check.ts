@@ -3,6 +3,7 @@ import { MAX_CLOCK_OFFSET_MS, type Clock } from '../../domain/clock.ts';
 import { ProviderError } from '../../domain/errors.ts';
 import type { Profile } from '../../domain/profile.ts';
 import type { HealthFinding } from '../provider.ts';
+import { troubleOf } from '../trouble.ts';
 import { ask, askDated } from './call.ts';
 import type { TryRole } from './canary.ts';
 import type { Clients } from './clients.ts';
@@ -56,10 +57,8 @@ async function checkLogin({ clients, config, known, clock }: SetUp, signal: Abor
     if (Math.abs(offset + DATE_MS / 2) <= MAX_CLOCK_OFFSET_MS + DATE_MS / 2) return [];
     return [finding('clock_differs', { seconds: (offset / 1000).toFixed(0) })];
   } catch (error) {
-    const code = error instanceof ProviderError ? error.code : 'provider_answer_wrong';
-    return [
-      finding(code === 'provider_limit' ? 'provider_refused' : (code satisfies FindingCode), { why: whyOf(error) }),
-    ];
+    const code = error instanceof ProviderError ? troubleOf(error) : 'provider_answer_wrong';
+    return [finding(code satisfies FindingCode, { why: whyOf(error) })];
   }
 }
 
