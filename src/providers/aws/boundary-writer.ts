@@ -201,13 +201,13 @@ export function makeBoundaryWriter(writing: BoundaryWriting): BoundaryWriter {
 
 /** Never somebody's own boundary: what it limits would be limited no longer. @throws ProviderError. */
 function requireOurs({ found }: Observed, owner: string): void {
-  if (found.kind === 'foreign') throw refusedFor('boundary_not_ours');
+  if (found.kind === 'foreign') throw refusedWith({ finding: 'boundary_not_ours' });
   if ((found.kind === 'marked' || found.kind === 'altered') && found.mark.owner !== owner)
-    throw refusedFor('boundary_of_another');
+    throw refusedWith({ finding: 'boundary_of_another' });
 }
 
-function refusedFor(finding: 'boundary_not_ours' | 'boundary_of_another'): ProviderError {
-  return new ProviderError('provider_refused', { nothingLives: false, facts: { finding } });
+function refusedWith(facts: JsonObject): ProviderError {
+  return new ProviderError('provider_refused', { nothingLives: false, facts });
 }
 
 /** Whether a version of the boundary says all that is wanted, however it says it. */
