@@ -18,6 +18,7 @@ export const REFUSAL_CODES = [
   'not_an_operator',
   'not_a_workload',
   'role_missing',
+  'role_limited',
   'not_a_client',
   'policy_denied',
   'approval_required',

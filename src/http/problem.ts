@@ -31,6 +31,7 @@ const REFUSALS: Readonly<Record<RefusalCode, Entry>> = {
   not_an_operator: [403, 'This is for operators', 'Use an operator’s token, made out to the operators’ audience.'],
   not_a_workload: [403, 'This is for workloads', 'Use the workload’s own evidence.'],
   role_missing: [403, 'None of your roles allows this'],
+  role_limited: [403, 'Your role is limited, and this lies outside of it'],
   not_a_client: [403, 'Only registered clients may ask this', 'Register the caller under `clients:` of writ.yaml.'],
   policy_denied: [403, 'No policy permits this', 'Ask the owner of the profile, or see `writ policy explain`.'],
   approval_required: [403, 'A person has to approve this first', 'Approvals are not offered by this version.'],
