@@ -10,6 +10,8 @@ import { makeBuckets } from './domain/bucket.ts';
 import { makeIds } from './domain/ids.ts';
 import type { ApprovalId } from './domain/ids.ts';
 import { makeApply } from './exchange/apply.ts';
+import { makeApprovals } from './exchange/approvals.ts';
+import { makeDeliver } from './exchange/channels.ts';
 import { makeClaim } from './exchange/claim.ts';
 import type { ExchangeContext, Log } from './exchange/context.ts';
 import { makeGiveUp } from './exchange/give-up.ts';
@@ -19,11 +21,13 @@ import { makeLiveLimit } from './exchange/live-limit.ts';
 import { makeMinting } from './exchange/minting.ts';
 import { makeOrders } from './exchange/orders.ts';
 import { makeRenew } from './exchange/renew.ts';
-import { makeIssueOnce } from './exchange/repeat.ts';
+import { makeClaimOnce, makeIssueOnce, makeReplace } from './exchange/repeat.ts';
 import { makeRevoke, makeSettleGrant } from './exchange/revoke.ts';
 import { makeLiveRules } from './exchange/rules.ts';
 import { makeSettle } from './exchange/settle.ts';
+import { makeWaiting } from './exchange/waiting.ts';
 import { json, makeApp, rulesJson } from './http/app.ts';
+import { approvalsRouter } from './http/approvals.ts';
 import { makeAuthenticate } from './http/authenticate.ts';
 import { answerOAuthErrors } from './http/errors.ts';
 import { generationsRouter } from './http/generations.ts';
@@ -40,6 +44,7 @@ import { makeOutbound } from './outbound/client.ts';
 import { buildProviders } from './provider-list.ts';
 import { makeReadiness, startProviderChecks } from './readiness.ts';
 import { startReaper } from './reaper/index.ts';
+import { startNotifier } from './reaper/notifier.ts';
 import { startRefusalCounts } from './refusal-counts.ts';
 import { makeRulesTools } from './rules-tools.ts';
 import { version } from './version.ts';
@@ -140,6 +145,11 @@ async function build(
     rules,
     providers,
     clock,
+    approvals: {
+      lifetimeSeconds: settings.approvals.lifetimeSeconds,
+      notify: settings.approvals.webhooks.map(({ name }) => name),
+      maxOpen: settings.limits.pendingApprovals,
+    },
     ids: makeIds(randomBytes, nowMs),
     owner: randomUUID(),
     log,
@@ -149,7 +159,17 @@ async function build(
   const reaper = startReaper(context, settle);
   closers.add('reaper', reaper.stop);
   closers.add('lost mints', lost.drain);
-  const notices = ledger.listen(reaper.wake);
+  const approvalUrl = (id: ApprovalId) => `${issuer}/v1/approvals/${id}`;
+  const channels = settings.approvals.webhooks;
+  const notifier = startNotifier(context, makeDeliver({ channels, outbound, approvalUrl, now: clock.now }));
+  closers.add('notifier', notifier.stop);
+  const waiting = makeWaiting({ settled: ledger.approvals.settled });
+  const notices = ledger.listen((what) => {
+    if (what !== 'approval') reaper.wake();
+    if (what !== undefined && what !== 'approval') return;
+    waiting.wake();
+    notifier.wake();
+  });
   closers.add('notices', notices.close);
   const refusals = startRefusalCounts(ledger.reaping.recordRefusals, clock.now);
   closers.add('refusal counts', refusals.close);
@@ -160,6 +180,8 @@ async function build(
     liveLimit: makeLiveLimit({ limit: settings.limits.liveGrants, count: ledger.grants.liveCount, nowMs }),
   };
   const revoke = makeRevoke(context, settleGrant);
+  const replace = makeReplace(context, parts, settleGrant);
+  const approvals = makeApprovals(context, waiting);
   const tokens = { clients: settings.clients, issuer, verify: keys.verify };
   const { asWorkload, asOperator } = makeAuthenticate({
     attest: (token) => attest({ kind: 'bearer', token }, clock.now()),
@@ -192,9 +214,11 @@ async function build(
     keysAgeSeconds: () => Object.fromEntries(attesters.map((one) => [one.name, one.status().keysAgeSeconds ?? 0])),
   });
   const grantVerbs = {
-    issue: makeIssueOnce(context, parts, makeIssue(context, parts), settleGrant),
-    claim: makeClaim(context, parts),
-    approvalUrl: (id: ApprovalId) => `${issuer}/v1/approvals/${id}`,
+    issue: makeIssueOnce(context, makeIssue(context, parts), replace),
+    claim: makeClaimOnce(context, makeClaim(context, parts), replace),
+    approvalUrl,
+    approvalOf: ledger.approvals.ofGrant,
+    awaitApproval: approvals.ofGrant,
     renew: makeRenew(context, parts),
     revoke,
     find: ledger.grants.find,
@@ -209,6 +233,7 @@ async function build(
   const app = makeApp({
     routers: [
       grantsRouter(grantVerbs, { asWorkload, asOperator }, json),
+      approvalsRouter(approvals, approvalUrl, asOperator, json),
       ordersRouter(makeOrders(context, reaper.wake), asOperator, json),
       generationsRouter(makeApply(context, tools.apply), asOperator, rulesJson),
       oauthRouter(oauthVerbs, asWorkload, answerOAuthErrors(log)),
@@ -226,6 +251,7 @@ async function build(
 
   // In flight first: draining must end before anything that it uses goes.
   closers.add('requests in flight', listening.drain);
+  closers.add('long polls', waiting.close);
   closers.add('new requests', () => void (closing = true));
   return { url: listening.url, close: closers.closeAll };
 }

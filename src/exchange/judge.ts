@@ -1,13 +1,15 @@
+import { meets, ONE_APPROVER } from '../domain/approval.ts';
 import { Refusal } from '../domain/errors.ts';
 import { outsideTask } from '../domain/task.ts';
 import { capTtl } from '../domain/ttl.ts';
 import type { Ttl } from '../domain/ttl.ts';
-import type { DecisionRecord } from '../ledger/index.ts';
-import type { ApprovalNeeds } from '../policy/policy.ts';
+import type { DecisionRecord, ExceptionAbout } from '../ledger/index.ts';
+import type { ApprovalNeeds, PolicyAnswer } from '../policy/policy.ts';
 import type { Provider } from '../providers/provider.ts';
 import type { ExchangeContext } from './context.ts';
 import { decide, refuse } from './decide.ts';
 import type { Question } from './decide.ts';
+import { underException } from './exceptions.ts';
 import type { ActiveRules } from './rules.ts';
 
 export interface Asked extends Omit<Question, 'requestedTtl'> {
@@ -31,14 +33,18 @@ export interface Judged {
  * Asks the policy set, holds its answer against the task's mode and bounds, and takes the minimum of all that can shorten the grant.
  * @throws Refusal `policy_denied`, `outside_task`, `task_observes`, `ttl_below_minimum`; each is on record by then.
  */
-export async function judge({ ledger, ids }: ExchangeContext, rules: ActiveRules, asked: Asked): Promise<Judged> {
+export async function judge(context: ExchangeContext, rules: ActiveRules, asked: Asked): Promise<Judged> {
+  const { ledger, ids } = context;
   const { profile, askedSeconds, identity, provider, now, startedAt, task } = asked;
-  const { answer, record } = decide(rules, ids, { ...asked, requestedTtl: askedSeconds ?? profile.ttl.default });
+  const question = { ...asked, requestedTtl: askedSeconds ?? profile.ttl.default };
+  const { answer, record } = await underException(context, aboutOf(asked), decide(rules, ids, question), (exception) =>
+    decide(rules, ids, { ...question, exception }),
+  );
   if (answer.outcome === 'deny') await refuse(ledger, record, 'policy_denied', {});
   const outside = task.implicit ? [] : outsideTask(task, profile, asked.parameters);
   if (outside.length > 0) await refuse(ledger, record, 'outside_task', { outside });
   if (task.mode === 'observe') await refuse(ledger, record, 'task_observes', { would: answer.outcome });
-  const waits = answer.outcome === 'approval' || isSupervised(asked) ? (answer.approval ?? SUPERVISOR) : undefined;
+  const waits = wanting(answer, asked);
   try {
     const ttl = capTtl({
       now,
@@ -59,7 +65,18 @@ export async function judge({ ledger, ids }: ExchangeContext, rules: ActiveRules
   }
 }
 
-const SUPERVISOR: ApprovalNeeds = { role: 'approver', count: 1 };
+/** Who has to answer first, if anybody: also where an approval was given, and the rules of now want another or more. */
+function wanting(answer: PolicyAnswer, asked: Asked): ApprovalNeeds | undefined {
+  const { approval } = asked;
+  if (answer.outcome === 'approval' || isSupervised(asked)) return answer.approval ?? ONE_APPROVER;
+  if (!approval || !answer.approval) return undefined;
+  return meets(answer.approval, approval.people) ? undefined : answer.approval;
+}
+
+function aboutOf({ profile, identity }: Asked): ExceptionAbout {
+  const { name, owner, environment } = profile;
+  return { profile: name, trust: identity.trust, subject: identity.id, owner, environment };
+}
 
 /** Under supervision every effect beyond read needs an approval, whatever the policies say. */
 function isSupervised({ task, profile, approval }: Asked): boolean {

@@ -1,9 +1,11 @@
+import type { ApprovalNeeds } from '../domain/approval.ts';
 import type { PolicyAction } from '../domain/question.ts';
 import type { Effect } from '../domain/profile.ts';
 import type { TaskMode } from '../domain/task.ts';
 
 export { POLICY_ACTIONS } from '../domain/question.ts';
 export type { PolicyAction } from '../domain/question.ts';
+export type { ApprovalNeeds } from '../domain/approval.ts';
 
 /** One question to the policy set: plain data, stored with the decision so that it can be decided again. */
 export type PolicyRequest = ProfileRequest | TaskRequest;
@@ -31,6 +33,8 @@ interface RequestBase {
     readonly id: string;
     readonly groups: readonly string[];
     readonly attributes: Readonly<Record<string, string>>;
+    /** What the issuer calls it; kept with the decision, and not shown to policies. */
+    readonly source?: { readonly issuer: string; readonly subject: string };
   };
   readonly context: {
     readonly task: {
@@ -47,6 +51,8 @@ interface RequestBase {
     readonly onBehalfOf?: string;
     readonly approval?: { readonly id: string; readonly by: readonly string[] };
   };
+  /** An active exception that covers this request: forbids of these ids do not count where they are marked as overridable. */
+  readonly exception?: { readonly id: string; readonly policies: readonly string[] };
 }
 
 export interface PolicyAnswer {
@@ -57,8 +63,12 @@ export interface PolicyAnswer {
    * `approval` what stood in its way: the forbids, or all permits where some of them are given on approval only.
    */
   readonly policies: readonly string[];
-  /** With `approval`: who has to give it. */
+  /** With `approval`: who has to give it. With an `allow` that rests on one: who had to, under the rules of now. */
   readonly approval?: ApprovalNeeds;
+  /** Of what stands in the way: the forbids that an exception may set aside. Absent where there are none. */
+  readonly overridable?: readonly string[];
+  /** Forbids that the request's exception did set aside. Absent where there are none. */
+  readonly overridden?: readonly string[];
   /** The smallest `@max_ttl` among the permits; with `approval`, among those that would permit it then. */
   readonly maxTtl?: { readonly policy: string; readonly seconds: number };
   /** `@control` values of the deciding policies, sorted, once each. */
@@ -67,14 +77,10 @@ export interface PolicyAnswer {
   readonly errors: readonly { readonly policy: string; readonly message: string }[];
 }
 
-/** Whose approval is needed, and of how many. */
-export interface ApprovalNeeds {
-  readonly role: string;
-  readonly count: number;
-}
-
 export interface PolicySet {
   readonly ids: readonly string[];
+  /** Ids of the forbids that an exception may set aside. */
+  readonly overridable: readonly string[];
   /** Never throws: whatever goes wrong inside is a deny with an error. */
   decide(request: PolicyRequest): PolicyAnswer;
 }
