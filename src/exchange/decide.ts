@@ -6,12 +6,12 @@ import type { JsonObject } from '../domain/json.ts';
 import type { Parameters, Profile } from '../domain/profile.ts';
 import type { Task } from '../domain/task.ts';
 import type { DecisionRecord, Ledger } from '../ledger/index.ts';
-import type { PolicyAction, PolicyAnswer, PolicyRequest } from '../policy/policy.ts';
+import type { PolicyAction, PolicyAnswer, PolicyRequest, ProfileRequest } from '../policy/policy.ts';
 import type { ActiveRules } from './rules.ts';
 
 /** What is decided about. */
 export interface Question {
-  readonly action: PolicyAction;
+  readonly action: ProfileRequest['action'];
   readonly identity: Identity;
   readonly origin: string | null;
   readonly profile: Profile;

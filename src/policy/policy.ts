@@ -1,16 +1,18 @@
 import type { PolicyAction } from '../domain/question.ts';
 import type { Effect } from '../domain/profile.ts';
 import type { TaskMode } from '../domain/task.ts';
+import type { Mapped } from '../domain/tool.ts';
+import type { ToolSet } from './tools/tool-set.ts';
 
 export { POLICY_ACTIONS } from '../domain/question.ts';
 export type { PolicyAction } from '../domain/question.ts';
 
 /** One question to the policy set: plain data, stored with the decision so that it can be decided again. */
-export type PolicyRequest = ProfileRequest | TaskRequest;
+export type PolicyRequest = ProfileRequest | TaskRequest | CallRequest;
 
-/** May this workload have, keep, pass on or use what this profile offers? */
+/** May this workload have, keep or pass on what this profile offers? */
 export interface ProfileRequest extends RequestBase {
-  readonly action: Exclude<PolicyAction, 'create_task'>;
+  readonly action: Exclude<PolicyAction, 'create_task' | 'call'>;
   readonly resource: {
     readonly profile: string;
     readonly provider: string;
@@ -23,6 +25,25 @@ export interface ProfileRequest extends RequestBase {
 /** May this workload create this task? It is the resource: nothing of a profile is asked for yet. */
 export interface TaskRequest extends RequestBase {
   readonly action: 'create_task';
+}
+
+/** May this workload call this tool with these arguments, now? */
+export interface CallRequest {
+  readonly principal: RequestBase['principal'];
+  readonly action: 'call';
+  readonly resource: {
+    readonly tool: string;
+    /** The name in the tool's file, which may have a `*`. */
+    readonly declared: string;
+    readonly owner: string;
+    readonly environment: string;
+    readonly effect: Effect;
+  };
+  readonly context: Omit<RequestBase['context'], 'parameters' | 'requestedTtl'> & {
+    readonly arguments: Mapped;
+    /** The grant under which it is called, where there is one. */
+    readonly grant?: { readonly profile: string; readonly parameters: Readonly<Record<string, string>> };
+  };
 }
 
 interface RequestBase {
@@ -75,6 +96,7 @@ export interface ApprovalNeeds {
 
 export interface PolicySet {
   readonly ids: readonly string[];
+  readonly tools: ToolSet;
   /** Never throws: whatever goes wrong inside is a deny with an error. */
   decide(request: PolicyRequest): PolicyAnswer;
 }
