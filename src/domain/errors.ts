@@ -32,6 +32,15 @@ export const REFUSAL_CODES = [
   'delegation_loop',
   'task_budget_spent',
   'own_request',
+  // calls of tools: reasons of a decision
+  'unknown_tool',
+  'unknown_action',
+  'unknown_subject',
+  'invalid_arguments',
+  'mapping_failed',
+  'over_limit',
+  'grant_required',
+  'profile_may_not_call',
   // state (404, 409)
   'not_found',
   'under_order',
@@ -46,6 +55,7 @@ export const REFUSAL_CODES = [
   'approval_closed',
   'already_answered',
   'exception_closed',
+  'already_reported',
   'superseded',
   // over (410)
   'expired_denial',

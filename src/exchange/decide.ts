@@ -6,21 +6,20 @@ import type { JsonObject } from '../domain/json.ts';
 import type { Parameters, Profile } from '../domain/profile.ts';
 import type { Task } from '../domain/task.ts';
 import type { DecisionRecord, Ledger } from '../ledger/index.ts';
-import type { PolicyAction, PolicyAnswer, PolicyRequest } from '../policy/policy.ts';
+import type { CoveringException, PolicyAction, PolicyAnswer, PolicyRequest, ProfileRequest } from '../policy/policy.ts';
 import type { Approved } from './approval.ts';
-import type { PolicyException } from './exceptions.ts';
 import type { ActiveRules } from './rules.ts';
 
 /** What is decided about. */
 export interface Question {
-  readonly action: PolicyAction;
+  readonly action: ProfileRequest['action'];
   readonly identity: Identity;
   readonly origin: string | null;
   readonly profile: Profile;
   readonly parameters: Parameters;
   readonly task: Task;
   readonly approval?: Approved;
-  readonly exception?: PolicyException;
+  readonly exception?: CoveringException;
   readonly requestedTtl: number;
   readonly now: Date;
 }
@@ -126,7 +125,7 @@ function policyRequest(question: Question): PolicyRequest {
       requestedTtl: question.requestedTtl,
       now: `${question.now.toISOString().slice(0, 19)}Z`,
       ...(task.onBehalfOf === undefined ? {} : { onBehalfOf: task.onBehalfOf }),
-      ...(question.approval ? { approval: { id: question.approval.id, by: question.approval.by } } : {}),
+      ...(question.approval ? { approval: question.approval } : {}),
     },
     ...(question.exception ? { exception: question.exception } : {}),
   };

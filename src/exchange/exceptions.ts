@@ -1,10 +1,6 @@
-import type { ExceptionId } from '../domain/ids.ts';
 import type { DecisionRecord, ExceptionAbout } from '../ledger/index.ts';
-import type { PolicyAnswer, PolicyRequest } from '../policy/policy.ts';
+import type { CoveringException, PolicyAnswer } from '../policy/policy.ts';
 import type { ExchangeContext, Log } from './context.ts';
-
-/** An exception as a question to the policies carries it. */
-export type PolicyException = NonNullable<PolicyRequest['exception']>;
 
 const RANK = { deny: 0, approval: 1, allow: 2 } as const;
 
@@ -17,13 +13,13 @@ export async function underException<D extends { readonly answer: PolicyAnswer }
   { ledger }: Pick<ExchangeContext, 'ledger'>,
   about: ExceptionAbout,
   first: D,
-  again: (exception: PolicyException) => D,
+  again: (exception: CoveringException) => D,
 ): Promise<D> {
   const { overridable } = first.answer;
   if (!overridable) return first;
   let best = first;
   for (const { id, policies } of await ledger.exceptions.covering(about, overridable)) {
-    const then = again({ id: id as ExceptionId, policies });
+    const then = again({ id, policies });
     if (RANK[then.answer.outcome] > RANK[best.answer.outcome]) best = then;
   }
   return best;

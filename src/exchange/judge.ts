@@ -1,10 +1,10 @@
-import { meets, ONE_APPROVER } from '../domain/approval.ts';
+import { ONE_APPROVER } from '../domain/approval.ts';
 import { Refusal } from '../domain/errors.ts';
 import { outsideTask } from '../domain/task.ts';
 import { capTtl } from '../domain/ttl.ts';
 import type { Ttl } from '../domain/ttl.ts';
 import type { DecisionRecord, ExceptionAbout } from '../ledger/index.ts';
-import type { ApprovalNeeds, PolicyAnswer } from '../policy/policy.ts';
+import type { ApprovalNeeds } from '../policy/policy.ts';
 import type { Provider } from '../providers/provider.ts';
 import type { ExchangeContext } from './context.ts';
 import { decide, refuse } from './decide.ts';
@@ -44,7 +44,7 @@ export async function judge(context: ExchangeContext, rules: ActiveRules, asked:
   const outside = task.implicit ? [] : outsideTask(task, profile, asked.parameters);
   if (outside.length > 0) await refuse(ledger, record, 'outside_task', { outside });
   if (task.mode === 'observe') await refuse(ledger, record, 'task_observes', { would: answer.outcome });
-  const waits = wanting(answer, asked);
+  const waits = answer.outcome === 'approval' || isSupervised(asked) ? (answer.approval ?? ONE_APPROVER) : undefined;
   try {
     const ttl = capTtl({
       now,
@@ -63,14 +63,6 @@ export async function judge(context: ExchangeContext, rules: ActiveRules, asked:
     if (error instanceof Refusal) return refuse(ledger, record, error.code, error.facts);
     throw error;
   }
-}
-
-/** Who has to answer first, if anybody: also where an approval was given, and the rules of now want another or more. */
-function wanting(answer: PolicyAnswer, asked: Asked): ApprovalNeeds | undefined {
-  const { approval } = asked;
-  if (answer.outcome === 'approval' || isSupervised(asked)) return answer.approval ?? ONE_APPROVER;
-  if (!approval || !answer.approval) return undefined;
-  return meets(answer.approval, approval.people) ? undefined : answer.approval;
 }
 
 function aboutOf({ profile, identity }: Asked): ExceptionAbout {

@@ -1,9 +1,9 @@
 import * as cedar from '@cedar-policy/cedar-wasm/nodejs';
 import type { AuthorizationAnswer } from '@cedar-policy/cedar-wasm/nodejs';
-import { strictest } from '../domain/approval.ts';
+import { meets, strictest } from '../domain/approval.ts';
 import type { Annotated } from './annotations.ts';
 import { toCedar } from './call.ts';
-import type { PolicyAnswer, PolicyRequest } from './policy.ts';
+import type { GivenApproval, PolicyAnswer, PolicyRequest } from './policy.ts';
 import type { ParseInput, Slots } from './slots.ts';
 
 export type Annotations = ReadonlyMap<string, Annotated>;
@@ -55,26 +55,38 @@ export function makeDecide({ all, firm }: ParseInputs, annotations: Annotations,
 
   return (request: PolicyRequest): PolicyAnswer => {
     const verdict = judge(request);
-    if (request.context.approval) return withApproval(request, verdict);
+    if (request.context.approval) return approved(request, request.context.approval.people, verdict);
     if (!wantsApproval(verdict)) return answer(verdict.allowed ? 'allow' : 'deny', verdict);
-    const then = judge({ ...request, context: { ...request.context, approval: HYPOTHETICAL } });
+    const then = judge(asIf(request, HYPOTHETICAL));
     // What decides even then is said; what would only be asked of an approver is not worth asking.
     if (!then.allowed) return answer('deny', { ...then, policies: verdict.allowed ? then.policies : verdict.policies });
     return { ...answer('approval', verdict, then), approval: needsOf(verdict, then) };
   };
 
-  /** Says what had to be approved under these very rules: an approval that was given under others may be too little for them. */
-  function withApproval(request: PolicyRequest, verdict: Verdict): PolicyAnswer {
-    if (!verdict.allowed) return answer('deny', verdict);
-    const { approval: _, ...context } = request.context;
-    const without = judge({ ...request, context });
+  /** An approval that was given under other rules may be too little under these. */
+  function approved(request: PolicyRequest, people: GivenApproval['people'], verdict: Verdict): PolicyAnswer {
+    if (!verdict.allowed || !people) return answer(verdict.allowed ? 'allow' : 'deny', verdict);
+    const without = judge(asIf(request, undefined));
     if (without.errors.length > 0) return answer('deny', without);
-    return { ...answer('allow', verdict), approval: needsOf(without, verdict) };
+    const needs = needsOf(without, verdict);
+    if (meets(needs, people)) return answer('allow', verdict);
+    return { ...answer('approval', without, verdict), approval: needs };
   }
 }
 
 const needsOf = (...verdicts: readonly Verdict[]) =>
   strictest(verdicts.flatMap(({ policies }) => policies.flatMap(({ requires }) => (requires ? [requires] : []))));
+
+/** The same question with another approval or with none; for each kind by itself, which keeps its type. */
+function asIf(request: PolicyRequest, approval: GivenApproval | undefined): PolicyRequest {
+  const given = approval ? { approval } : {};
+  if (request.action === 'call') {
+    const { approval: _, ...context } = request.context;
+    return { ...request, context: { ...context, ...given } };
+  }
+  const { approval: _, ...context } = request.context;
+  return { ...request, context: { ...context, ...given } };
+}
 
 /** An allow that some permit gives on approval only, or a deny for want of an approval and for nothing else. */
 function wantsApproval({ allowed, policies, errors }: Verdict): boolean {

@@ -2,17 +2,19 @@ import type { ApprovalNeeds } from '../domain/approval.ts';
 import type { PolicyAction } from '../domain/question.ts';
 import type { Effect } from '../domain/profile.ts';
 import type { TaskMode } from '../domain/task.ts';
+import type { Mapped } from '../domain/tool.ts';
+import type { ToolSet } from './tools/tool-set.ts';
 
 export { POLICY_ACTIONS } from '../domain/question.ts';
 export type { PolicyAction } from '../domain/question.ts';
 export type { ApprovalNeeds } from '../domain/approval.ts';
 
 /** One question to the policy set: plain data, stored with the decision so that it can be decided again. */
-export type PolicyRequest = ProfileRequest | TaskRequest;
+export type PolicyRequest = ProfileRequest | TaskRequest | CallRequest;
 
-/** May this workload have, keep, pass on or use what this profile offers? */
+/** May this workload have, keep or pass on what this profile offers? */
 export interface ProfileRequest extends RequestBase {
-  readonly action: Exclude<PolicyAction, 'create_task'>;
+  readonly action: Exclude<PolicyAction, 'create_task' | 'call'>;
   readonly resource: {
     readonly profile: string;
     readonly provider: string;
@@ -25,6 +27,26 @@ export interface ProfileRequest extends RequestBase {
 /** May this workload create this task? It is the resource: nothing of a profile is asked for yet. */
 export interface TaskRequest extends RequestBase {
   readonly action: 'create_task';
+}
+
+/** May this workload call this tool with these arguments, now? */
+export interface CallRequest {
+  readonly principal: RequestBase['principal'];
+  readonly action: 'call';
+  readonly resource: {
+    readonly tool: string;
+    /** The name in the tool's file, which may have a `*`. */
+    readonly declared: string;
+    readonly owner: string;
+    readonly environment: string;
+    readonly effect: Effect;
+  };
+  readonly context: Omit<RequestBase['context'], 'parameters' | 'requestedTtl'> & {
+    readonly arguments: Mapped;
+    /** The grant under which it is called, where there is one. */
+    readonly grant?: { readonly profile: string; readonly parameters: Readonly<Record<string, string>> };
+  };
+  readonly exception?: CoveringException;
 }
 
 interface RequestBase {
@@ -49,21 +71,30 @@ interface RequestBase {
     /** RFC 3339, whole seconds, UTC. */
     readonly now: string;
     readonly onBehalfOf?: string;
-    readonly approval?: { readonly id: string; readonly by: readonly string[] };
+    readonly approval?: GivenApproval;
   };
   /** An active exception that covers this request: forbids of these ids do not count where they are marked as overridable. */
-  readonly exception?: { readonly id: string; readonly policies: readonly string[] };
+  readonly exception?: CoveringException;
 }
 
+export type CoveringException = { readonly id: string; readonly policies: readonly string[] };
+
+export type GivenApproval = {
+  readonly id: string;
+  readonly by: readonly string[];
+  /** The roles of each of them: what the rules of now want is held against it. Absent: it is taken to be enough. Not shown to policies. */
+  readonly people?: readonly (readonly string[])[];
+};
+
 export interface PolicyAnswer {
-  /** `approval`: denied now, and an approval would change that. */
+  /** `approval`: denied now, and an approval would change that, or one by more or other people than have given it. */
   readonly outcome: 'allow' | 'deny' | 'approval';
   /**
    * Ids of the deciding policies, sorted: every satisfied permit of an allow, every satisfied forbid of a deny, and of
    * `approval` what stood in its way: the forbids, or all permits where some of them are given on approval only.
    */
   readonly policies: readonly string[];
-  /** With `approval`: who has to give it. With an `allow` that rests on one: who had to, under the rules of now. */
+  /** With `approval`: who has to give it. */
   readonly approval?: ApprovalNeeds;
   /** Of what stands in the way: the forbids that an exception may set aside. Absent where there are none. */
   readonly overridable?: readonly string[];
@@ -81,6 +112,7 @@ export interface PolicySet {
   readonly ids: readonly string[];
   /** Ids of the forbids that an exception may set aside. */
   readonly overridable: readonly string[];
+  readonly tools: ToolSet;
   /** Never throws: whatever goes wrong inside is a deny with an error. */
   decide(request: PolicyRequest): PolicyAnswer;
 }
