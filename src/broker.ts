@@ -14,6 +14,7 @@ import { makeApprovals } from './exchange/approvals.ts';
 import { makeDeliver } from './exchange/channels.ts';
 import { makeClaim } from './exchange/claim.ts';
 import type { ExchangeContext, Log } from './exchange/context.ts';
+import { makeExceptionVerbs } from './exchange/exception-verbs.ts';
 import { makeGiveUp } from './exchange/give-up.ts';
 import { makeIntrospect, makeRevokeToken } from './exchange/introspect.ts';
 import { makeIssue } from './exchange/issue.ts';
@@ -30,6 +31,7 @@ import { json, makeApp, rulesJson } from './http/app.ts';
 import { approvalsRouter } from './http/approvals.ts';
 import { makeAuthenticate } from './http/authenticate.ts';
 import { answerOAuthErrors } from './http/errors.ts';
+import { exceptionsRouter } from './http/exceptions.ts';
 import { generationsRouter } from './http/generations.ts';
 import { grantsRouter } from './http/grants.ts';
 import { healthRouter } from './http/health.ts';
@@ -234,6 +236,7 @@ async function build(
     routers: [
       grantsRouter(grantVerbs, { asWorkload, asOperator }, json),
       approvalsRouter(approvals, approvalUrl, asOperator, json),
+      exceptionsRouter(makeExceptionVerbs(context), asOperator, json),
       ordersRouter(makeOrders(context, reaper.wake), asOperator, json),
       generationsRouter(makeApply(context, tools.apply), asOperator, rulesJson),
       oauthRouter(oauthVerbs, asWorkload, answerOAuthErrors(log)),

@@ -1,10 +1,11 @@
 import { Option, type Command } from 'commander';
+import { awaitApproval } from '../approval-wait.ts';
 import { connectWorkload } from '../connect.ts';
 import { EXIT } from '../exit.ts';
 import { FORMATS, formatCredential, type Format } from '../formats.ts';
 import { giveBack } from '../giving-back.ts';
 import type { Shell } from '../shell.ts';
-import { addWantedOptions, issueWanted, type WantedOptions } from '../wanted.ts';
+import { addWantedOptions, claimWanted, requestWanted, type WantedOptions } from '../wanted.ts';
 
 interface CredentialOptions extends WantedOptions {
   readonly format: Format;
@@ -29,7 +30,9 @@ Where there is a choice take \`writ exec\`: what is printed can be kept, and is 
 /** A credential that could not be handed over is given back. */
 async function credential(shell: Shell, options: CredentialOptions): Promise<number> {
   const client = await connectWorkload(shell, options);
-  const grant = await issueWanted(client, options);
+  const answer = await requestWanted(client, options);
+  if (answer.state !== 'active') await awaitApproval(shell, client, answer);
+  const grant = answer.state === 'active' ? answer : await claimWanted(client, answer.id);
   try {
     await shell.out.raw(formatCredential(grant, options.format));
   } catch (error) {
