@@ -145,7 +145,7 @@ begin
   if refusal is not null then
     return jsonb_build_object('refused', refusal);
   end if;
-  if a.state = 'denied' and g.state = 'pending_approval' then
+  if a.kind = 'issue' and a.state = 'denied' and g.state = 'pending_approval' then
     update grants set state = 'refused', reason = p ->> 'reason', closed_at = answered where id = g.id returning * into g;
     perform emit_grant_event(g, 'grant.refused', p -> 'actor', p ->> 'origin', true, jsonb_build_object('order', g.order_id, 'reason', g.reason));
   end if;
