@@ -13,7 +13,7 @@ const PAUSE_MS = 2_000;
 export async function awaitApproval(
   shell: Shell,
   client: Client,
-  { id, approval }: PendingGrant,
+  { id, approval }: Pick<PendingGrant, 'id' | 'approval'>,
   signal?: AbortSignal,
 ): Promise<void> {
   await shell.out.note(`writ: grant ${id} waits for an approval until ${approval.expires_at}: ${approval.url}`);

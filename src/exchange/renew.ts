@@ -74,6 +74,7 @@ export function mintAgain(
     const left = kind === 'child' ? secondsLeft(view, now) : undefined;
     const asked =
       left === undefined ? { askedSeconds: again.askedSeconds(now) } : { askedSeconds: left, minSeconds: 1 };
+    // What was approved is the grant as it stands: not that it is made longer.
     const wanted = { caller, profile, provider, parameters, task, grant: names.grant };
     const approved = kind === 'renewal' ? {} : await approvedFor(context, rules, wanted);
     const about = { profile, provider, parameters, task, now, startedAt: view.openedAt, ...asked, ...approved };
