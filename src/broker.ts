@@ -12,12 +12,14 @@ import type { ApprovalId } from './domain/ids.ts';
 import { makeApply } from './exchange/apply.ts';
 import { makeClaim } from './exchange/claim.ts';
 import type { ExchangeContext, Log } from './exchange/context.ts';
+import { makeEvaluate } from './exchange/evaluate.ts';
 import { makeGiveUp } from './exchange/give-up.ts';
 import { makeIntrospect, makeRevokeToken } from './exchange/introspect.ts';
 import { makeIssue } from './exchange/issue.ts';
 import { makeLiveLimit } from './exchange/live-limit.ts';
 import { makeMinting } from './exchange/minting.ts';
 import { makeOrders } from './exchange/orders.ts';
+import { makeReportOutcome } from './exchange/outcome.ts';
 import { makeRenew } from './exchange/renew.ts';
 import { makeIssueOnce } from './exchange/repeat.ts';
 import { makeRevoke, makeSettleGrant } from './exchange/revoke.ts';
@@ -25,6 +27,7 @@ import { makeLiveRules } from './exchange/rules.ts';
 import { makeSettle } from './exchange/settle.ts';
 import { json, makeApp, rulesJson } from './http/app.ts';
 import { makeAuthenticate } from './http/authenticate.ts';
+import { authzenRouter } from './http/authzen.ts';
 import { answerOAuthErrors } from './http/errors.ts';
 import { generationsRouter } from './http/generations.ts';
 import { grantsRouter } from './http/grants.ts';
@@ -206,11 +209,22 @@ async function build(
     jwks: keys.jwks,
     issuer,
   };
+  const { clients } = settings;
+  const callVerbs = {
+    evaluate: makeEvaluate(context, {
+      clients,
+      outcomeUrl: (decision) => `${issuer}/v1/tool-calls/${decision}/outcome`,
+      onDecision: metrics.countCall,
+    }),
+    reportOutcome: makeReportOutcome(context, clients),
+    issuer,
+  };
   const app = makeApp({
     routers: [
       grantsRouter(grantVerbs, { asWorkload, asOperator }, json),
       ordersRouter(makeOrders(context, reaper.wake), asOperator, json),
       generationsRouter(makeApply(context, tools.apply), asOperator, rulesJson),
+      authzenRouter(callVerbs, asWorkload, json),
       oauthRouter(oauthVerbs, asWorkload, answerOAuthErrors(log)),
       healthRouter(readiness, metrics.registry),
       openApiRouter(openApi(version, issuer)),
