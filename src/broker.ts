@@ -1,5 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import { makeAttest, makeAttesters } from './attesters/index.ts';
 import { makeKeySources } from './attesters/keys/sources.ts';
@@ -43,15 +44,21 @@ import { makeOutbound } from './outbound/client.ts';
 import { buildProviders } from './provider-list.ts';
 import { makeReadiness, startProviderChecks } from './readiness.ts';
 import { startReaper } from './reaper/index.ts';
+import { makeDecisionPool } from './policy/index.ts';
 import { startRefusalCounts } from './refusal-counts.ts';
 import { makeRulesTools } from './rules-tools.ts';
 import { version } from './version.ts';
+
+/** More than this would only wait for the ledger. */
+const MAX_THREADS = 4;
 
 export interface BrokerOptions {
   readonly databaseUrl: string;
   readonly log: Log;
   /** Answer only to the address listened on, by its own names (the embedded default). */
   readonly ownHostOnly?: boolean;
+  /** The compiled thread that batches are decided on; without it they are decided in turns with everything else. */
+  readonly decisionThread?: URL;
 }
 
 export interface Broker {
@@ -61,13 +68,11 @@ export interface Broker {
 }
 
 /** Builds everything from the settings; what it opened it closes in the reverse order. */
-export async function startBroker(
-  settings: Settings,
-  { databaseUrl, log, ownHostOnly }: BrokerOptions,
-): Promise<Broker> {
+export async function startBroker(settings: Settings, options: BrokerOptions): Promise<Broker> {
+  const { log } = options;
   const closers = makeClosers((name, error) => log.warn({ name, error }, 'could not be closed'));
   try {
-    return await build(settings, databaseUrl, log, ownHostOnly === true, closers);
+    return await build(settings, options, closers);
   } catch (error) {
     await closers.closeAll();
     throw error;
@@ -76,9 +81,7 @@ export async function startBroker(
 
 async function build(
   settings: Settings,
-  databaseUrl: string,
-  log: Log,
-  ownHostOnly: boolean,
+  { databaseUrl, log, ownHostOnly = false, decisionThread }: BrokerOptions,
   closers: ReturnType<typeof makeClosers>,
 ): Promise<Broker> {
   const nowMs = () => Date.now();
@@ -98,7 +101,9 @@ async function build(
   const clock = await ledger.startClock(nowMs);
   closers.add('clock', clock.close);
 
-  const tools = makeRulesTools(settings.providers);
+  const pool = decisionThread && makeDecisionPool(decisionThread, Math.min(MAX_THREADS, availableParallelism()));
+  if (pool) closers.add('decision threads', pool.close);
+  const tools = makeRulesTools(settings.providers, pool);
   const rules = makeLiveRules(ledger.generations, tools.compileText);
   await rules.refresh();
 

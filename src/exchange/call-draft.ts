@@ -28,6 +28,8 @@ export interface Draft {
   readonly approval?: { readonly id: string; readonly askedHash: string };
   readonly refused?: { readonly code: RefusalCode; readonly facts: JsonObject };
   readonly request?: CallRequest;
+  /** The request as canonical text: what is recorded, and decided again from. `{}` where there is none. */
+  readonly inputs: string;
 }
 
 export interface DraftParts {
@@ -46,7 +48,8 @@ export function draftCall(parts: DraftParts, question: CallQuestion): Draft {
   const { rules, asker } = parts;
   const given = readArguments(question.arguments);
   const asked = { trust: asker.identity.trust, id: asker.identity.id };
-  const base: Draft = { question, subject: asked, argumentsHash: given.ok ? sha256(given.text) : null, kept: null };
+  const argumentsHash = given.ok ? sha256(given.text) : null;
+  const base: Draft = { question, subject: asked, argumentsHash, kept: null, inputs: '{}' };
   const refuse = (code: RefusalCode, facts: JsonObject = {}, more: Partial<Draft> = {}): Draft => ({
     ...base,
     ...more,
@@ -93,7 +96,7 @@ export function draftCall(parts: DraftParts, question: CallQuestion): Draft {
     approval: approval && { id: approval.id, by: approval.by },
     grant: grant && { profile: grant.profile, parameters: grant.parameters },
   });
-  return { ...base, ...full, ...(approval ? { approval } : {}), request };
+  return { ...base, ...full, ...(approval ? { approval } : {}), request, inputs: canonicalJson({ ...request }) };
 }
 
 /** The name of the action here, and the one that the mapping of MCP has for it. */

@@ -3,7 +3,6 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { RefusalCode } from '../domain/errors.ts';
 import { parseId } from '../domain/ids.ts';
 import type { ApprovalId } from '../domain/ids.ts';
-import { canonicalJson } from '../domain/json.ts';
 import type { JsonObject } from '../domain/json.ts';
 import type { CallFacts, CallRecord, RecordedCall } from '../ledger/index.ts';
 import { judgeCall } from '../policy/index.ts';
@@ -92,30 +91,40 @@ async function judgeAll(
   questions: readonly CallQuestion[],
   semantic: Semantic,
 ): Promise<Judged[]> {
-  const judged: Judged[] = [];
+  const drafts: Draft[] = [];
   let since = performance.now();
   for (const question of questions) {
     if (performance.now() - since > SLICE_MS) {
       await nextTurn();
       since = performance.now();
     }
-    const draft = draftCall({ ...parts, now: clock.now() }, question);
-    const one = judge(parts, ids, draft);
-    judged.push(one);
-    const allowed = one.record.outcome === 'allow';
-    if (semantic === 'permit_on_first_permit' && allowed) break;
-    if (semantic === 'deny_on_first_deny' && !allowed) break;
+    drafts.push(draftCall({ ...parts, now: clock.now() }, question));
   }
-  return judged;
+  const asked = drafts.flatMap(({ request, inputs }) => (request ? { request, inputs } : []));
+  const answers = await parts.rules.policies.decideMany(
+    asked.map(({ request }) => request),
+    asked.map(({ inputs }) => inputs),
+  );
+  let next = 0;
+  const judged = drafts.map((draft) => judge(parts.asker, ids, draft, draft.request ? answers[next++] : undefined));
+  return judged.slice(0, wantedOf(semantic, judged));
 }
 
-function judge({ rules, asker }: Omit<DraftParts, 'now'>, ids: Context['ids'], draft: Draft): Judged {
+/** How many of them come before, or are, the one that settles it. */
+function wantedOf(semantic: Semantic, judged: readonly Judged[]): number {
+  if (semantic === 'execute_all') return judged.length;
+  const settled = judged.findIndex(
+    ({ record }) => (record.outcome === 'allow') === (semantic === 'permit_on_first_permit'),
+  );
+  return settled < 0 ? judged.length : settled + 1;
+}
+
+function judge(asker: Caller, ids: Context['ids'], draft: Draft, answer: PolicyAnswer | undefined): Judged {
   const { tool, request, refused } = draft;
-  if (!tool || !request) {
+  if (!tool || !request || !answer) {
     const { code = 'policy_denied', facts = {} } = refused ?? {};
     return { draft, facts, record: toRecord(ids, asker, draft, { outcome: 'deny', code }, NO_ANSWER) };
   }
-  const answer = rules.policies.decide(request);
   const verdict = judgeCall(tool.tool, request, answer);
   const { facts, needs } = verdict;
   return { draft, facts, record: toRecord(ids, asker, draft, verdict, answer), ...(needs ? { needs } : {}) };
@@ -130,8 +139,7 @@ function toRecord(
   { outcome, code }: Pick<CallVerdict, 'outcome' | 'code'>,
   { policies, controls, errors }: typeof NO_ANSWER,
 ): CallRecord {
-  const { subject, tool, task, grant, approval, request } = draft;
-  const inputs = canonicalJson(request ? { ...request } : {});
+  const { subject, tool, task, grant, approval, inputs } = draft;
   const itself = subject.trust === identity.trust && subject.id === identity.id;
   return {
     id: ids.decision(),

@@ -17,6 +17,8 @@ export type {
   ProfileRequest,
   TaskRequest,
 } from './policy.ts';
+export { makeDecisionPool } from './pool.ts';
+export type { DecisionPool } from './pool.ts';
 export { generateSchema } from './schema.ts';
 export { makeToolSet } from './tools/tool-set.ts';
 export type { CompiledTool, PreparedCall, ToolSet } from './tools/tool-set.ts';

@@ -1,6 +1,6 @@
 /**
  * `npm run bench`: issuances through the whole broker, one process, HTTP and the load on the same cores, beside the floor measured in the
- * same run. Options: --quick (fewer calls), --only floor|jwt|fresh|postgres|delays|memory.
+ * same run. Options: --quick (fewer calls), --only floor|jwt|fresh|postgres|delays|memory|evaluations.
  */
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { makeClient } from '../../src/client/index.ts';
 import { readRules } from '../../src/config/index.ts';
 import { startBrokerProcess } from './broker-process.ts';
+import { evaluations } from './evaluations.ts';
 import type { FloorInput } from './floor.ts';
 import { openCaller, post } from './http-caller.ts';
 import { measure } from './measure.ts';
@@ -19,7 +20,9 @@ const inProject = (path: string) => fileURLToPath(new URL(`../../${path}`, impor
 const quick = process.argv.includes('--quick');
 const only = process.argv[process.argv.indexOf('--only') + 1];
 const wanted = (part: string) =>
-  !process.argv.includes('--only') || only === part || (part === 'floor' && only !== 'memory');
+  !process.argv.includes('--only') ||
+  only === part ||
+  (part === 'floor' && only !== 'memory' && only !== 'evaluations');
 const CALLERS = [1, 8, 64];
 const COUNT = quick ? 2_000 : 8_000;
 const WORKLOADS = 100;
@@ -80,6 +83,10 @@ try {
     await bench.delayCommits(0);
   }
   if (wanted('memory')) await memory(tokens);
+  if (wanted('evaluations')) {
+    const token = tokens[0] ?? '';
+    await evaluations({ url: broker.url, ledgerUrl: bench.ledgerOwnerUrl, operatorToken: operator, token, quick, say });
+  }
 } finally {
   await broker.stop();
   await bench.stop();

@@ -43,7 +43,10 @@ export async function startCalls(options: BrokerOptions = {}) {
       return (JSON.parse(answer.text) as { evaluations: Decision[] }).evaluations;
     },
     /** A live grant of the caller's. */
-    async grant(profile = 'lookup', { parameters = {}, who = 'agent/one' }: { parameters?: JsonObject; who?: string } = {}) {
+    async grant(
+      profile = 'lookup',
+      { parameters = {}, who = 'agent/one' }: { parameters?: JsonObject; who?: string } = {},
+    ) {
       const answer = await post('/v1/grants', { profile, parameters, purpose: 'test' }, { as: who });
       if (answer.status !== 201) throw new Error(answer.text);
       return { id: String(answer.body['id']), task: String(answer.body['task']) };
