@@ -1,5 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import { makeAttest, makeAttesters } from './attesters/index.ts';
 import { makeKeySources } from './attesters/keys/sources.ts';
@@ -14,6 +15,7 @@ import { makeApprovals } from './exchange/approvals.ts';
 import { makeDeliver } from './exchange/channels.ts';
 import { makeClaim } from './exchange/claim.ts';
 import type { ExchangeContext, Log } from './exchange/context.ts';
+import { makeEvaluate } from './exchange/evaluate.ts';
 import { makeExceptionVerbs } from './exchange/exception-verbs.ts';
 import { makeGiveUp } from './exchange/give-up.ts';
 import { makeIntrospect, makeRevokeToken } from './exchange/introspect.ts';
@@ -21,6 +23,7 @@ import { makeIssue } from './exchange/issue.ts';
 import { makeLiveLimit } from './exchange/live-limit.ts';
 import { makeMinting } from './exchange/minting.ts';
 import { makeOrders } from './exchange/orders.ts';
+import { makeReportOutcome } from './exchange/outcome.ts';
 import { makeRenew } from './exchange/renew.ts';
 import { makeClaimOnce, makeIssueOnce, makeReplace } from './exchange/repeat.ts';
 import { makeRevoke, makeSettleGrant } from './exchange/revoke.ts';
@@ -30,6 +33,7 @@ import { makeWaiting } from './exchange/waiting.ts';
 import { json, makeApp, rulesJson } from './http/app.ts';
 import { approvalsRouter } from './http/approvals.ts';
 import { makeAuthenticate } from './http/authenticate.ts';
+import { authzenRouter } from './http/authzen.ts';
 import { answerOAuthErrors } from './http/errors.ts';
 import { exceptionsRouter } from './http/exceptions.ts';
 import { generationsRouter } from './http/generations.ts';
@@ -46,16 +50,22 @@ import { makeOutbound } from './outbound/client.ts';
 import { buildProviders } from './provider-list.ts';
 import { makeReadiness, startProviderChecks } from './readiness.ts';
 import { startReaper } from './reaper/index.ts';
+import { makeDecisionPool } from './policy/index.ts';
 import { startNotifier } from './reaper/notifier.ts';
 import { startRefusalCounts } from './refusal-counts.ts';
 import { makeRulesTools } from './rules-tools.ts';
 import { version } from './version.ts';
+
+/** More than this would only wait for the ledger. */
+const MAX_THREADS = 4;
 
 export interface BrokerOptions {
   readonly databaseUrl: string;
   readonly log: Log;
   /** Answer only to the address listened on, by its own names (the embedded default). */
   readonly ownHostOnly?: boolean;
+  /** The compiled thread that batches are decided on; without it they are decided in turns with everything else. */
+  readonly decisionThread?: URL;
 }
 
 export interface Broker {
@@ -65,13 +75,11 @@ export interface Broker {
 }
 
 /** Builds everything from the settings; what it opened it closes in the reverse order. */
-export async function startBroker(
-  settings: Settings,
-  { databaseUrl, log, ownHostOnly }: BrokerOptions,
-): Promise<Broker> {
+export async function startBroker(settings: Settings, options: BrokerOptions): Promise<Broker> {
+  const { log } = options;
   const closers = makeClosers((name, error) => log.warn({ name, error }, 'could not be closed'));
   try {
-    return await build(settings, databaseUrl, log, ownHostOnly === true, closers);
+    return await build(settings, options, closers);
   } catch (error) {
     await closers.closeAll();
     throw error;
@@ -80,9 +88,7 @@ export async function startBroker(
 
 async function build(
   settings: Settings,
-  databaseUrl: string,
-  log: Log,
-  ownHostOnly: boolean,
+  { databaseUrl, log, ownHostOnly = false, decisionThread }: BrokerOptions,
   closers: ReturnType<typeof makeClosers>,
 ): Promise<Broker> {
   const nowMs = () => Date.now();
@@ -102,7 +108,9 @@ async function build(
   const clock = await ledger.startClock(nowMs);
   closers.add('clock', clock.close);
 
-  const tools = makeRulesTools(settings.providers);
+  const pool = decisionThread && makeDecisionPool(decisionThread, Math.min(MAX_THREADS, availableParallelism()));
+  if (pool) closers.add('decision threads', pool.close);
+  const tools = makeRulesTools(settings.providers, pool);
   const rules = makeLiveRules(ledger.generations, tools.compileText);
   await rules.refresh();
 
@@ -232,6 +240,16 @@ async function build(
     jwks: keys.jwks,
     issuer,
   };
+  const { clients } = settings;
+  const callVerbs = {
+    evaluate: makeEvaluate(context, {
+      clients,
+      outcomeUrl: (decision) => `${issuer}/v1/tool-calls/${decision}/outcome`,
+      onDecision: metrics.countCall,
+    }),
+    reportOutcome: makeReportOutcome(context, clients),
+    issuer,
+  };
   const app = makeApp({
     routers: [
       grantsRouter(grantVerbs, { asWorkload, asOperator }, json),
@@ -239,6 +257,7 @@ async function build(
       exceptionsRouter(makeExceptionVerbs(context), asOperator, json),
       ordersRouter(makeOrders(context, reaper.wake), asOperator, json),
       generationsRouter(makeApply(context, tools.apply), asOperator, rulesJson),
+      authzenRouter(callVerbs, asWorkload, json),
       oauthRouter(oauthVerbs, asWorkload, answerOAuthErrors(log)),
       healthRouter(readiness, metrics.registry),
       openApiRouter(openApi(version, issuer)),

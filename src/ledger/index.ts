@@ -3,6 +3,7 @@ import type { ConnectionOptions } from './connection.ts';
 import { makeApprovals } from './approvals.ts';
 import { makeExceptions } from './exceptions.ts';
 import { makeNotices } from './notices.ts';
+import { makeCalls } from './calls.ts';
 import { startDatabaseClock } from './clock.ts';
 import { makeGenerations } from './generations.ts';
 import { makeGrants } from './grants.ts';
@@ -18,6 +19,8 @@ export { APPROVAL_STATES } from './approvals.ts';
 export type { ApprovalFilter, ApprovalRow, ApprovalState, CallApproval } from './approvals.ts';
 export { EXCEPTION_STATES, exceptionState } from './exceptions.ts';
 export type { ExceptionAbout, ExceptionFilter, ExceptionRow, ExceptionScope, ExceptionState } from './exceptions.ts';
+export { OUTCOMES } from './calls.ts';
+export type { CallFacts, CallGrant, CallRecord, CallTask, DecisionView, OutcomeStatus, RecordedCall } from './calls.ts';
 export type { ApprovalRequest, ChainLink, DecisionRecord, MintIntent } from './issuing.ts';
 export type { Notice, NoticeState } from './notices.ts';
 export type { Claim, CleanupClaim } from './reaping.ts';
@@ -39,6 +42,7 @@ export function makeLedger(options: ConnectionOptions) {
     approvals: makeApprovals(connection),
     notices: makeNotices(connection),
     exceptions: makeExceptions(connection),
+    calls: makeCalls(connection),
     generations: makeGenerations(connection),
     grants: makeGrants(connection),
     signingKeys: makeSigningKeys(connection),

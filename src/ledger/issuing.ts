@@ -163,6 +163,7 @@ const REFUSALS: ReadonlySet<string> = new Set<RefusalCode>([
   'own_request',
   'role_missing',
   'exception_closed',
+  'already_reported',
 ]);
 
 /** @throws Refusal or Fault for an answer that says no. */
