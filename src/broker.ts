@@ -10,6 +10,7 @@ import type { Settings } from './config/index.ts';
 import { makeBuckets } from './domain/bucket.ts';
 import { makeIds } from './domain/ids.ts';
 import type { ApprovalId } from './domain/ids.ts';
+import { makeAccessRequests } from './exchange/access-request.ts';
 import { makeApply } from './exchange/apply.ts';
 import { makeApprovals } from './exchange/approvals.ts';
 import { makeDeliver } from './exchange/channels.ts';
@@ -24,6 +25,7 @@ import { makeLiveLimit } from './exchange/live-limit.ts';
 import { makeMinting } from './exchange/minting.ts';
 import { makeOrders } from './exchange/orders.ts';
 import { makeReportOutcome } from './exchange/outcome.ts';
+import { makeReask } from './exchange/reask.ts';
 import { makeRenew } from './exchange/renew.ts';
 import { makeClaimOnce, makeIssueOnce, makeReplace } from './exchange/repeat.ts';
 import { makeRevoke, makeSettleGrant } from './exchange/revoke.ts';
@@ -31,6 +33,7 @@ import { makeLiveRules } from './exchange/rules.ts';
 import { makeSettle } from './exchange/settle.ts';
 import { makeWaiting } from './exchange/waiting.ts';
 import { json, makeApp, rulesJson } from './http/app.ts';
+import { accessRequestsRouter } from './http/access-requests.ts';
 import { approvalsRouter } from './http/approvals.ts';
 import { makeAuthenticate } from './http/authenticate.ts';
 import { authzenRouter } from './http/authzen.ts';
@@ -192,6 +195,17 @@ async function build(
   const revoke = makeRevoke(context, settleGrant);
   const replace = makeReplace(context, parts, settleGrant);
   const approvals = makeApprovals(context, waiting);
+  const accessRequests = makeAccessRequests(context, {
+    sign: (payload) => keys.sign('denial', payload),
+    verify: (token) => keys.verify('denial', token),
+    issuer,
+    waiting,
+  });
+  const accessVerbs = {
+    ...accessRequests,
+    reask: makeReask(context, settings.clients),
+    requestUrl: (id: ApprovalId) => `${issuer}/access/v1/requests/${id}`,
+  };
   const tokens = { clients: settings.clients, issuer, verify: keys.verify };
   const { asWorkload, asOperator } = makeAuthenticate({
     attest: (token) => attest({ kind: 'bearer', token }, clock.now()),
@@ -221,6 +235,9 @@ async function build(
     overdueSeconds: ledger.reaping.overdueSeconds,
     clockOffsetMs: clock.offsetMs,
     generation: rules.status,
+    approvalsWaiting: ledger.approvals.waiting,
+    notices: ledger.notices.counts,
+    exceptions: ledger.exceptions.counts,
     keysAgeSeconds: () => Object.fromEntries(attesters.map((one) => [one.name, one.status().keysAgeSeconds ?? 0])),
   });
   const grantVerbs = {
@@ -243,6 +260,11 @@ async function build(
   const { clients } = settings;
   const callVerbs = {
     evaluate: makeEvaluate(context, {
+      requestable: async (call) => {
+        const offer = await accessRequests.offer(call);
+        const endpoint = `${issuer}/access/v1/requests`;
+        return offer && { endpoint, expires_at: offer.expiresAt.toISOString(), binding_token: offer.bindingToken };
+      },
       clients,
       outcomeUrl: (decision) => `${issuer}/v1/tool-calls/${decision}/outcome`,
       onDecision: metrics.countCall,
@@ -257,6 +279,7 @@ async function build(
       exceptionsRouter(makeExceptionVerbs(context), asOperator, json),
       ordersRouter(makeOrders(context, reaper.wake), asOperator, json),
       generationsRouter(makeApply(context, tools.apply), asOperator, rulesJson),
+      accessRequestsRouter(accessVerbs, asWorkload, json),
       authzenRouter(callVerbs, asWorkload, json),
       oauthRouter(oauthVerbs, asWorkload, answerOAuthErrors(log)),
       healthRouter(readiness, metrics.registry),

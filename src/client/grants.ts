@@ -39,7 +39,7 @@ export interface Grant {
 
 export interface GrantTtl {
   readonly seconds: number;
-  /** `request`, `profile_default`, `profile_max`, `policy:<id>`, `task`, `identity` or `provider`. */
+  /** `request`, `profile_default`, `profile_max`, `policy:<id>`, `task`, `exception`, `identity` or `provider`. */
   readonly decided_by: string;
 }
 

@@ -6,7 +6,7 @@ import type { ApprovalId, DecisionId } from '../domain/ids.ts';
 import { isJsonObject } from '../domain/json.ts';
 import type { JsonObject } from '../domain/json.ts';
 import type { Task } from '../domain/task.ts';
-import type { ApprovalRow } from '../ledger/index.ts';
+import type { ApprovalRow, ChainLink } from '../ledger/index.ts';
 import { approvalRequest } from './approval.ts';
 import type { Patience } from './approvals.ts';
 import type { Caller, ExchangeContext } from './context.ts';
@@ -29,6 +29,8 @@ export interface AskedCall {
   readonly owner: string;
   readonly environment: string;
   readonly task?: Pick<Task, 'path' | 'implicit' | 'onBehalfOf' | 'endsAt'>;
+  /** What the subject's issuer calls it, where that is known. */
+  readonly source?: Required<ChainLink>;
 }
 
 export interface AccessRequestParts {
@@ -89,8 +91,9 @@ export function makeAccessRequests(context: ExchangeContext, { sign, verify, iss
       const { trust, id } = caller.identity;
       const itself = trust === call.subject.trust && id === call.subject.id;
       const asked = itself ? call.asked : { ...call.asked, asked_by: { trust, id } };
-      const { askedHash, owner, environment, task } = call;
-      const about = { asked, askedHash, needs: denial.needs, caller, now, ...(task ? { task } : {}) };
+      const { askedHash, owner, environment, task, source } = call;
+      const chain = source ? [source] : [];
+      const about = { asked, askedHash, needs: denial.needs, caller, chain, now, ...(task ? { task } : {}) };
       const approval = await ledger.approvals
         .requestCall({
           decision: denial.decision,

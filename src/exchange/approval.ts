@@ -75,6 +75,8 @@ export interface Asking {
   readonly askedHash?: string;
   readonly needs: ApprovalNeeds;
   readonly caller: Caller;
+  /** Whoever is on the chain beside the caller and the task. */
+  readonly chain?: readonly ChainLink[];
   /** Absent for a call that belongs to none. */
   readonly task?: Pick<Task, 'path' | 'implicit' | 'onBehalfOf' | 'endsAt'>;
   readonly now: Date;
@@ -83,7 +85,7 @@ export interface Asking {
 /** What goes into the ledger, with everybody who is on the chain. It ends with its task, if that comes first. */
 export async function approvalRequest(
   { ledger, approvals }: Pick<ExchangeContext, 'ledger' | 'approvals'>,
-  { id, kind, asked, askedHash, needs, caller, task, now }: Asking,
+  { id, kind, asked, askedHash, needs, caller, chain = [], task, now }: Asking,
 ): Promise<ApprovalRequest> {
   const end = now.getTime() + approvals.lifetimeSeconds * 1000;
   return {
@@ -92,7 +94,7 @@ export async function approvalRequest(
     asked,
     asked_hash: askedHash ?? hashOf(asked),
     needs,
-    chain: await chainOf(ledger, caller, task),
+    chain: [...chain, ...(await chainOf(ledger, caller, task))],
     expires_at: new Date(Math.min(end, task?.endsAt?.getTime() ?? end)).toISOString(),
     notify: approvals.notify,
     max_open: approvals.maxOpen,

@@ -63,7 +63,7 @@ export function makeClaim(context: ExchangeContext, { mintAndActivate }: IssuePa
         origin: caller.origin,
         idempotency: idempotency ? { key: idempotency.key, request_hash: idempotency.requestHash } : null,
       });
-      tellException(context.log, record);
+      tellException(context.log, { ...record, exception: record.exception_id });
       const handover = await mintAndActivate(provider, plan, epoch, caller.origin, true);
       return {
         ...handover,

@@ -1,3 +1,4 @@
+import type { ExceptionId } from '../domain/ids.ts';
 import type { DecisionRecord, ExceptionAbout } from '../ledger/index.ts';
 import type { CoveringException, PolicyAnswer } from '../policy/policy.ts';
 import type { ExchangeContext, Log } from './context.ts';
@@ -13,21 +14,25 @@ export async function underException<D extends { readonly answer: PolicyAnswer }
   { ledger }: Pick<ExchangeContext, 'ledger'>,
   about: ExceptionAbout,
   first: D,
-  again: (exception: CoveringException) => D,
+  again: (exception: CoveringException, endsAt: Date) => D,
 ): Promise<D> {
   const { overridable } = first.answer;
   if (!overridable) return first;
   let best = first;
-  for (const { id, policies } of await ledger.exceptions.covering(about, overridable)) {
-    const then = again({ id, policies });
+  for (const { id, policies, endsAt } of await ledger.exceptions.covering(about, overridable)) {
+    const then = again({ id, policies }, endsAt);
     if (RANK[then.answer.outcome] > RANK[best.answer.outcome]) best = then;
   }
   return best;
 }
 
+export interface ToldDecision extends Pick<DecisionRecord, 'id' | 'action' | 'resource' | 'trust' | 'subject'> {
+  readonly exception?: ExceptionId | null | undefined;
+}
+
 /** Loud: whoever reads the log sees each use. Once the decision is committed. */
-export function tellException(log: Log, { exception_id, id, action, resource, trust, subject }: DecisionRecord): void {
-  if (exception_id === undefined) return;
-  const facts = { exception: exception_id, decision: id, action, resource, trust, subject };
+export function tellException(log: Log, { exception, id, action, resource, trust, subject }: ToldDecision): void {
+  if (!exception) return;
+  const facts = { exception, decision: id, action, resource, trust, subject };
   log.warn(facts, 'allowed under an exception');
 }

@@ -96,7 +96,7 @@ export function makeIssue(context: ExchangeContext, { mintAndActivate, liveLimit
         const asked = { id: approval.id, state: 'pending', expiresAt: new Date(approval.expires_at) } as const;
         return { ...said, revocability, approval: asked };
       }
-      tellException(context.log, record);
+      tellException(context.log, { ...record, exception: record.exception_id });
       return { ...(await mintAndActivate(provider, plan, epoch, caller.origin, true)), ...said };
     });
   };

@@ -8,7 +8,7 @@ import type { ApprovalNeeds } from '../policy/policy.ts';
 import type { Provider } from '../providers/provider.ts';
 import type { ExchangeContext } from './context.ts';
 import { decide, refuse } from './decide.ts';
-import type { Question } from './decide.ts';
+import type { Decided, Question } from './decide.ts';
 import { underException } from './exceptions.ts';
 import type { ActiveRules } from './rules.ts';
 
@@ -37,9 +37,11 @@ export async function judge(context: ExchangeContext, rules: ActiveRules, asked:
   const { ledger, ids } = context;
   const { profile, askedSeconds, identity, provider, now, startedAt, task } = asked;
   const question = { ...asked, requestedTtl: askedSeconds ?? profile.ttl.default };
-  const { answer, record } = await underException(context, aboutOf(asked), decide(rules, ids, question), (exception) =>
-    decide(rules, ids, { ...question, exception }),
-  );
+  const first: Decided & { readonly until?: Date } = decide(rules, ids, question);
+  const { answer, record, until } = await underException(context, aboutOf(asked), first, (exception, endsAt) => ({
+    ...decide(rules, ids, { ...question, exception }),
+    until: endsAt,
+  }));
   if (answer.outcome === 'deny') await refuse(ledger, record, 'policy_denied', {});
   const outside = task.implicit ? [] : outsideTask(task, profile, asked.parameters);
   if (outside.length > 0) await refuse(ledger, record, 'outside_task', { outside });
@@ -54,6 +56,7 @@ export async function judge(context: ExchangeContext, rules: ActiveRules, asked:
       policy: answer.maxTtl && { id: answer.maxTtl.policy, seconds: answer.maxTtl.seconds },
       taskEndsAt: task.endsAt,
       taskMaxSeconds: task.bounds.maxTtlSeconds,
+      exceptionEndsAt: until,
       vouchedUntil: identity.vouchedUntil,
       providerMaxSeconds: provider.maxTtlSeconds,
     });

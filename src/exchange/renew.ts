@@ -92,7 +92,7 @@ export function mintAgain(
       mint: mintIntent(plan),
       origin: caller.origin,
     });
-    tellException(context.log, record);
+    tellException(context.log, { ...record, exception: record.exception_id });
     const handover = await parts.mintAndActivate(provider, plan, epoch, caller.origin, false);
     return {
       ...handover,

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { OperatorRole } from '../domain/identity.ts';
 import type { Json, JsonObject } from '../domain/json.ts';
 import { AnswerBody, ApprovalsQuery, WaitQuery } from './approvals.ts';
+import { AccessRequestBody } from './access-requests.ts';
 import type { Step } from './context.ts';
 import { ExceptionAnswerBody, ExceptionBody, ExceptionsQuery, ReviewBody } from './exceptions.ts';
 import { ApplyBody } from './generations.ts';
@@ -138,6 +139,22 @@ export const OPERATIONS: readonly Operation[] = [
     roles: ['approver', 'security', 'platform'],
     body: AnswerBody,
     answers: { 200: 'The approval' },
+  },
+  {
+    method: 'post',
+    path: '/access/v1/requests',
+    summary: 'AuthZEN Access Request and Approval Profile: put a denied call before a person',
+    workload: true,
+    body: AccessRequestBody,
+    answers: { 202: 'The task; once it is approved the call is asked about again' },
+  },
+  {
+    method: 'get',
+    path: '/access/v1/requests/{id}',
+    summary: 'How such a request stands; with `wait`, once it is answered',
+    workload: true,
+    query: WaitQuery,
+    answers: { 200: 'The task' },
   },
   {
     method: 'post',

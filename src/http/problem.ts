@@ -110,6 +110,12 @@ const PROVIDERS: Readonly<Record<ProviderErrorCode, Entry>> = {
   provider_timeout: [504, 'The provider did not answer in time', NOTHING],
 };
 
+/** Where a standard has a type of its own for it. */
+export const PROBLEM_TYPES: Readonly<Partial<Record<string, string>>> = {
+  invalid_denial_binding: 'urn:openid:authzen:access-request:error:invalid_denial_binding',
+  expired_denial: 'urn:openid:authzen:access-request:error:expired_denial',
+};
+
 /** Every error as its problem; what is not one of ours shows nothing of itself. */
 export function problemOf(error: unknown): ProblemBody {
   if (error instanceof Refusal) return entry(error.code, REFUSALS[error.code], error.facts);

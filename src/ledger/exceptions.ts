@@ -32,6 +32,13 @@ export interface ExceptionAbout {
   readonly environment: string;
 }
 
+/** One that covers what is decided about. */
+export interface Covering {
+  readonly id: string;
+  readonly policies: readonly string[];
+  readonly endsAt: Date;
+}
+
 export interface ExceptionFilter {
   readonly state?: ExceptionState | undefined;
   readonly profile?: string | undefined;
@@ -106,8 +113,8 @@ export function makeExceptions(connection: Connection) {
       ),
 
     /** Those in force that cover this and name one of these policies; the one that ends first comes first. */
-    async covering(about: ExceptionAbout, policies: readonly string[]): Promise<{ id: string; policies: string[] }[]> {
-      const sql = `select id, policies from exceptions where state = 'approved' and starts_at <= clock_timestamp() and ends_at > clock_timestamp()
+    async covering(about: ExceptionAbout, policies: readonly string[]): Promise<Covering[]> {
+      const sql = `select id, policies, ends_at as "endsAt" from exceptions where state = 'approved' and starts_at <= clock_timestamp() and ends_at > clock_timestamp()
         and (profile = $1 or tool = any($2)) and (agent is null or agent = $3) and (owner is null or owner = $4)
         and (environment is null or environment = $5) and policies && $6 order by ends_at, id limit ${MOST_COVERING}`;
       const { profile = null, tools = [], trust, subject, owner, environment } = about;

@@ -1,6 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import type { ErrorRequestHandler, RequestHandler, Router } from 'express';
 import { Registry } from 'prom-client';
+import { accessRequestsRouter } from '../../src/http/access-requests.ts';
 import { approvalsRouter } from '../../src/http/approvals.ts';
 import { exceptionsRouter } from '../../src/http/exceptions.ts';
 import { generationsRouter } from '../../src/http/generations.ts';
@@ -26,6 +27,11 @@ const ROUTERS: Readonly<Record<string, Router>> = {
     step,
   ),
   approvalsRouter: approvalsRouter({ show: never, list: never, answer: never, ofGrant: never }, () => '', step, step),
+  accessRequestsRouter: accessRequestsRouter(
+    { submit: never, show: never, reask: never, requestUrl: () => '' },
+    step,
+    step,
+  ),
   exceptionsRouter: exceptionsRouter(
     { show: never, list: never, request: never, answer: never, end: never, review: never },
     step,
