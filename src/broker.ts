@@ -228,6 +228,7 @@ async function build(
     providers: checks.last,
     attesters: () => [...attesters.map((attester) => attester.status()), ...operators.status()],
     keys: keys.health,
+    channels: notifier.last,
     closing: () => closing,
   });
   metrics.follow({
