@@ -1,3 +1,4 @@
+import type { Approval, ApprovalPage, AwaitedApproval, Exception, ExceptionPage } from './approvals.ts';
 import type { Generation } from './generations.ts';
 import type { Grant, GrantPage, IssueAnswer, IssuedGrant } from './grants.ts';
 import type { Introspection } from './oauth.ts';
@@ -26,3 +27,8 @@ export const readOrder = reads<Order>('id', 'state', 'matched', 'by_provider', '
 export const readPreview = reads<OrderPreview>('matched', 'by_provider');
 export const readGeneration = reads<Generation>('hash', 'difference');
 export const readIntrospection = reads<Introspection>('active');
+export const readApproval = reads<Approval>('id', 'state', 'asked', 'needs', 'expires_at');
+export const readApprovalPage = reads<ApprovalPage>('approvals');
+export const readAwaited = reads<AwaitedApproval>('id', 'state', 'expires_at');
+export const readException = reads<Exception>('id', 'state', 'scope', 'policies');
+export const readExceptionPage = reads<ExceptionPage>('exceptions');

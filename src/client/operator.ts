@@ -1,4 +1,5 @@
 import { readGeneration, readGrant, readGrantPage, readOrder, readPreview } from './answers.ts';
+import { makeApprovingVerbs, type ApprovingVerbs } from './approving.ts';
 import type { Generation, RuleFiles } from './generations.ts';
 import type { Grant, GrantFilter, GrantPage } from './grants.ts';
 import type { LiftAnswer, Order, OrderPreview, OrderRequest } from './orders.ts';
@@ -11,7 +12,7 @@ export interface PageOptions extends CallOptions {
 }
 
 /** What an operator may ask, with a token of theirs; the broker says which role each needs. Each verb throws `WritError`. */
-export interface OperatorVerbs {
+export interface OperatorVerbs extends ApprovingVerbs {
   /** One page; `cursor` is the page before's `next_cursor`. */
   listGrants(filter?: GrantFilter, options?: PageOptions & { readonly cursor?: string }): Promise<GrantPage>;
   /** Every grant that matches, page after page, fetched as they are taken. */
@@ -39,6 +40,7 @@ export function makeOperatorVerbs(transport: Transport): OperatorVerbs {
   };
 
   return {
+    ...makeApprovingVerbs(transport),
     listGrants,
     async *eachGrant(filter = {}, options = {}) {
       let cursor: string | undefined;
