@@ -29,6 +29,7 @@ import { makeSettle } from './exchange/settle.ts';
 import { json, makeApp, rulesJson } from './http/app.ts';
 import { makeAuthenticate } from './http/authenticate.ts';
 import { authzenRouter } from './http/authzen.ts';
+import { decisionsRouter } from './http/decisions.ts';
 import { answerOAuthErrors } from './http/errors.ts';
 import { generationsRouter } from './http/generations.ts';
 import { grantsRouter } from './http/grants.ts';
@@ -224,11 +225,18 @@ async function build(
     reportOutcome: makeReportOutcome(context, clients),
     issuer,
   };
+  const generationVerbs = {
+    apply: makeApply(context, tools.apply),
+    find: ledger.generations.find,
+    filesOf: tools.apply.filesOf,
+  };
+  const decisionVerbs = { find: ledger.calls.findDecision, list: ledger.calls.listDecisions, now: clock.now };
   const app = makeApp({
     routers: [
       grantsRouter(grantVerbs, { asWorkload, asOperator }, json),
       ordersRouter(makeOrders(context, reaper.wake), asOperator, json),
-      generationsRouter(makeApply(context, tools.apply), asOperator, rulesJson),
+      generationsRouter(generationVerbs, asOperator, rulesJson),
+      decisionsRouter(decisionVerbs, asOperator),
       authzenRouter(callVerbs, asWorkload, json),
       oauthRouter(oauthVerbs, asWorkload, answerOAuthErrors(log)),
       healthRouter(readiness, metrics.registry),

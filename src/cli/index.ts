@@ -1,3 +1,3 @@
 export type { Context, SignalSource, Terminal, TextStream } from './context.ts';
-export type { LocalCommands } from './local.ts';
+export type { LocalCommands, Redecided, Replayed } from './local.ts';
 export { run } from './run.ts';

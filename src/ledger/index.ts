@@ -18,6 +18,7 @@ export { OUTCOMES } from './calls.ts';
 export type { CallFacts, CallGrant, CallRecord, CallTask, DecisionView, OutcomeStatus, RecordedCall } from './calls.ts';
 export type { ApprovalRequest, DecisionRecord, MintIntent } from './issuing.ts';
 export type { Claim, CleanupClaim } from './reaping.ts';
+export type { GenerationView } from './generations.ts';
 export type { GrantFilter, GrantView } from './grants.ts';
 export type { OrderProgress, OrderRow } from './orders.ts';
 export { toTask } from './tasks.ts';
