@@ -28,6 +28,8 @@ export interface RenewOptions extends CallOptions {
 export interface WorkloadVerbs {
   /** The credential is in this answer and in no other. `pending_approval` where a person must answer first. */
   issue(request: GrantRequest, options?: IssueOptions): Promise<IssueAnswer>;
+  /** The credential of a request that was approved, once. `approval_pending` until somebody has answered. */
+  claim(id: string, options?: CallOptions): Promise<IssuedGrant>;
   /** One of its own grants, without the credential. */
   grant(id: string, options?: CallOptions): Promise<Grant>;
   /** Decided again, never past the grant's maximum; a new credential. */
@@ -53,6 +55,9 @@ export function makeWorkloadVerbs(transport: Transport): WorkloadVerbs {
       const headers = idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey };
       const answer = await transport({ as, method: 'POST', path: '/v1/grants', json: request, headers, signal });
       return answer.status === 202 ? readIssueAnswer(answer) : readIssued(answer);
+    },
+    async claim(id, { signal } = {}) {
+      return readIssued(await transport({ as, method: 'POST', path: `${grantPath(id)}/claim`, json: {}, signal }));
     },
     async grant(id, { signal } = {}) {
       return readGrant(await transport({ as, method: 'GET', path: grantPath(id), signal }));
