@@ -12,9 +12,7 @@ beforeAll(async () => {
 afterAll(() => world.close());
 
 const ONE = 'spiffe://test.example/agent/one';
-const subject = (id = ONE, trust: string | undefined = 'mesh', type = 'workload') => ({
-  subject: { type, id, ...(trust === undefined ? {} : { properties: { trust } }) },
-});
+const subject = (id = ONE, trust = 'mesh', type = 'workload') => ({ subject: { type, id, properties: { trust } } });
 const about = (who: JsonObject, context: JsonObject = {}, tool = 'search') => world.question({ tool, context, ...who });
 const rowOf = async (id: unknown) => (await world.rows('select * from decisions where id = $1', id))[0];
 
