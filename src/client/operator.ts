@@ -8,6 +8,7 @@ import {
   readPreview,
 } from './answers.ts';
 import type { DecisionPage, DecisionPeriod, DecisionRecord, GenerationText } from './decisions.ts';
+import { makeApprovingVerbs, type ApprovingVerbs } from './approving.ts';
 import type { Generation, RuleFiles } from './generations.ts';
 import type { Grant, GrantFilter, GrantPage } from './grants.ts';
 import type { LiftAnswer, Order, OrderPreview, OrderRequest } from './orders.ts';
@@ -20,7 +21,7 @@ export interface PageOptions extends CallOptions {
 }
 
 /** What an operator may ask, with a token of theirs; the broker says which role each needs. Each verb throws `WritError`. */
-export interface OperatorVerbs {
+export interface OperatorVerbs extends ApprovingVerbs {
   /** One page; `cursor` is the page before's `next_cursor`. */
   listGrants(filter?: GrantFilter, options?: PageOptions & { readonly cursor?: string }): Promise<GrantPage>;
   /** Every grant that matches, page after page, fetched as they are taken. */
@@ -59,6 +60,7 @@ export function makeOperatorVerbs(transport: Transport): OperatorVerbs {
   };
 
   return {
+    ...makeApprovingVerbs(transport),
     listGrants,
     listDecisions,
     async *eachDecision(period, options = {}) {

@@ -82,6 +82,9 @@ export function authzenRouter(verbs: CallVerbs, asWorkload: Step, json: RequestH
       policy_decision_point: issuer,
       access_evaluation_endpoint: `${issuer}/access/v1/evaluation`,
       access_evaluations_endpoint: `${issuer}/access/v1/evaluations`,
+      access_request_endpoint: `${issuer}/access/v1/requests`,
+      jwks_uri: `${issuer}/.well-known/jwks.json`,
+      capabilities: ['urn:openid:authzen:capability:access-request'],
     });
   };
 

@@ -3,6 +3,9 @@ import type { ErrorRequestHandler, RequestHandler, Router } from 'express';
 import { Registry } from 'prom-client';
 import { authzenRouter } from '../../src/http/authzen.ts';
 import { decisionsRouter } from '../../src/http/decisions.ts';
+import { accessRequestsRouter } from '../../src/http/access-requests.ts';
+import { approvalsRouter } from '../../src/http/approvals.ts';
+import { exceptionsRouter } from '../../src/http/exceptions.ts';
 import { generationsRouter } from '../../src/http/generations.ts';
 import { grantsRouter } from '../../src/http/grants.ts';
 import { healthRouter } from '../../src/http/health.ts';
@@ -18,8 +21,22 @@ const auth = { asWorkload: step, asOperator: step };
 /** One of each: what they would do is of no interest here. */
 const ROUTERS: Readonly<Record<string, Router>> = {
   grantsRouter: grantsRouter(
-    { issue: never, claim: never, approvalUrl: () => '', renew: never, revoke: never, find: never, list: never },
+    {
+      ...{ issue: never, claim: never, renew: never, revoke: never, find: never, list: never },
+      ...{ approvalUrl: () => '', approvalOf: never, awaitApproval: never },
+    },
     auth,
+    step,
+  ),
+  approvalsRouter: approvalsRouter({ show: never, list: never, answer: never, ofGrant: never }, () => '', step, step),
+  accessRequestsRouter: accessRequestsRouter(
+    { submit: never, show: never, reask: never, requestUrl: () => '' },
+    step,
+    step,
+  ),
+  exceptionsRouter: exceptionsRouter(
+    { show: never, list: never, request: never, answer: never, end: never, review: never },
+    step,
     step,
   ),
   ordersRouter: ordersRouter({ show: never, dryRun: never, create: never, lift: never }, step, step),

@@ -36,6 +36,7 @@ function call(change: Partial<CallRecord> = {}): CallRecord {
     task: null,
     grant: null,
     approval: null,
+    exception: null,
     argumentsHash: HASH,
     arguments: null,
     ...change,
