@@ -37,6 +37,7 @@ import { accessRequestsRouter } from './http/access-requests.ts';
 import { approvalsRouter } from './http/approvals.ts';
 import { makeAuthenticate } from './http/authenticate.ts';
 import { authzenRouter } from './http/authzen.ts';
+import { decisionsRouter } from './http/decisions.ts';
 import { answerOAuthErrors } from './http/errors.ts';
 import { exceptionsRouter } from './http/exceptions.ts';
 import { generationsRouter } from './http/generations.ts';
@@ -146,6 +147,7 @@ async function build(
     ledger: ledger.place,
     readFile: read,
     record: ledger.providerRecord,
+    warn: (facts, message) => log.warn(facts, message),
   });
   for (const provider of providers.values()) closers.add(`provider ${provider.name}`, () => provider.close());
   const checks = startProviderChecks(providers, (provider) =>
@@ -273,13 +275,20 @@ async function build(
     reportOutcome: makeReportOutcome(context, clients),
     issuer,
   };
+  const generationVerbs = {
+    apply: makeApply(context, tools.apply),
+    find: ledger.generations.find,
+    filesOf: tools.apply.filesOf,
+  };
+  const decisionVerbs = { find: ledger.calls.findDecision, list: ledger.calls.listDecisions, now: clock.now };
   const app = makeApp({
     routers: [
       grantsRouter(grantVerbs, { asWorkload, asOperator }, json),
       approvalsRouter(approvals, approvalUrl, asOperator, json),
       exceptionsRouter(makeExceptionVerbs(context), asOperator, json),
       ordersRouter(makeOrders(context, reaper.wake), asOperator, json),
-      generationsRouter(makeApply(context, tools.apply), asOperator, rulesJson),
+      generationsRouter(generationVerbs, asOperator, rulesJson),
+      decisionsRouter(decisionVerbs, asOperator),
       accessRequestsRouter(accessVerbs, asWorkload, json),
       authzenRouter(callVerbs, asWorkload, json),
       oauthRouter(oauthVerbs, asWorkload, answerOAuthErrors(log)),

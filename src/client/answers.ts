@@ -1,4 +1,6 @@
 import type { Approval, ApprovalPage, AwaitedApproval, Exception, ExceptionPage } from './approvals.ts';
+import type { DecisionPage, GenerationText } from './decisions.ts';
+import type { EvaluationAnswer } from './evaluations.ts';
 import type { Generation } from './generations.ts';
 import type { Grant, GrantPage, IssueAnswer, IssuedGrant } from './grants.ts';
 import type { Introspection } from './oauth.ts';
@@ -26,6 +28,10 @@ export const readGrantPage = reads<GrantPage>('grants');
 export const readOrder = reads<Order>('id', 'state', 'matched', 'by_provider', 'selector');
 export const readPreview = reads<OrderPreview>('matched', 'by_provider');
 export const readGeneration = reads<Generation>('hash', 'difference');
+export const readDecisionPage = reads<DecisionPage>('decisions');
+export const readGenerationText = reads<GenerationText>('number', 'hash', 'files');
+export const readEvaluation = reads<EvaluationAnswer>('decision');
+export const readEvaluations = reads<{ readonly evaluations: readonly EvaluationAnswer[] }>('evaluations');
 export const readIntrospection = reads<Introspection>('active');
 export const readApproval = reads<Approval>('id', 'state', 'asked', 'needs', 'expires_at');
 export const readApprovalPage = reads<ApprovalPage>('approvals');

@@ -16,7 +16,9 @@ export type {
 export type { ApprovingVerbs, ListOptions } from './approving.ts';
 export { makeClient, type Client, type ClientOptions, type Readiness } from './client.ts';
 export { credentialSource, type TokenSource } from './credential-source.ts';
+export type { DecisionPage, DecisionPeriod, DecisionRecord, GenerationText } from './decisions.ts';
 export { CLIENT_CODES, WritError, type ClientCode, type RequestFault } from './error.ts';
+export type { Evaluation, EvaluationAnswer, Evaluations, OutcomeReport } from './evaluations.ts';
 export type { Generation, RuleFiles, RulesDifference } from './generations.ts';
 export type {
   AwsCredential,

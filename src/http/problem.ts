@@ -107,6 +107,11 @@ const PROVIDERS: Readonly<Record<ProviderErrorCode, Entry>> = {
   provider_refused: [502, 'The provider refused', NOTHING],
   provider_answer_wrong: [502, 'The provider answered something else than was asked', NOTHING],
   provider_throttled: [503, 'The provider is at its limit', NOTHING],
+  provider_limit: [
+    403,
+    'What was asked for is more than the provider takes',
+    'Ask for less, or have the profile made smaller: `facts` has the limit. Nothing was handed out.',
+  ],
   provider_timeout: [504, 'The provider did not answer in time', NOTHING],
 };
 
@@ -130,7 +135,7 @@ export function problemOf(error: unknown): ProblemBody {
   if (status === 415) return entry('unsupported_media_type', [415, 'The body must be application/json'], {});
   if (status === 400)
     return entry('invalid_request', [400, 'The body cannot be read'], {
-      errors: [{ path: '', problem: (error as { fault?: string }).fault ?? 'unreadable' }],
+      errors: [{ path: '', problem: 'unreadable' }],
     });
   return entry('internal_error', [500, 'Something broke here; nothing was handed out'], {});
 }

@@ -17,6 +17,8 @@ export type {
   ProfileRequest,
   TaskRequest,
 } from './policy.ts';
+export { redecide, replay } from './replay.ts';
+export type { RecordedDecision, Redecided, Replayed } from './replay.ts';
 export { makeDecisionPool } from './pool.ts';
 export type { DecisionPool } from './pool.ts';
 export { generateSchema } from './schema.ts';

@@ -13,6 +13,8 @@ import type { CallRequest } from '../../src/policy/index.ts';
 import { providerKinds } from '../../src/providers/index.ts';
 import { openCaller, post } from './http-caller.ts';
 import { measure } from './measure.ts';
+import type { Part } from './part.ts';
+import type { World } from './world.ts';
 
 const PROVIDERS = [{ name: 'tools', kind: 'jwt', on: true }];
 const BATCH = 100;
@@ -20,34 +22,28 @@ const SCRATCH =
   'create table if not exists bench_commits (id bigint generated always as identity primary key, note text)';
 const COMMIT = { name: 'bench_commit', text: 'insert into bench_commits (note) values ($1)', values: ['x'] };
 
-export interface EvaluationBench {
-  readonly url: string;
-  /** The ledger, as whoever owns it. */
-  readonly ledgerUrl: string;
-  readonly operatorToken: string;
-  readonly token: string;
-  readonly quick: boolean;
-  readonly say: (line: string) => void;
-}
-
-export async function evaluations(bench: EvaluationBench): Promise<void> {
-  const ledger = new pg.Client({ connectionString: bench.ledgerUrl });
-  await ledger.connect();
-  await ledger.query(SCRATCH);
-  const { operator } = makeClient({ url: bench.url, operatorToken: bench.operatorToken });
-  try {
-    for (const count of [10, 100, 1_000]) {
-      const files = rulesOf(count);
-      await operator.apply(files);
-      await onePolicySet(bench, ledger, count, files);
+export const evaluations: Part = {
+  name: 'evaluations',
+  async run(world) {
+    const ledger = new pg.Client({ connectionString: world.bench.ledgerOwnerUrl });
+    await ledger.connect();
+    await ledger.query(SCRATCH);
+    const operatorToken = await world.bench.issuer.operatorToken('platform');
+    const { operator } = makeClient({ url: world.brokerUrl, operatorToken });
+    try {
+      for (const count of [10, 100, 1_000]) {
+        const files = rulesOf(count);
+        await operator.apply(files);
+        await onePolicySet(world, ledger, count, files);
+      }
+    } finally {
+      await ledger.end();
     }
-  } finally {
-    await ledger.end();
-  }
-}
+  },
+};
 
 /** As many policies, of which few concern the tool that is called: as in a real set. */
-export function rulesOf(count: number): RuleFiles {
+function rulesOf(count: number): RuleFiles {
   const policies = Array.from({ length: count }, (_, n) =>
     n === 0
       ? `@id("p0") permit (principal in Trust::"dev", action == Action::"call", resource == Tool::"t0") when { context.arguments has amount && context.arguments.amount <= 1000 };`
@@ -102,11 +98,11 @@ interface Round {
   readonly batch: number;
 }
 
-async function onePolicySet(bench: EvaluationBench, ledger: pg.Client, count: number, files: RuleFiles): Promise<void> {
-  const { quick, say } = bench;
+async function onePolicySet(world: World, ledger: pg.Client, count: number, files: RuleFiles): Promise<void> {
+  const { quick, say } = world;
   const [rounds, calls, batches] = quick ? [3, 100, 8] : [9, 300, 20];
   const asked = cedarCall(files);
-  const { single, batch, close } = open(bench);
+  const { single, batch, close } = open(world);
   const all: Round[] = [];
   try {
     await measure(1, 50, async () => asked());
@@ -121,8 +117,8 @@ async function onePolicySet(bench: EvaluationBench, ledger: pg.Client, count: nu
       });
     }
     report(count, all, say);
-    await throughput(bench, quick);
-    await besideBatches(bench, quick);
+    await throughput(world);
+    await besideBatches(world);
     say('');
   } finally {
     close();
@@ -142,8 +138,8 @@ function report(count: number, rounds: readonly Round[], say: (line: string) => 
   say(`  a batch costs ${median(ratio).toFixed(2)} of ${BATCH} times cedar and one commit (expected: at most 1.10)`);
 }
 
-function open({ url, token }: EvaluationBench) {
-  const caller = openCaller(url);
+function open({ brokerUrl, tokens: [token = ''] }: World) {
+  const caller = openCaller(brokerUrl);
   const one = { action: { name: 'call' }, resource: { type: 'tool', id: 't0' } };
   const context = { arguments: { amount: 42, order: '4711' } };
   const single = post('/access/v1/evaluation', token, { ...one, context });
@@ -159,21 +155,21 @@ function open({ url, token }: EvaluationBench) {
   return { single: () => ask(single, 1), batch: () => ask(batch, BATCH), close: caller.close };
 }
 
-async function throughput(bench: EvaluationBench, quick: boolean): Promise<void> {
-  const callers = Array.from({ length: 8 }, () => open(bench));
-  const singles = await measure(8, quick ? 400 : 4_000, async (caller) => callers[caller]?.single());
-  const batches = await measure(2, quick ? 16 : 80, async (caller) => callers[caller]?.batch());
+async function throughput(world: World): Promise<void> {
+  const callers = Array.from({ length: 8 }, () => open(world));
+  const singles = await measure(8, world.quick ? 400 : 4_000, async (caller) => callers[caller]?.single());
+  const batches = await measure(2, world.quick ? 16 : 80, async (caller) => callers[caller]?.batch());
   for (const caller of callers) caller.close();
-  bench.say(
+  world.say(
     `  singles, 8 callers: ${singles.perSecond.toFixed(0)} per second, p50 ${ms(singles.p50)}, p99 ${ms(singles.p99)};` +
       ` batches of ${BATCH}, 2 callers: ${(batches.perSecond * BATCH).toFixed(0)} evaluations per second, p50 ${ms(batches.p50)}, p99 ${ms(batches.p99)}`,
   );
 }
 
 /** Singles of one caller, alone and while another sends one batch after the other. */
-async function besideBatches(bench: EvaluationBench, quick: boolean): Promise<void> {
-  const [one, other] = [open(bench), open(bench)];
-  const count = quick ? 200 : 1_000;
+async function besideBatches(world: World): Promise<void> {
+  const [one, other] = [open(world), open(world)];
+  const count = world.quick ? 200 : 1_000;
   const alone = await measure(1, count, one.single);
   let going = true;
   const stream = (async () => {
@@ -183,7 +179,7 @@ async function besideBatches(bench: EvaluationBench, quick: boolean): Promise<vo
   going = false;
   await stream;
   for (const caller of [one, other]) caller.close();
-  bench.say(
+  world.say(
     `  singles alone: p50 ${ms(alone.p50)}, p99 ${ms(alone.p99)}; beside a stream of batches: p50 ${ms(beside.p50)}, p99 ${ms(beside.p99)}`,
   );
 }

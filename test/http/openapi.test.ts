@@ -4,6 +4,8 @@ import { Registry } from 'prom-client';
 import { accessRequestsRouter } from '../../src/http/access-requests.ts';
 import { approvalsRouter } from '../../src/http/approvals.ts';
 import { exceptionsRouter } from '../../src/http/exceptions.ts';
+import { authzenRouter } from '../../src/http/authzen.ts';
+import { decisionsRouter } from '../../src/http/decisions.ts';
 import { generationsRouter } from '../../src/http/generations.ts';
 import { grantsRouter } from '../../src/http/grants.ts';
 import { healthRouter } from '../../src/http/health.ts';
@@ -38,7 +40,9 @@ const ROUTERS: Readonly<Record<string, Router>> = {
     step,
   ),
   ordersRouter: ordersRouter({ show: never, dryRun: never, create: never, lift: never }, step, step),
-  generationsRouter: generationsRouter(never, step, step),
+  generationsRouter: generationsRouter({ apply: never, find: never, filesOf: () => ({}) }, step, step),
+  decisionsRouter: decisionsRouter({ find: never, list: never, now: () => new Date() }, step),
+  authzenRouter: authzenRouter({ evaluate: never, reportOutcome: never, issuer: '' }, step, step),
   oauthRouter: oauthRouter({ introspect: never, revokeToken: never, jwks: never, issuer: '' }, step, errors),
   healthRouter: healthRouter(never, new Registry()),
   openApiRouter: openApiRouter({}),
