@@ -1,6 +1,6 @@
+import type { Approval, ApprovalPage, AwaitedApproval, Exception, ExceptionPage } from './approvals.ts';
 import type { DecisionPage, GenerationText } from './decisions.ts';
 import type { EvaluationAnswer } from './evaluations.ts';
-import type { Approval, ApprovalPage, AwaitedApproval, Exception, ExceptionPage } from './approvals.ts';
 import type { Generation } from './generations.ts';
 import type { Grant, GrantPage, IssueAnswer, IssuedGrant } from './grants.ts';
 import type { Introspection } from './oauth.ts';

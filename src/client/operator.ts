@@ -1,14 +1,14 @@
 import {
-  readDecisionPage,
   readGeneration,
-  readGenerationText,
   readGrant,
   readGrantPage,
   readOrder,
   readPreview,
+  readDecisionPage,
+  readGenerationText,
 } from './answers.ts';
-import type { DecisionPage, DecisionPeriod, DecisionRecord, GenerationText } from './decisions.ts';
 import { makeApprovingVerbs, type ApprovingVerbs } from './approving.ts';
+import type { DecisionPage, DecisionPeriod, DecisionRecord, GenerationText } from './decisions.ts';
 import type { Generation, RuleFiles } from './generations.ts';
 import type { Grant, GrantFilter, GrantPage } from './grants.ts';
 import type { LiftAnswer, Order, OrderPreview, OrderRequest } from './orders.ts';

@@ -1,14 +1,14 @@
 import {
   readAwaited,
-  readEvaluation,
-  readEvaluations,
   readGrant,
   readIntrospection,
   readIssueAnswer,
   readIssued,
+  readEvaluation,
+  readEvaluations,
 } from './answers.ts';
-import type { Evaluation, EvaluationAnswer, Evaluations, OutcomeReport } from './evaluations.ts';
 import type { AwaitedApproval } from './approvals.ts';
+import type { Evaluation, EvaluationAnswer, Evaluations, OutcomeReport } from './evaluations.ts';
 import type { Grant, GrantRequest, IssueAnswer, IssuedGrant } from './grants.ts';
 import type { Introspection } from './oauth.ts';
 import type { Transport } from './transport.ts';

@@ -4,7 +4,7 @@ import type { Applied } from '../exchange/apply.ts';
 import { readRevocability } from '../domain/grant.ts';
 import type { Revocability } from '../domain/grant.ts';
 import type { ApprovalId } from '../domain/ids.ts';
-import type { ApprovalRow, DecisionView, GenerationView, GrantView } from '../ledger/index.ts';
+import type { ApprovalRow, GrantView, DecisionView, GenerationView } from '../ledger/index.ts';
 import { shortBody } from './approval-body.ts';
 
 /** The shapes of CONTRACT: snake_case, times in RFC 3339 UTC. */

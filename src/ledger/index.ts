@@ -24,8 +24,8 @@ export type { CallFacts, CallGrant, CallRecord, CallTask, DecisionView, OutcomeS
 export type { ApprovalRequest, ChainLink, DecisionRecord, MintIntent } from './issuing.ts';
 export type { Notice, NoticeState } from './notices.ts';
 export type { Claim, CleanupClaim } from './reaping.ts';
-export type { GenerationView } from './generations.ts';
 export type { GrantFilter, GrantView, RepeatedRequest } from './grants.ts';
+export type { GenerationView } from './generations.ts';
 export type { OrderProgress, OrderRow } from './orders.ts';
 export { toTask } from './tasks.ts';
 export type { EndedTask, OpenTask, TaskRow } from './tasks.ts';

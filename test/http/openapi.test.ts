@@ -1,11 +1,11 @@
 import { readdir } from 'node:fs/promises';
 import type { ErrorRequestHandler, RequestHandler, Router } from 'express';
 import { Registry } from 'prom-client';
-import { authzenRouter } from '../../src/http/authzen.ts';
-import { decisionsRouter } from '../../src/http/decisions.ts';
 import { accessRequestsRouter } from '../../src/http/access-requests.ts';
 import { approvalsRouter } from '../../src/http/approvals.ts';
 import { exceptionsRouter } from '../../src/http/exceptions.ts';
+import { authzenRouter } from '../../src/http/authzen.ts';
+import { decisionsRouter } from '../../src/http/decisions.ts';
 import { generationsRouter } from '../../src/http/generations.ts';
 import { grantsRouter } from '../../src/http/grants.ts';
 import { healthRouter } from '../../src/http/health.ts';

@@ -37,7 +37,7 @@ const ROWS: readonly Row[] = [
       outcome: 'approval',
       code: 'approval_required',
       facts: { argument: 'amount', max: 500 },
-      needs: [{ role: 'approver', count: 1 }],
+      needs: { role: 'approver', count: 1 },
     },
   },
   { name: 'that, approved', mapped: { amount: 501, count: 1 }, approved: true, want: { outcome: 'allow' } },
@@ -68,9 +68,9 @@ const ROWS: readonly Row[] = [
   {
     name: 'on approval by policies',
     outcome: 'approval',
-    want: { outcome: 'approval', needs: [{ role: 'security', count: 2 }] },
+    want: { outcome: 'approval', needs: [{ role: 'lead', count: 2 }] },
   },
-  { name: 'supervised', mode: 'supervised', want: { outcome: 'approval', needs: [{ role: 'approver', count: 1 }] } },
+  { name: 'supervised', mode: 'supervised', want: { outcome: 'approval', needs: { role: 'approver', count: 1 } } },
   { name: 'supervised, approved', mode: 'supervised', approved: true, want: { outcome: 'allow' } },
   { name: 'supervised, and only reading', mode: 'supervised', effect: 'read', want: { outcome: 'allow' } },
   { name: 'observed', mode: 'observe', want: { outcome: 'deny', code: 'task_observes', facts: { would: 'allow' } } },
@@ -96,7 +96,7 @@ test.each(ROWS)('$name', ({ outcome = 'allow', mode = 'autonomous', effect = 'pu
     approval: approved ? APPROVAL : undefined,
     grant: undefined,
   });
-  const asks = outcome === 'approval' ? { approval: [{ role: 'security', count: 2 } as const] } : {};
+  const asks = outcome === 'approval' ? { approval: [{ role: 'lead', count: 2 }] } : {};
   const answer: PolicyAnswer = { outcome, policies: [], controls: [], errors: [], ...asks };
   expect(judgeCall(tool, request, answer)).toMatchObject(want);
 });
