@@ -8,6 +8,8 @@ export interface Annotated {
   /** Seconds; on permits only. */
   readonly maxTtl?: number;
   readonly requiresApproval: boolean;
+  /** A permit under which a workload may name a principal whom no token verifies. */
+  readonly namesPrincipals?: true;
   readonly controls: readonly string[];
 }
 
@@ -17,7 +19,7 @@ export interface AnnotationFault {
   readonly message: string;
 }
 
-const KNOWN = ['id', 'max_ttl', 'requires', 'control'];
+const KNOWN = ['id', 'max_ttl', 'requires', 'on_behalf_of', 'control'];
 const ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 /** Framework and identifier, as in `NIST-AI-RMF:GOVERN 1.6`; several are separated by commas. */
 const CONTROL = /^[A-Za-z0-9][A-Za-z0-9._-]*:[A-Za-z0-9][A-Za-z0-9 ._()/-]*$/;
@@ -43,6 +45,10 @@ export function readAnnotations({ annotations = {}, effect }: PolicyJson): Annot
   if (given.has('requires') && given.get('requires') !== 'approval') {
     fault('requires', '@requires must be "approval"; nothing else can be required');
   }
+  if (given.has('on_behalf_of')) {
+    if (effect === 'forbid') fault('on_behalf_of', '@on_behalf_of is for permits: it lets workloads name a principal');
+    else if (given.get('on_behalf_of') !== 'named') fault('on_behalf_of', '@on_behalf_of must be "named"');
+  }
   if (given.has('control') && !controls.every((control) => CONTROL.test(control))) {
     fault('control', '@control must be FRAMEWORK:ID as in NIST-AI-RMF:GOVERN 1.6, several separated by commas');
   }
@@ -52,6 +58,7 @@ export function readAnnotations({ annotations = {}, effect }: PolicyJson): Annot
     effect,
     ...(maxTtl === undefined ? {} : { maxTtl }),
     requiresApproval: given.has('requires'),
+    ...(given.has('on_behalf_of') ? { namesPrincipals: true as const } : {}),
     controls: given.has('control') ? controls : [],
   };
 }

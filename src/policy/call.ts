@@ -34,17 +34,32 @@ function profileEntity({
   return { uid: { type: 'Profile', id: profile }, attrs: { name: profile, ...attributes }, parents: [] };
 }
 
-function taskEntity({ purpose, mode, environment }: PolicyRequest['context']['task']): EntityJson {
-  return { uid: { type: 'Task', id: 'asked' }, attrs: { purpose, mode, environment }, parents: [] };
+function taskEntity(task: PolicyRequest['context']['task']): EntityJson {
+  const { purpose, mode, environment } = task;
+  const attrs = { purpose, mode, environment, environments: [...(task.environments ?? [environment])] };
+  return { uid: { type: 'Task', id: 'asked' }, attrs, parents: [] };
 }
 
-function toContext({ task, parameters, requestedTtl, now, onBehalfOf, approval }: PolicyRequest['context']): Context {
+/** What of a context tells of the task, and of whom it came from and is for. */
+function taskContext({ task, delegation, onBehalfOf, onBehalfOfVerified }: PolicyRequest['context']): Context {
+  const { environments = [task.environment], hop = 0 } = task;
   return {
-    task: { ...task },
+    task: { ...task, environments: [...environments], hop },
+    ...(delegation && { delegation: { from: { ...delegation.from }, root: { ...delegation.root } } }),
+    ...(onBehalfOf === undefined ? {} : { on_behalf_of: onBehalfOf }),
+    ...(onBehalfOfVerified && {
+      on_behalf_of_verified: { trust: onBehalfOfVerified.trust, groups: [...onBehalfOfVerified.groups] },
+    }),
+  };
+}
+
+function toContext(context: PolicyRequest['context']): Context {
+  const { parameters, requestedTtl, now, approval } = context;
+  return {
+    ...taskContext(context),
     parameters: { ...parameters },
     requested_ttl: { __extn: { fn: 'duration', arg: `${requestedTtl}s` } },
     now: { __extn: { fn: 'datetime', arg: now } },
-    ...(onBehalfOf === undefined ? {} : { on_behalf_of: onBehalfOf }),
     ...(approval === undefined ? {} : { approval: { id: approval.id, by: [...approval.by] } }),
   };
 }

@@ -2,6 +2,7 @@ import * as cedar from '@cedar-policy/cedar-wasm/nodejs';
 import type { AuthorizationAnswer } from '@cedar-policy/cedar-wasm/nodejs';
 import type { Annotated } from './annotations.ts';
 import { toCedar } from './call.ts';
+import { namesWithoutLeave } from './named.ts';
 import type { PolicyAnswer, PolicyRequest } from './policy.ts';
 import type { ParseInput, Slots } from './slots.ts';
 
@@ -13,6 +14,7 @@ interface Verdict {
   /** Satisfied permits of an allow, satisfied forbids of a deny. */
   readonly policies: readonly Annotated[];
   readonly errors: PolicyAnswer['errors'];
+  readonly refused?: 'principal';
 }
 
 /** Stands for an approval that nobody has given, to find out whether one would help. */
@@ -24,7 +26,7 @@ export function makeDecide(input: ParseInput, annotations: Annotations, slots: S
     try {
       const name = slots.nameFor(input);
       const set = { preparsedPolicySetId: name, preparsedSchemaName: name, validateRequest: true };
-      return toVerdict(cedar.statefulIsAuthorized({ ...toCedar(request), ...set }), annotations);
+      return withLeave(request, toVerdict(cedar.statefulIsAuthorized({ ...toCedar(request), ...set }), annotations));
     } catch (error) {
       return failed('', error instanceof Error ? error.message : 'unknown error');
     }
@@ -59,6 +61,12 @@ function toVerdict(said: AuthorizationAnswer, annotations: Annotations): Verdict
   return { allowed: false, policies: decision === 'deny' ? policies : [], errors };
 }
 
+/** Permits that do not let the workload name this principal do not permit this. */
+function withLeave(request: PolicyRequest, verdict: Verdict): Verdict {
+  if (!verdict.allowed || !namesWithoutLeave(request, verdict.policies)) return verdict;
+  return { ...verdict, allowed: false, policies: [], refused: 'principal' };
+}
+
 const failed = (policy: string, message: string): Verdict => ({
   allowed: false,
   policies: [],
@@ -75,6 +83,7 @@ function answer(outcome: PolicyAnswer['outcome'], verdict: Verdict, then: Verdic
     policies: verdict.policies.map(({ id }) => id).sort(),
     ...(outcome === 'approval' ? { approval: { role: 'approver', count: 1 } } : {}),
     ...(maxTtl && { maxTtl }),
+    ...(outcome === 'deny' && then.refused && { refused: then.refused }),
     controls: [...new Set(verdict.policies.flatMap(({ controls }) => controls))].sort(),
     errors: verdict.errors,
   };

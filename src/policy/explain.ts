@@ -7,7 +7,7 @@ import type { Parameters, Profile } from '../domain/profile.ts';
 import type { PolicyQuestion } from '../domain/question.ts';
 import { capTtl } from '../domain/ttl.ts';
 import type { Ttl } from '../domain/ttl.ts';
-import type { PolicyAnswer, PolicyRequest, PolicySet } from './policy.ts';
+import type { PolicyAnswer, PolicyRequest, PolicySet, ProfileRequest, TaskRequest } from './policy.ts';
 
 /** The part of a generation that explaining needs. */
 export interface ExplainedRules {
@@ -35,7 +35,8 @@ export interface Explanation {
 /** Decides a question as an issuance would, from the rules alone. `now` counts where the question has no time of its own. */
 export function explain(rules: ExplainedRules, question: PolicyQuestion, now: Date): Explanation {
   const at = question.now === undefined ? now : new Date(question.now);
-  if (question.action === 'create_task') return decided(rules, taskRequest(question, at));
+  if (question.action === 'create_task' || question.action === 'delegate')
+    return decided(rules, taskRequest(question, question.action, at));
   const profile = rules.profiles.get(question.profile ?? '');
   if (!profile) return { outcome: 'deny', code: 'unknown_profile' };
   if (rules.off.has(profile.provider)) return { outcome: 'deny', code: 'profile_off' };
@@ -58,7 +59,8 @@ function decided(rules: ExplainedRules, request: PolicyRequest): Explanation {
   const answer = rules.policies.decide(request);
   const { outcome } = answer;
   if (outcome === 'allow') return { outcome, request, answer };
-  return { outcome, code: outcome === 'deny' ? 'policy_denied' : 'approval_required', request, answer };
+  const denied = answer.refused === 'principal' ? 'principal_refused' : 'policy_denied';
+  return { outcome, code: outcome === 'deny' ? denied : 'approval_required', request, answer };
 }
 
 function ttlOf(profile: Profile, asked: number | undefined, policy: PolicyAnswer['maxTtl'], now: Date): Ttl {
@@ -77,7 +79,7 @@ const FAR = new Date(8.64e15);
 
 function profileRequest(
   question: PolicyQuestion,
-  action: Exclude<PolicyQuestion['action'], 'create_task'>,
+  action: ProfileRequest['action'],
   profile: Profile,
   parameters: Parameters,
   at: Date,
@@ -87,12 +89,12 @@ function profileRequest(
   return { ...shared, action, resource: { profile: name, provider, owner, environment, effect } };
 }
 
-function taskRequest(question: PolicyQuestion, at: Date): PolicyRequest {
-  return { ...requestOf(question, '', {}, question.ttlSeconds ?? 0, at), action: 'create_task' };
+function taskRequest(question: PolicyQuestion, action: TaskRequest['action'], at: Date): PolicyRequest {
+  return { ...requestOf(question, '', {}, question.ttlSeconds ?? 0, at), action };
 }
 
 function requestOf(
-  { principal, purpose, task, onBehalfOf, approval }: PolicyQuestion,
+  { principal, purpose, task, delegation, onBehalfOf, onBehalfOfVerified, approval }: PolicyQuestion,
   environment: string,
   parameters: Parameters,
   requestedTtl: number,
@@ -101,11 +103,13 @@ function requestOf(
   return {
     principal,
     context: {
-      task: { purpose, mode: task.mode, environment: task.environment ?? environment, implicit: task.implicit },
+      task: { ...task, purpose, environment: task.environment ?? environment },
+      ...(delegation && { delegation }),
       parameters,
       requestedTtl,
       now: `${at.toISOString().slice(0, 19)}Z`,
       ...(onBehalfOf === undefined ? {} : { onBehalfOf }),
+      ...(onBehalfOfVerified && { onBehalfOfVerified }),
       ...(approval === undefined ? {} : { approval }),
     },
   };

@@ -10,7 +10,7 @@ export type PolicyRequest = ProfileRequest | TaskRequest;
 
 /** May this workload have, keep, pass on or use what this profile offers? */
 export interface ProfileRequest extends RequestBase {
-  readonly action: Exclude<PolicyAction, 'create_task'>;
+  readonly action: Exclude<PolicyAction, 'create_task' | 'delegate'>;
   readonly resource: {
     readonly profile: string;
     readonly provider: string;
@@ -20,9 +20,15 @@ export interface ProfileRequest extends RequestBase {
   };
 }
 
-/** May this workload create this task? It is the resource: nothing of a profile is asked for yet. */
+/** May this workload create this task, or be handed it? It is the resource: nothing of a profile is asked for yet. */
 export interface TaskRequest extends RequestBase {
-  readonly action: 'create_task';
+  readonly action: 'create_task' | 'delegate';
+}
+
+/** A workload, as a context names it. */
+export interface NamedWorkload {
+  readonly trust: string;
+  readonly id: string;
 }
 
 interface RequestBase {
@@ -38,13 +44,21 @@ interface RequestBase {
       readonly mode: TaskMode;
       readonly environment: string;
       readonly implicit: boolean;
+      /** All that it reaches; absent: `environment` alone. */
+      readonly environments?: readonly string[];
+      /** How often it was handed on; absent: never. */
+      readonly hop?: number;
     };
+    /** Of a task that was handed on: by whom last, and who began it. */
+    readonly delegation?: { readonly from: NamedWorkload; readonly root: NamedWorkload };
     readonly parameters: Readonly<Record<string, string>>;
     /** Seconds. */
     readonly requestedTtl: number;
     /** RFC 3339, whole seconds, UTC. */
     readonly now: string;
     readonly onBehalfOf?: string;
+    /** Which trust entry verified a token of theirs, and their groups there; absent: they were only named. */
+    readonly onBehalfOfVerified?: { readonly trust: string; readonly groups: readonly string[] };
     readonly approval?: { readonly id: string; readonly by: readonly string[] };
   };
 }
@@ -63,6 +77,8 @@ export interface PolicyAnswer {
   readonly maxTtl?: { readonly policy: string; readonly seconds: number };
   /** `@control` values of the deciding policies, sorted, once each. */
   readonly controls: readonly string[];
+  /** With a deny: permits apply, and none of them lets the workload name somebody whom no token verifies. */
+  readonly refused?: 'principal';
   /** Ids of policies that failed to evaluate, with the reason: any makes the outcome a deny. */
   readonly errors: readonly { readonly policy: string; readonly message: string }[];
 }

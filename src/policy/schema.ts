@@ -34,29 +34,48 @@ entity Profile = {
   "effect": String,
 };
 
-// What create_task asks for. mode is observe, supervised or autonomous.
+// What create_task and delegate ask for. mode is observe, supervised or autonomous.
 entity Task = {
   "purpose": String,
   "mode": String,
   "environment": String,
+  "environments": Set<String>,
 };
 
 // What each profile's parameters may be. Ask whether one is there first: context.parameters has month && ...
 type Parameters = PARAMETERS;
 
+// A workload that a context names: two with one id are one only if they have one trust entry too.
+type NamedWorkload = {
+  "trust": String,
+  "id": String,
+};
+
 type Context = {
-  // implicit: a single call made the task for itself.
+  // implicit: a single call made the task for itself. environments: all that it reaches. hop: how often it was handed on.
   "task": {
     "purpose": String,
     "mode": String,
     "environment": String,
+    "environments": Set<String>,
     "implicit": Bool,
+    "hop": Long,
+  },
+  // Of a task that was handed on: by whom last, and who began it.
+  "delegation"?: {
+    "from": NamedWorkload,
+    "root": NamedWorkload,
   },
   "parameters": Parameters,
   // What was asked for, else the profile's default: context.requested_ttl <= duration("15m")
   "requested_ttl": duration,
   "now": datetime,
   "on_behalf_of"?: String,
+  // Which trust entry verified a token of theirs, and their groups there. Not there: the workload has only named them.
+  "on_behalf_of_verified"?: {
+    "trust": String,
+    "groups": Set<String>,
+  },
   // by: whose approval it is.
   "approval"?: {
     "id": String,
@@ -64,13 +83,13 @@ type Context = {
   },
 };
 
-action create_task appliesTo {
+action create_task, delegate appliesTo {
   principal: Workload,
   resource: Task,
   context: Context,
 };
 
-action issue, renew, delegate, call appliesTo {
+action issue, renew, call appliesTo {
   principal: Workload,
   resource: Profile,
   context: Context,
