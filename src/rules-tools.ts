@@ -12,8 +12,9 @@ export function makeRulesTools(providers: readonly ProviderName[]) {
   const compile = (files: RuleFiles) => compileRules(files, { providers, providerKinds, policyCompiler });
   return {
     compile,
-    /** A generation's text, as the ledger keeps it. */
-    compileText: (text: string): RuleSet => compile(parseRulesText(text)),
+    /** A generation's text, as the ledger keeps it: checked when it was applied, by this version or its neighbour. */
+    compileText: (text: string): RuleSet =>
+      compileRules(parseRulesText(text), { providers, providerKinds, policyCompiler, applied: true }),
     apply: {
       compile,
       filesOf: parseRulesText,

@@ -49,7 +49,9 @@ export function handedOn(parent: Rights, wish: Wish): Rights {
 /** In what `child` is wider than `parent`: none, and every request that lies within it lies within its parent too. */
 export function widenings(parent: Rights, child: Rights): Widening[] {
   const found: Widening[] = [];
-  const check = (what: Widening, narrow: boolean) => void (narrow ? undefined : found.push(what));
+  const check = (what: Widening, narrow: boolean) => {
+    if (!narrow) found.push(what);
+  };
   check('mode', TASK_MODES.indexOf(child.mode) <= TASK_MODES.indexOf(parent.mode));
   check('environment', child.environments.includes(child.environment));
   check('environments', isPart(child.environments, parent.environments));

@@ -33,6 +33,15 @@ export const REFUSAL_CODES = [
   'too_many_hops',
   'delegation_loop',
   'task_budget_spent',
+  // calls of tools: reasons of a decision
+  'unknown_tool',
+  'unknown_action',
+  'unknown_subject',
+  'invalid_arguments',
+  'mapping_failed',
+  'over_limit',
+  'grant_required',
+  'profile_may_not_call',
   // state (404, 409)
   'not_found',
   'under_order',
@@ -47,6 +56,7 @@ export const REFUSAL_CODES = [
   'approval_closed',
   'already_answered',
   'own_request',
+  'already_reported',
   'superseded',
   // limits (429)
   'too_many_requests',

@@ -65,10 +65,11 @@ export function approvalRequest(
   kind: ApprovalRequest['kind'],
   asked: JsonObject,
   needs: ApprovalNeeds,
+  chain: ApprovalRequest['chain'],
   now: Date,
 ): ApprovalRequest {
   const expires_at = new Date(now.getTime() + APPROVAL_SECONDS * 1000).toISOString();
-  return { id, kind, asked, asked_hash: hashOf(asked), needs: { ...needs }, chain: [], expires_at };
+  return { id, kind, asked, asked_hash: hashOf(asked), needs: { ...needs }, chain, expires_at };
 }
 
 /** An approval as policies see it. */

@@ -2,10 +2,10 @@ import { Refusal } from '../domain/errors.ts';
 import type { ApprovalId, GrantId, TaskId } from '../domain/ids.ts';
 import type { Json } from '../domain/json.ts';
 import type { Parameters, Profile } from '../domain/profile.ts';
-import { UNBOUNDED } from '../domain/task.ts';
-import type { Task } from '../domain/task.ts';
+import { peopleOn, UNBOUNDED } from '../domain/task.ts';
+import type { Principal, Task } from '../domain/task.ts';
 import type { Ttl } from '../domain/ttl.ts';
-import { toTask } from '../ledger/index.ts';
+import { principalRecord, toTask } from '../ledger/index.ts';
 import type { DecisionRecord } from '../ledger/index.ts';
 import type { Plan } from '../providers/provider.ts';
 import { approvalRequest, askedOf } from './approval.ts';
@@ -15,6 +15,7 @@ import { mintIntent } from './minting.ts';
 import type { Handover, makeMinting } from './minting.ts';
 import { fitting, offered } from './offer.ts';
 import { withRules } from './rules.ts';
+import { behalfOf, linkOf } from './task-facts.ts';
 
 export interface IssueRequest {
   readonly profile: string;
@@ -23,6 +24,8 @@ export interface IssueRequest {
   readonly purpose?: string | undefined;
   /** One of the caller's own that was made before; otherwise one is made for this call alone. */
   readonly task?: TaskId | undefined;
+  /** Without `task`, whose principal it is otherwise. */
+  readonly principal?: Principal | undefined;
   readonly idempotency?: { readonly key: string; readonly requestHash: string } | undefined;
 }
 
@@ -72,7 +75,8 @@ export function makeIssue(context: ExchangeContext, { mintAndActivate, liveLimit
       const names = { mint: ids.mint(), grant: ids.grant(), task: task.id };
       const plan = provider.plan(profile, parameters, { ...names, subject: { trust, id }, now, endsAt: ttl.endsAt });
       const wanted = { caller, profile, provider, parameters, task, grant: names.grant, ttlSeconds: ttl.seconds };
-      const approval = waits ? approvalRequest(ids.approval(), 'issue', askedOf(wanted), waits, now) : null;
+      const people = peopleOn(task, caller.identity);
+      const approval = waits ? approvalRequest(ids.approval(), 'issue', askedOf(wanted), waits, people, now) : null;
       const { epoch } = await liveLimit.within(trust, id, () =>
         ledger.issuing.openGrant({
           decision: record,
@@ -104,14 +108,17 @@ async function taskOf(
 ): Promise<Task> {
   if (request.task === undefined) {
     const id = ids.task();
-    const { environment } = profile;
+    const { principal } = request;
     return {
       id,
       purpose: request.purpose ?? '',
       mode: 'autonomous',
-      environment,
+      environment: profile.environment,
       implicit: true,
+      ...behalfOf(principal),
+      ...(principal?.verified && { endsAt: principal.verified.vouchedUntil }),
       path: [id],
+      chain: [linkOf(caller.identity)],
       bounds: UNBOUNDED,
     };
   }
@@ -121,8 +128,21 @@ async function taskOf(
   return toTask(row);
 }
 
-function taskRecord({ id, purpose, mode, environment, implicit, onBehalfOf }: Task) {
-  return { id, purpose, mode, environment, on_behalf_of: onBehalfOf ?? null, there: !implicit };
+function taskRecord(task: Task) {
+  const { id, purpose, mode, environment, implicit, onBehalfOf, chain, endsAt } = task;
+  const principal = principalRecord(task);
+  const ends_at = endsAt?.toISOString() ?? null;
+  return {
+    id,
+    purpose,
+    mode,
+    environment,
+    on_behalf_of: onBehalfOf ?? null,
+    principal,
+    chain,
+    ends_at,
+    there: !implicit,
+  };
 }
 
 function grantRecord(id: GrantId, profile: Profile, parameters: Parameters, ttl: Ttl, plan: Plan) {

@@ -6,7 +6,7 @@ import type { DecisionRecord } from '../ledger/index.ts';
 import type { ApprovalNeeds } from '../policy/policy.ts';
 import type { Provider } from '../providers/provider.ts';
 import type { ExchangeContext } from './context.ts';
-import { decide, refuse } from './decide.ts';
+import { codeOfAnswer, decide, refuse } from './decide.ts';
 import type { Question } from './decide.ts';
 import type { ActiveRules } from './rules.ts';
 
@@ -29,12 +29,12 @@ export interface Judged {
 
 /**
  * Asks the policy set, holds its answer against the task's mode and bounds, and takes the minimum of all that can shorten the grant.
- * @throws Refusal `policy_denied`, `outside_task`, `task_observes`, `ttl_below_minimum`; each is on record by then.
+ * @throws Refusal `policy_denied`, `principal_refused`, `outside_task`, `task_observes`, `ttl_below_minimum`; each is on record by then.
  */
 export async function judge({ ledger, ids }: ExchangeContext, rules: ActiveRules, asked: Asked): Promise<Judged> {
   const { profile, askedSeconds, identity, provider, now, startedAt, task } = asked;
   const { answer, record } = decide(rules, ids, { ...asked, requestedTtl: askedSeconds ?? profile.ttl.default });
-  if (answer.outcome === 'deny') await refuse(ledger, record, 'policy_denied', {});
+  if (answer.outcome === 'deny') await refuse(ledger, record, codeOfAnswer(answer) ?? 'policy_denied', {});
   const outside = task.implicit ? [] : outsideTask(task, profile, asked.parameters);
   if (outside.length > 0) await refuse(ledger, record, 'outside_task', { outside });
   if (task.mode === 'observe') await refuse(ledger, record, 'task_observes', { would: answer.outcome });

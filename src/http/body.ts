@@ -2,6 +2,7 @@ import express from 'express';
 import type { RequestHandler } from 'express';
 import type { z } from 'zod';
 import { Refusal } from '../domain/errors.ts';
+import { isText } from '../domain/json.ts';
 import type { Req, Res, Step } from './context.ts';
 
 /** One thing that is wrong with a request: the path of a member, or the name of a header. No value is repeated. */
@@ -96,8 +97,4 @@ function unseen(value: unknown): RequestFault[] {
     }
   }
   return faults;
-}
-
-function isText(text: string): boolean {
-  return !/\p{Surrogate}|\0/u.test(text);
 }

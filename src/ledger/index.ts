@@ -13,6 +13,7 @@ import { makeTasks } from './tasks.ts';
 import { listen } from './listen.ts';
 
 export type { ApprovalRow, ApprovalState } from './approvals.ts';
+export { principalRecord } from './issuing.ts';
 export type { ApprovalRequest, DecisionRecord, MintIntent } from './issuing.ts';
 export type { Claim, CleanupClaim } from './reaping.ts';
 export type { GrantFilter, GrantView } from './grants.ts';

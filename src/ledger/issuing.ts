@@ -5,7 +5,7 @@ import type { Actor } from '../domain/identity.ts';
 import type { ApprovalId, DecisionId, ExceptionId, GrantId, MintId, TaskId } from '../domain/ids.ts';
 import type { JsonObject } from '../domain/json.ts';
 import type { Effect, Parameters } from '../domain/profile.ts';
-import type { TaskMode } from '../domain/task.ts';
+import type { ChainLink, Task, TaskMode } from '../domain/task.ts';
 import { LedgerConflict } from './connection.ts';
 import type { Connection } from './connection.ts';
 import { toClaim } from './reaping.ts';
@@ -52,6 +52,10 @@ export interface OpenGrant {
     readonly mode: TaskMode;
     readonly environment: string;
     readonly on_behalf_of: string | null;
+    /** As `principalRecord` writes it; with `chain` and `ends_at` of a task that is made here. */
+    readonly principal: JsonObject | null;
+    readonly chain: readonly ChainLink[];
+    readonly ends_at: string | null;
     /** It was made before; otherwise it is made here, for this grant alone. */
     readonly there: boolean;
   };
@@ -73,6 +77,11 @@ export interface OpenGrant {
   readonly approval: ApprovalRequest | null;
   readonly origin: string | null;
   readonly idempotency: { readonly key: string; readonly request_hash: string } | null;
+}
+
+/** Whom a task is for, as its row keeps it. */
+export function principalRecord({ onBehalfOf, verified }: Pick<Task, 'onBehalfOf' | 'verified'>): JsonObject | null {
+  return onBehalfOf === undefined ? null : { id: onBehalfOf, ...verified };
 }
 
 /** What a person is asked; the hash is over the canonical text of `asked`. */

@@ -3,8 +3,10 @@ import { ProblemsError } from '../domain/problem.ts';
 import { checkFile, duplicateIds, validate } from './check.ts';
 import { makeDecide } from './decide.ts';
 import type { PolicySet } from './policy.ts';
+import type { Tool } from '../domain/tool.ts';
 import { generateSchema } from './schema.ts';
 import { makeSlots } from './slots.ts';
+import { makeToolSet, toolFaults } from './tools/tool-set.ts';
 
 /** The generation that decides, the one before it for what is still under way, and one that is being tried out. */
 const SLOTS = 3;
@@ -12,8 +14,9 @@ const SCHEMA_FILE = 'policies/schema.cedarschema';
 
 export interface CedarCompiler {
   generateSchema: typeof generateSchema;
-  /** Compiles files of policies, by path, against a schema. @throws ProblemsError with every problem. */
-  compile(files: Readonly<Record<string, string>>, schema: string): PolicySet;
+  toolFaults: typeof toolFaults;
+  /** Compiles files of policies, by path, against a schema, and tools without faults. @throws ProblemsError with every problem. */
+  compile(files: Readonly<Record<string, string>>, schema: string, tools?: readonly Tool[]): PolicySet;
 }
 
 /** One for a process: it owns the places where Cedar keeps what it has parsed (slots.ts). */
@@ -24,7 +27,8 @@ export function makeCedarCompiler(slotCount: number = SLOTS): CedarCompiler {
   const slots = makeSlots(slotCount);
   return {
     generateSchema,
-    compile(files, schema) {
+    toolFaults,
+    compile(files, schema, tools = []) {
       const checked = Object.entries(files).map(([file, text]) => checkFile(file, text));
       const policies = checked.flatMap((file) => file.policies);
       const problems = [
@@ -37,7 +41,11 @@ export function makeCedarCompiler(slotCount: number = SLOTS): CedarCompiler {
       const input = { policies: Object.fromEntries(policies.map(({ id, source }) => [id, source.text])), schema };
       slots.nameFor(input);
       const annotations = new Map(policies.map(({ file: _, source: __, ...annotated }) => [annotated.id, annotated]));
-      return { ids: [...annotations.keys()].sort(), decide: makeDecide(input, annotations, slots) };
+      return {
+        ids: [...annotations.keys()].sort(),
+        tools: makeToolSet(tools),
+        decide: makeDecide(input, annotations, slots),
+      };
     },
   };
 }

@@ -35,11 +35,19 @@ export function makeDecide(input: ParseInput, annotations: Annotations, slots: S
   return (request: PolicyRequest): PolicyAnswer => {
     const verdict = ask(request);
     if (!wantsApproval(verdict) || request.context.approval) return answer(verdict.allowed ? 'allow' : 'deny', verdict);
-    const then = ask({ ...request, context: { ...request.context, approval: HYPOTHETICAL } });
+    const then = ask(withApproval(request));
     // What decides even then is said; what would only be asked of an approver is not worth asking.
     if (!then.allowed) return answer('deny', { ...then, policies: verdict.allowed ? then.policies : verdict.policies });
     return answer('approval', verdict, then);
   };
+}
+
+/** The same question with an approval; for each kind by itself, which keeps its type. */
+function withApproval(request: PolicyRequest): PolicyRequest {
+  const approval = HYPOTHETICAL;
+  return request.action === 'call'
+    ? { ...request, context: { ...request.context, approval } }
+    : { ...request, context: { ...request.context, approval } };
 }
 
 /** An allow that some permit gives on approval only, or a deny for want of an approval and for nothing else. */

@@ -7,7 +7,9 @@ import type { Parameters, Profile } from '../domain/profile.ts';
 import type { PolicyQuestion } from '../domain/question.ts';
 import { capTtl } from '../domain/ttl.ts';
 import type { Ttl } from '../domain/ttl.ts';
-import type { PolicyAnswer, PolicyRequest, PolicySet, ProfileRequest, TaskRequest } from './policy.ts';
+import { judgeCall } from './judge-call.ts';
+import { callRequest } from './call-request.ts';
+import type { PolicyAnswer, PolicyRequest, PolicySet, ProfileRequest, TaskFacts, TaskRequest } from './policy.ts';
 
 /** The part of a generation that explaining needs. */
 export interface ExplainedRules {
@@ -37,6 +39,7 @@ export function explain(rules: ExplainedRules, question: PolicyQuestion, now: Da
   const at = question.now === undefined ? now : new Date(question.now);
   if (question.action === 'create_task' || question.action === 'delegate')
     return decided(rules, taskRequest(question, question.action, at));
+  if (question.action === 'call') return explainCall(rules, question, at);
   const profile = rules.profiles.get(question.profile ?? '');
   if (!profile) return { outcome: 'deny', code: 'unknown_profile' };
   if (rules.off.has(profile.provider)) return { outcome: 'deny', code: 'profile_off' };
@@ -53,6 +56,37 @@ export function explain(rules: ExplainedRules, question: PolicyQuestion, now: Da
     if (!(error instanceof Refusal)) throw error;
     return { ...explanation, outcome: 'deny', code: error.code, facts: error.facts };
   }
+}
+
+/** A call, as far as the rules decide: whether grant and task are live is not asked. */
+function explainCall(rules: ExplainedRules, question: PolicyQuestion, at: Date): Explanation {
+  const found = rules.policies.tools.find(question.tool ?? '');
+  if (!found) return { outcome: 'deny', code: 'unknown_tool' };
+  const { tool } = found;
+  const profile = rules.profiles.get(question.profile ?? '');
+  if (question.profile !== undefined && !profile) return { outcome: 'deny', code: 'unknown_profile' };
+  if (tool.profiles && !profile) return { outcome: 'deny', code: 'grant_required' };
+  if (tool.profiles && !tool.profiles.includes(profile?.name ?? '')) {
+    return { outcome: 'deny', code: 'profile_may_not_call' };
+  }
+  const prepared = found.prepare(question.arguments ?? {});
+  if (!prepared.ok) {
+    const facts = prepared.code === 'mapping_failed' ? { argument: prepared.argument } : { ...prepared.fault };
+    return { outcome: 'deny', code: prepared.code, facts };
+  }
+  const request = callRequest({
+    principal: question.principal,
+    name: question.tool ?? '',
+    tool,
+    mapped: prepared.mapped,
+    facts: factsOf(question, tool.environment),
+    now: at,
+    approval: question.approval,
+    grant: profile && { profile: profile.name, parameters: question.parameters },
+  });
+  const answer = rules.policies.decide(request);
+  const { outcome, code, facts } = judgeCall(tool, request, answer);
+  return { outcome, request, answer, facts, ...(code === null ? {} : { code }) };
 }
 
 function decided(rules: ExplainedRules, request: PolicyRequest): Explanation {
@@ -93,23 +127,34 @@ function taskRequest(question: PolicyQuestion, action: TaskRequest['action'], at
   return { ...requestOf(question, '', {}, question.ttlSeconds ?? 0, at), action };
 }
 
+/** What a question says of its task; `environment` where it says nothing of one. */
+function factsOf(
+  { purpose, task, delegation, onBehalfOf, onBehalfOfVerified }: PolicyQuestion,
+  environment: string,
+): TaskFacts {
+  return {
+    task: { ...task, purpose, environment: task.environment ?? environment },
+    ...(delegation && { delegation }),
+    ...(onBehalfOf === undefined ? {} : { onBehalfOf }),
+    ...(onBehalfOfVerified && { onBehalfOfVerified }),
+  };
+}
+
 function requestOf(
-  { principal, purpose, task, delegation, onBehalfOf, onBehalfOfVerified, approval }: PolicyQuestion,
+  question: PolicyQuestion,
   environment: string,
   parameters: Parameters,
   requestedTtl: number,
   at: Date,
 ) {
+  const { principal, approval } = question;
   return {
     principal,
     context: {
-      task: { ...task, purpose, environment: task.environment ?? environment },
-      ...(delegation && { delegation }),
+      ...factsOf(question, environment),
       parameters,
       requestedTtl,
       now: `${at.toISOString().slice(0, 19)}Z`,
-      ...(onBehalfOf === undefined ? {} : { onBehalfOf }),
-      ...(onBehalfOfVerified && { onBehalfOfVerified }),
       ...(approval === undefined ? {} : { approval }),
     },
   };
@@ -121,7 +166,7 @@ export function explanationJson({ outcome, code, facts, faults, answer, ttl }: E
   return {
     outcome,
     ...(code === undefined ? {} : { code }),
-    ...(facts === undefined ? {} : { facts }),
+    ...(facts === undefined || Object.keys(facts).length === 0 ? {} : { facts }),
     ...(faults === undefined ? {} : { parameters: faults.map((fault) => ({ ...fault })) }),
     policies: answer?.policies ?? [],
     controls: answer?.controls ?? [],

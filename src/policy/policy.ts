@@ -1,16 +1,18 @@
 import type { PolicyAction } from '../domain/question.ts';
 import type { Effect } from '../domain/profile.ts';
 import type { TaskMode } from '../domain/task.ts';
+import type { Mapped } from '../domain/tool.ts';
+import type { ToolSet } from './tools/tool-set.ts';
 
 export { POLICY_ACTIONS } from '../domain/question.ts';
 export type { PolicyAction } from '../domain/question.ts';
 
 /** One question to the policy set: plain data, stored with the decision so that it can be decided again. */
-export type PolicyRequest = ProfileRequest | TaskRequest;
+export type PolicyRequest = ProfileRequest | TaskRequest | CallRequest;
 
-/** May this workload have, keep, pass on or use what this profile offers? */
+/** May this workload have or keep what this profile offers? */
 export interface ProfileRequest extends RequestBase {
-  readonly action: Exclude<PolicyAction, 'create_task' | 'delegate'>;
+  readonly action: Exclude<PolicyAction, 'create_task' | 'delegate' | 'call'>;
   readonly resource: {
     readonly profile: string;
     readonly provider: string;
@@ -25,11 +27,43 @@ export interface TaskRequest extends RequestBase {
   readonly action: 'create_task' | 'delegate';
 }
 
-/** A workload, as a context names it. */
-export interface NamedWorkload {
-  readonly trust: string;
-  readonly id: string;
+/** May this workload call this tool with these arguments, now? */
+export interface CallRequest {
+  readonly principal: RequestBase['principal'];
+  readonly action: 'call';
+  readonly resource: {
+    readonly tool: string;
+    /** The name in the tool's file, which may have a `*`. */
+    readonly declared: string;
+    readonly owner: string;
+    readonly environment: string;
+    readonly effect: Effect;
+  };
+  readonly context: Omit<RequestBase['context'], 'parameters' | 'requestedTtl'> & {
+    readonly arguments: Mapped;
+    /** The grant under which it is called, where there is one. */
+    readonly grant?: { readonly profile: string; readonly parameters: Readonly<Record<string, string>> };
+  };
 }
+
+/** What of a context tells of the task: what it is, whom it is for, and whose hands it went through. */
+export type TaskFacts = {
+  readonly task: {
+    readonly purpose: string;
+    readonly mode: TaskMode;
+    readonly environment: string;
+    readonly implicit: boolean;
+    /** All that it reaches; absent: `environment` alone. */
+    readonly environments?: readonly string[];
+    /** How often it was handed on; absent: never. */
+    readonly hop?: number;
+  };
+  /** Of a task that was handed on: by which workload last, and by which it was begun. */
+  readonly delegation?: Readonly<Record<'from' | 'root', Readonly<Record<'trust' | 'id', string>>>>;
+  readonly onBehalfOf?: string;
+  /** Which trust entry verified a token of theirs, and their groups there; absent: they were only named. */
+  readonly onBehalfOfVerified?: { readonly trust: string; readonly groups: readonly string[] };
+};
 
 interface RequestBase {
   readonly principal: {
@@ -38,27 +72,12 @@ interface RequestBase {
     readonly groups: readonly string[];
     readonly attributes: Readonly<Record<string, string>>;
   };
-  readonly context: {
-    readonly task: {
-      readonly purpose: string;
-      readonly mode: TaskMode;
-      readonly environment: string;
-      readonly implicit: boolean;
-      /** All that it reaches; absent: `environment` alone. */
-      readonly environments?: readonly string[];
-      /** How often it was handed on; absent: never. */
-      readonly hop?: number;
-    };
-    /** Of a task that was handed on: by whom last, and who began it. */
-    readonly delegation?: { readonly from: NamedWorkload; readonly root: NamedWorkload };
+  readonly context: TaskFacts & {
     readonly parameters: Readonly<Record<string, string>>;
     /** Seconds. */
     readonly requestedTtl: number;
     /** RFC 3339, whole seconds, UTC. */
     readonly now: string;
-    readonly onBehalfOf?: string;
-    /** Which trust entry verified a token of theirs, and their groups there; absent: they were only named. */
-    readonly onBehalfOfVerified?: { readonly trust: string; readonly groups: readonly string[] };
     readonly approval?: { readonly id: string; readonly by: readonly string[] };
   };
 }
@@ -91,6 +110,7 @@ export interface ApprovalNeeds {
 
 export interface PolicySet {
   readonly ids: readonly string[];
+  readonly tools: ToolSet;
   /** Never throws: whatever goes wrong inside is a deny with an error. */
   decide(request: PolicyRequest): PolicyAnswer;
 }

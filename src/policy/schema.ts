@@ -1,16 +1,36 @@
 import type { Profile } from '../domain/profile.ts';
+import type { MappedType, Tool } from '../domain/tool.ts';
 
 /**
- * The text of `policies/schema.cedarschema`, which follows from the profiles alone: their parameters become optional
- * members of `context.parameters`, so that a policy on a parameter that no profile has is an error at load.
+ * The text of `policies/schema.cedarschema`, which follows from the profiles and tools alone: their parameters become optional
+ * members of `context.parameters`, and what tools map of their arguments of `context.arguments`, so that a policy on one that
+ * nothing has is an error at load.
  */
-export function generateSchema(profiles: Iterable<Profile>): string {
-  const names = new Set([...profiles].flatMap(({ parameters }) => Object.keys(parameters)));
-  const parameters = [...names].sort().map((name) => `  "${name}"?: String,\n`);
-  return SCHEMA.replace('PARAMETERS', parameters.length === 0 ? '{}' : `{\n${parameters.join('')}}`);
+export function generateSchema(profiles: Iterable<Profile>, tools: readonly Tool[] = []): string {
+  const parameters = [...profiles].flatMap(({ parameters }) => Object.keys(parameters));
+  const mapped = tools.flatMap(({ mapping }) => Object.entries(mapping));
+  return SCHEMA.replace('PARAMETERS', record(parameters.map((name) => [name, 'String']))).replace(
+    'ARGUMENTS',
+    record(mapped.map(([name, { type }]) => [name, CEDAR_TYPES[type]])),
+  );
 }
 
-const SCHEMA = `// Written by \`writ check --write-schema\` from the profiles. Do not edit: drift is an error of \`writ check\`.
+const CEDAR_TYPES: Readonly<Record<MappedType, string>> = {
+  String: 'String',
+  Long: 'Long',
+  Bool: 'Bool',
+  SetOfString: 'Set<String>',
+};
+
+/** A type of optional members, each once. */
+function record(members: readonly (readonly [string, string])[]): string {
+  const lines = [...new Map(members)]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, type]) => `  "${name}"?: ${type},\n`);
+  return lines.length === 0 ? '{}' : `{\n${lines.join('')}}`;
+}
+
+const SCHEMA = `// Written by \`writ check --write-schema\` from the profiles and tools. Do not edit: drift is an error of \`writ check\`.
 
 // An entry of identity.trust, such as Trust::"mesh".
 entity Trust;
@@ -34,6 +54,15 @@ entity Profile = {
   "effect": String,
 };
 
+// What is called: Tool::"refund". declared is the name in its file, which may have a *. effect is as above.
+entity Tool = {
+  "name": String,
+  "declared": String,
+  "owner": String,
+  "environment": String,
+  "effect": String,
+};
+
 // What create_task and delegate ask for. mode is observe, supervised or autonomous.
 entity Task = {
   "purpose": String,
@@ -45,38 +74,66 @@ entity Task = {
 // What each profile's parameters may be. Ask whether one is there first: context.parameters has month && ...
 type Parameters = PARAMETERS;
 
-// A workload that a context names: two with one id are one only if they have one trust entry too.
-type NamedWorkload = {
+// What tools map of their arguments. Ask whether one is there first: context.arguments has amount && ...
+type Arguments = ARGUMENTS;
+
+// implicit: a single call made the task for itself. environments: all that it reaches. hop: how often it was handed on.
+type TaskFacts = {
+  "purpose": String,
+  "mode": String,
+  "environment": String,
+  "environments": Set<String>,
+  "implicit": Bool,
+  "hop": Long,
+};
+
+// Of a task that was handed on: by which workload last, and by which it was begun.
+type Delegation = {
+  "from": {
+    "trust": String,
+    "id": String,
+  },
+  "root": {
+    "trust": String,
+    "id": String,
+  },
+};
+
+// Which trust entry verified a token of whoever it is on behalf of, and their groups there. Where this is not there, and
+// on_behalf_of is, a workload has only named them.
+type Verified = {
   "trust": String,
-  "id": String,
+  "groups": Set<String>,
 };
 
 type Context = {
-  // implicit: a single call made the task for itself. environments: all that it reaches. hop: how often it was handed on.
-  "task": {
-    "purpose": String,
-    "mode": String,
-    "environment": String,
-    "environments": Set<String>,
-    "implicit": Bool,
-    "hop": Long,
-  },
-  // Of a task that was handed on: by whom last, and who began it.
-  "delegation"?: {
-    "from": NamedWorkload,
-    "root": NamedWorkload,
-  },
+  "task": TaskFacts,
+  "delegation"?: Delegation,
   "parameters": Parameters,
   // What was asked for, else the profile's default: context.requested_ttl <= duration("15m")
   "requested_ttl": duration,
   "now": datetime,
   "on_behalf_of"?: String,
-  // Which trust entry verified a token of theirs, and their groups there. Not there: the workload has only named them.
-  "on_behalf_of_verified"?: {
-    "trust": String,
-    "groups": Set<String>,
-  },
+  "on_behalf_of_verified"?: Verified,
   // by: whose approval it is.
+  "approval"?: {
+    "id": String,
+    "by": Set<String>,
+  },
+};
+
+type CallContext = {
+  "task": TaskFacts,
+  "delegation"?: Delegation,
+  "arguments": Arguments,
+  // The grant under which it is called: its profile, and the parameters that it was given for.
+  "grant"?: {
+    "profile": String,
+    "parameters": Parameters,
+  },
+  "now": datetime,
+  "on_behalf_of"?: String,
+  "on_behalf_of_verified"?: Verified,
   "approval"?: {
     "id": String,
     "by": Set<String>,
@@ -89,9 +146,15 @@ action create_task, delegate appliesTo {
   context: Context,
 };
 
-action issue, renew, call appliesTo {
+action issue, renew appliesTo {
   principal: Workload,
   resource: Profile,
   context: Context,
+};
+
+action call appliesTo {
+  principal: Workload,
+  resource: Tool,
+  context: CallContext,
 };
 `;

@@ -2,6 +2,7 @@ import { ProviderError } from '../../src/domain/errors.ts';
 import type { Identity, Operator } from '../../src/domain/identity.ts';
 import type { GrantId } from '../../src/domain/ids.ts';
 import type { Profile } from '../../src/domain/profile.ts';
+import type { Tool } from '../../src/domain/tool.ts';
 import { makeApply } from '../../src/exchange/apply.ts';
 import type { Caller, ExchangeContext, OperatorCaller } from '../../src/exchange/context.ts';
 import { makeClaim } from '../../src/exchange/claim.ts';
@@ -19,6 +20,7 @@ import type { RuleSet } from '../../src/exchange/rules.ts';
 import { makeSettle } from '../../src/exchange/settle.ts';
 import { makeLedger } from '../../src/ledger/index.ts';
 import type { Ledger } from '../../src/ledger/index.ts';
+import { makeToolSet } from '../../src/policy/index.ts';
 import type { PolicyAnswer } from '../../src/policy/policy.ts';
 import { ids, makeWorld as makeLedgerWorld } from '../ledger/world.ts';
 import { memoryProvider } from '../support/memory-provider.ts';
@@ -40,16 +42,17 @@ export const ALLOW: PolicyAnswer = { outcome: 'allow', policies: ['agents-read']
 /** A set of rules as these tests write it: profiles, and what the policies answer to whatever they are asked. */
 export interface TestRules {
   readonly profiles?: readonly Profile[];
+  readonly tools?: readonly Tool[];
   readonly answer?: PolicyAnswer;
   /** Makes the text another one. */
   readonly note?: string;
 }
 
 export function compile(body: string): RuleSet {
-  const { profiles = [PROFILE], answer = ALLOW } = JSON.parse(body) as TestRules;
+  const { profiles = [PROFILE], tools = [], answer = ALLOW } = JSON.parse(body) as TestRules;
   return {
     profiles: new Map(profiles.map((profile) => [profile.name, profile])),
-    policies: { ids: answer.policies, decide: () => answer },
+    policies: { ids: answer.policies, tools: makeToolSet(tools), decide: () => answer },
   };
 }
 
