@@ -9,29 +9,38 @@ import type { Settings } from './config/index.ts';
 import { makeBuckets } from './domain/bucket.ts';
 import { makeIds } from './domain/ids.ts';
 import type { ApprovalId } from './domain/ids.ts';
+import type { Attested } from './domain/trust.ts';
+import { makeAlert } from './exchange/after-revocation.ts';
 import { makeApply } from './exchange/apply.ts';
 import { makeClaim } from './exchange/claim.ts';
 import type { ExchangeContext, Log } from './exchange/context.ts';
+import { makeDelegate } from './exchange/delegate.ts';
 import { makeGiveUp } from './exchange/give-up.ts';
 import { makeIntrospect, makeRevokeToken } from './exchange/introspect.ts';
 import { makeIssue } from './exchange/issue.ts';
 import { makeLiveLimit } from './exchange/live-limit.ts';
 import { makeMinting } from './exchange/minting.ts';
 import { makeOrders } from './exchange/orders.ts';
+import { makeResolvePrincipal } from './exchange/principal.ts';
 import { makeRenew } from './exchange/renew.ts';
 import { makeIssueOnce } from './exchange/repeat.ts';
 import { makeRevoke, makeSettleGrant } from './exchange/revoke.ts';
 import { makeLiveRules } from './exchange/rules.ts';
 import { makeSettle } from './exchange/settle.ts';
+import { makeTaskTokens } from './exchange/task-token.ts';
+import { makeCreateTask, makeEndTask, makeShowTask } from './exchange/tasks.ts';
 import { json, makeApp, rulesJson } from './http/app.ts';
 import { makeAuthenticate } from './http/authenticate.ts';
-import { answerOAuthErrors } from './http/errors.ts';
+import { answerOAuthErrors, answerTokenErrors } from './http/errors.ts';
 import { generationsRouter } from './http/generations.ts';
 import { grantsRouter } from './http/grants.ts';
 import { healthRouter } from './http/health.ts';
 import { oauthRouter } from './http/oauth.ts';
 import { openApi, openApiRouter } from './http/openapi.ts';
 import { ordersRouter } from './http/orders.ts';
+import { makeTaskContext } from './http/task-context.ts';
+import { tasksRouter } from './http/tasks.ts';
+import { tokenRouter } from './http/token-endpoint.ts';
 import { startKeys } from './keyring.ts';
 import { makeLedger } from './ledger/index.ts';
 import { startListening } from './listening.ts';
@@ -109,7 +118,10 @@ async function build(
     readFile: read,
     keys: keySources,
   });
-  const attest = makeAttest(attesters);
+  const attesting = (what: Attested) =>
+    makeAttest(attesters.filter((_, index) => settings.identity.trust[index]?.attests.includes(what)));
+  const attest = attesting('workloads');
+  const attestPrincipal = attesting('principals');
   const operatorEntries = settings.operators.trust.map((entry) => operatorTrustSchema.parse(entry.config));
   const operators = makeOperators(operatorEntries, { clock, keys: keySources });
   // Not waited for: an issuer that is away keeps only its own workloads out.
@@ -135,6 +147,7 @@ async function build(
   );
   closers.add('provider checks', checks.close);
 
+  const alert = makeAlert({ ledger, log, onUse: metrics.countUseAfterRevocation, nowMs });
   const context: ExchangeContext = {
     ledger,
     rules,
@@ -143,6 +156,7 @@ async function build(
     ids: makeIds(randomBytes, nowMs),
     owner: randomUUID(),
     log,
+    alert,
   };
   const settle = makeSettle(context);
   const lost = makeGiveUp(context, settle);
@@ -160,9 +174,13 @@ async function build(
     liveLimit: makeLiveLimit({ limit: settings.limits.liveGrants, count: ledger.grants.liveCount, nowMs }),
   };
   const revoke = makeRevoke(context, settleGrant);
-  const tokens = { clients: settings.clients, issuer, verify: keys.verify };
+  const taskTokens = makeTaskTokens({ issuer, clock, sign: keys.sign, verify: keys.verify });
+  const tokens = { clients: settings.clients, issuer, verify: keys.verify, tasks: taskTokens };
+  const taskParts = { tokens: taskTokens, limits: settings.tasks };
+  const evidence = (token: string) => attest({ kind: 'bearer', token }, clock.now());
+  const resolvePrincipal = makeResolvePrincipal((token) => attestPrincipal({ kind: 'bearer', token }, clock.now()));
   const { asWorkload, asOperator } = makeAuthenticate({
-    attest: (token) => attest({ kind: 'bearer', token }, clock.now()),
+    attest: evidence,
     authenticateOperator: (token) => operators.authenticate(token, clock.now()),
     refusals: makeBuckets({
       capacity: settings.limits.refusalsPerMinute,
@@ -194,23 +212,33 @@ async function build(
   const grantVerbs = {
     issue: makeIssueOnce(context, parts, makeIssue(context, parts), settleGrant),
     claim: makeClaim(context, parts),
+    resolvePrincipal,
     approvalUrl: (id: ApprovalId) => `${issuer}/v1/approvals/${id}`,
     renew: makeRenew(context, parts),
     revoke,
     find: ledger.grants.find,
     list: ledger.grants.list,
   };
+  const taskVerbs = {
+    resolvePrincipal,
+    create: makeCreateTask(context, taskParts),
+    show: makeShowTask(context),
+    end: makeEndTask(context, reaper.wake),
+  };
+  const tokenVerbs = { delegate: makeDelegate(context, taskParts), attest: evidence, issuer };
   const oauthVerbs = {
     introspect: makeIntrospect(context, tokens),
-    revokeToken: makeRevokeToken(context, tokens, revoke),
+    revokeToken: makeRevokeToken(context, tokens, revoke, taskVerbs.end),
     jwks: keys.jwks,
     issuer,
   };
   const app = makeApp({
     routers: [
-      grantsRouter(grantVerbs, { asWorkload, asOperator }, json),
+      grantsRouter(grantVerbs, { asWorkload, asOperator, taskContext: makeTaskContext(taskTokens.ofHolder) }, json),
+      tasksRouter(taskVerbs, asWorkload, json),
       ordersRouter(makeOrders(context, reaper.wake), asOperator, json),
       generationsRouter(makeApply(context, tools.apply), asOperator, rulesJson),
+      tokenRouter(tokenVerbs, asWorkload, answerTokenErrors(log)),
       oauthRouter(oauthVerbs, asWorkload, answerOAuthErrors(log)),
       healthRouter(readiness, metrics.registry),
       openApiRouter(openApi(version, issuer)),

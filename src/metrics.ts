@@ -13,6 +13,7 @@ export interface Metrics {
   readonly registry: Registry;
   observeRequest(route: string, method: string, status: number, seconds: number): void;
   countRefusal(code: string): void;
+  countUseAfterRevocation(how: string): void;
   /** Gauges that are read when scraped. Called once, when there is something to read. */
   follow(source: MetricsSource): void;
 }
@@ -33,9 +34,16 @@ export function makeMetrics(): Metrics {
     labelNames: ['code'],
     registers: [registry],
   });
+  const afterRevocation = new Counter({
+    name: 'writ_use_after_revocation_total',
+    help: 'Grants and tasks that were shown although they were taken back, by what for; an alarm.',
+    labelNames: ['how'],
+    registers: [registry],
+  });
   return {
     registry,
     observeRequest: (route, method, status, seconds) => requests.labels(route, method, String(status)).observe(seconds),
+    countUseAfterRevocation: (how) => afterRevocation.labels(how).inc(),
     countRefusal: (code) => refusals.labels(code).inc(),
     follow: (source) => follow(registry, source),
   };

@@ -83,6 +83,11 @@ async function toSettings(
       workloadPerSecond: limits.workload_per_second,
       liveGrants: limits.live_grants,
     },
+    tasks: {
+      defaultSeconds: written.tasks.default_life,
+      maxSeconds: written.tasks.max_life,
+      maxHops: written.tasks.max_hops,
+    },
     outbound: written.outbound,
   };
 }

@@ -21,6 +21,7 @@ export interface Settings {
   /** Absent: nothing that signs can run. */
   readonly keys?: KeySettings;
   readonly limits: LimitSettings;
+  readonly tasks: TaskSettings;
   /** Hosts, or `host:port`, that the outbound client may reach although they are private. */
   readonly outbound: { readonly allow: readonly string[] };
 }
@@ -89,6 +90,13 @@ export interface LimitSettings {
   readonly workloadPerSecond: number;
   /** Live grants of one workload. */
   readonly liveGrants: number;
+}
+
+/** How long tasks may live, and how often they may be handed on. */
+export interface TaskSettings {
+  readonly defaultSeconds: number;
+  readonly maxSeconds: number;
+  readonly maxHops: number;
 }
 
 /** What the embedded default adds in memory, in the terms of `writ.yaml`. */

@@ -1,6 +1,8 @@
 import { Refusal } from '../domain/errors.ts';
 import type { GrantId, TaskId } from '../domain/ids.ts';
 import type { Parameters } from '../domain/profile.ts';
+import type { GrantView } from '../ledger/index.ts';
+import { usingGrant } from './after-revocation.ts';
 import { approvalFacts, askedOf, hashOf } from './approval.ts';
 import type { Caller, ExchangeContext } from './context.ts';
 import { refuse, refusedDecision } from './decide.ts';
@@ -8,7 +10,7 @@ import type { Issued, IssueParts } from './issue.ts';
 import { judge } from './judge.ts';
 import { mintIntent } from './minting.ts';
 import { fitting, offered } from './offer.ts';
-import { ownGrant } from './renew.ts';
+import { mustBeOn, ownGrant } from './renew.ts';
 import { withRules } from './rules.ts';
 
 /**
@@ -20,8 +22,13 @@ import { withRules } from './rules.ts';
 export function makeClaim(context: ExchangeContext, { mintAndActivate }: IssueParts) {
   const { ledger, ids, clock } = context;
 
-  return async function claim(caller: Caller, grant: GrantId): Promise<Issued> {
+  return async function claim(caller: Caller, grant: GrantId, shown?: TaskId): Promise<Issued> {
     const view = await ownGrant(context, caller, grant);
+    mustBeOn(view, shown);
+    return usingGrant(context, 'claim', caller, view, () => claimOf(caller, grant, view));
+  };
+
+  async function claimOf(caller: Caller, grant: GrantId, view: GrantView): Promise<Issued> {
     const approval = await ledger.approvals.ofGrant(grant);
     if (view.state !== 'pending_approval' || !approval) throw new Refusal('grant_not_active', { grant });
     if (approval.state === 'pending' && approval.expiresAt > clock.now())
@@ -67,5 +74,5 @@ export function makeClaim(context: ExchangeContext, { mintAndActivate }: IssuePa
         decision: record,
       };
     });
-  };
+  }
 }

@@ -8,6 +8,7 @@ import type { Ttl } from '../domain/ttl.ts';
 import { principalRecord, toTask } from '../ledger/index.ts';
 import type { DecisionRecord } from '../ledger/index.ts';
 import type { Plan } from '../providers/provider.ts';
+import { usingTask } from './after-revocation.ts';
 import { approvalRequest, askedOf } from './approval.ts';
 import type { Caller, ExchangeContext } from './context.ts';
 import { judge } from './judge.ts';
@@ -63,6 +64,13 @@ export function makeIssue(context: ExchangeContext, { mintAndActivate, liveLimit
   const { ledger, ids, clock } = context;
 
   return function issue(caller: Caller, request: IssueRequest): Promise<Issued | Pending> {
+    const { task } = request;
+    return task === undefined
+      ? decideAndMint(caller, request)
+      : usingTask(context, 'issue', caller, task, () => decideAndMint(caller, request));
+  };
+
+  function decideAndMint(caller: Caller, request: IssueRequest): Promise<Issued | Pending> {
     return withRules(context.rules, async (rules) => {
       const { trust, id } = caller.identity;
       const { profile, provider } = await offered(context, rules, caller, 'issue', request.profile);
@@ -96,7 +104,7 @@ export function makeIssue(context: ExchangeContext, { mintAndActivate, liveLimit
         return { ...said, revocability, approval: { id: approval.id, expiresAt: new Date(approval.expires_at) } };
       return { ...(await mintAndActivate(provider, plan, epoch, caller.origin, true)), ...said };
     });
-  };
+  }
 }
 
 /** One that was made before, of the caller's own; or one that this call makes for itself: policy alone decides, in the profile's environment. */

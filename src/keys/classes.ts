@@ -2,6 +2,8 @@
 export const TOKEN_CLASSES = {
   /** Access tokens (RFC 9068 §2.1). */
   access: { typ: 'at+jwt' },
+  /** Transaction tokens (draft-ietf-oauth-transaction-tokens), which say what task a workload is on. */
+  task: { typ: 'txntoken+jwt' },
 } as const;
 export type TokenClass = keyof typeof TOKEN_CLASSES;
 

@@ -3,6 +3,7 @@ import type { Identity, Operator } from '../../src/domain/identity.ts';
 import type { GrantId } from '../../src/domain/ids.ts';
 import type { Profile } from '../../src/domain/profile.ts';
 import type { Tool } from '../../src/domain/tool.ts';
+import type { UseAfterRevocation } from '../../src/exchange/after-revocation.ts';
 import { makeApply } from '../../src/exchange/apply.ts';
 import type { Caller, ExchangeContext, OperatorCaller } from '../../src/exchange/context.ts';
 import { makeClaim } from '../../src/exchange/claim.ts';
@@ -102,6 +103,7 @@ export async function startProcess(url: string, providers: readonly MemoryProvid
   const ledger: Ledger = makeLedger({ url, poolSize: 6, timeoutMs: 2_000 });
   const clock = await ledger.startClock(() => Date.now());
   const warnings: Readonly<Record<string, unknown>>[] = [];
+  const alerts: UseAfterRevocation[] = [];
   const note = (facts: Readonly<Record<string, unknown>>) => void warnings.push(facts);
   const context: ExchangeContext = {
     ledger,
@@ -111,6 +113,7 @@ export async function startProcess(url: string, providers: readonly MemoryProvid
     ids,
     owner: ids.mint(),
     log: { info: () => undefined, warn: note, error: note },
+    alert: async (use) => void alerts.push(use),
   };
   const settle = makeSettle(context);
   const lost = makeGiveUp(context, settle);
@@ -125,6 +128,8 @@ export async function startProcess(url: string, providers: readonly MemoryProvid
     context,
     parts,
     warnings,
+    /** What was used after it was taken back. */
+    alerts,
     settle,
     settleGrant,
     giveUp: lost.giveUp,

@@ -7,21 +7,28 @@ import { healthRouter } from '../../src/http/health.ts';
 import { oauthRouter } from '../../src/http/oauth.ts';
 import { openApi, openApiRouter, OPERATIONS } from '../../src/http/openapi.ts';
 import { ordersRouter } from '../../src/http/orders.ts';
+import { tasksRouter } from '../../src/http/tasks.ts';
+import { tokenRouter } from '../../src/http/token-endpoint.ts';
 
 const step: RequestHandler = (_req, _res, next) => next();
 const errors: ErrorRequestHandler = (error, _req, _res, next) => next(error);
 const never = () => Promise.reject(new Error('nothing is asked here'));
-const auth = { asWorkload: step, asOperator: step };
+const auth = { asWorkload: step, asOperator: step, taskContext: step };
 
 /** One of each: what they would do is of no interest here. */
 const ROUTERS: Readonly<Record<string, Router>> = {
   grantsRouter: grantsRouter(
-    { issue: never, claim: never, approvalUrl: () => '', renew: never, revoke: never, find: never, list: never },
+    {
+      ...{ issue: never, claim: never, approvalUrl: () => '', renew: never, revoke: never, find: never, list: never },
+      resolvePrincipal: never,
+    },
     auth,
     step,
   ),
   ordersRouter: ordersRouter({ show: never, dryRun: never, create: never, lift: never }, step, step),
   generationsRouter: generationsRouter(never, step, step),
+  tasksRouter: tasksRouter({ resolvePrincipal: never, create: never, show: never, end: never }, step, step),
+  tokenRouter: tokenRouter({ delegate: never, attest: never, issuer: '' }, step, errors),
   oauthRouter: oauthRouter({ introspect: never, revokeToken: never, jwks: never, issuer: '' }, step, errors),
   healthRouter: healthRouter(never, new Registry()),
   openApiRouter: openApiRouter({}),

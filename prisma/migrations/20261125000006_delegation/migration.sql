@@ -7,8 +7,8 @@ alter table tasks
   -- version before this one made it
   add column chain        jsonb not null default '[]' check (jsonb_typeof(chain) = 'array');
 
--- For orders by principal.
-create index grants_live_on_behalf_of on grants (on_behalf_of)
+-- For orders by principal; a name can be longer than an entry of a tree may be.
+create index grants_live_on_behalf_of on grants using hash (on_behalf_of)
   where on_behalf_of is not null and state in ('pending_approval', 'issuing', 'active');
 
 -- Makes a task, or hands a part of one on. p: {decision, task: {id, parent | null, trust, subject, on_behalf_of, principal, purpose, mode,
