@@ -8,7 +8,15 @@ export type { ExplainedRules, Explanation } from './explain.ts';
 export { callRequest } from './call-request.ts';
 export { judgeCall } from './judge-call.ts';
 export type { CallVerdict } from './judge-call.ts';
-export type { CallRequest, PolicyAnswer, PolicyRequest, PolicySet, ProfileRequest, TaskRequest } from './policy.ts';
+export type {
+  CallRequest,
+  PolicyAnswer,
+  PolicyRequest,
+  PolicySet,
+  ProfileRequest,
+  TaskFacts,
+  TaskRequest,
+} from './policy.ts';
 export { generateSchema } from './schema.ts';
 export { makeToolSet } from './tools/tool-set.ts';
 export type { CompiledTool, PreparedCall, ToolSet } from './tools/tool-set.ts';
