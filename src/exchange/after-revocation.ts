@@ -46,7 +46,7 @@ export function makeAlert(parts: {
 
   return async function alert({ how, grant, task, by, origin }) {
     parts.onUse(how);
-    const times = count(JSON.stringify([how, grant, task, by]));
+    const times = count(JSON.stringify([how, grant, task, by.trust, by.id]));
     if (times === undefined) return;
     parts.log.warn({ how, grant, task, who: by.id, times }, 'used after it was taken back');
     const use = {

@@ -29,7 +29,7 @@ export interface Judged {
 
 /**
  * Asks the policy set, holds its answer against the task's mode and bounds, and takes the minimum of all that can shorten the grant.
- * @throws Refusal `policy_denied`, `principal_refused`, `outside_task`, `task_observes`, `ttl_below_minimum`; each is on record by then.
+ * @throws Refusal `policy_denied`, `principal_refused`, `outside_task`, `task_ended`, `task_observes`, `ttl_below_minimum`; each is on record by then.
  */
 export async function judge({ ledger, ids }: ExchangeContext, rules: ActiveRules, asked: Asked): Promise<Judged> {
   const { profile, askedSeconds, identity, provider, now, startedAt, task } = asked;
@@ -37,6 +37,7 @@ export async function judge({ ledger, ids }: ExchangeContext, rules: ActiveRules
   if (answer.outcome === 'deny') await refuse(ledger, record, codeOfAnswer(answer) ?? 'policy_denied', {});
   const outside = task.implicit ? [] : outsideTask(task, profile, asked.parameters);
   if (outside.length > 0) await refuse(ledger, record, 'outside_task', { outside });
+  if (task.endsAt && task.endsAt <= now) await refuse(ledger, record, 'task_ended', {});
   if (task.mode === 'observe') await refuse(ledger, record, 'task_observes', { would: answer.outcome });
   const waits = answer.outcome === 'approval' || isSupervised(asked) ? (answer.approval ?? SUPERVISOR) : undefined;
   try {
