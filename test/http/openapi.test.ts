@@ -110,7 +110,3 @@ test('unknown members are said to be an error, and a form’s are not', () => {
       expect([type, schema['additionalProperties']]).toEqual([type, type === 'application/json' ? false : undefined]);
   }
 });
-
-test('what a later version takes is not offered', () => {
-  expect(text).not.toMatch(/on_behalf_of/);
-});
