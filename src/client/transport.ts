@@ -16,6 +16,8 @@ export interface Call {
   readonly json?: object;
   /** Sent as `application/x-www-form-urlencoded`, which OAuth's endpoints want. */
   readonly form?: Readonly<Record<string, string>>;
+  /** A parameter of the form under which the token of whoever asks is sent once more. */
+  readonly tokenAs?: string;
   readonly headers?: Readonly<Record<string, string>>;
   /** Statuses beyond 2xx whose body is an answer and not a problem. */
   readonly alsoFine?: readonly number[];
@@ -58,7 +60,10 @@ export function makeTransport(options: TransportOptions): Transport {
       headers.set('content-type', 'application/json');
       init.body = JSON.stringify(call.json);
     }
-    if (call.form) init.body = new URLSearchParams(call.form);
+    if (call.form) {
+      const again = call.tokenAs !== undefined && token !== undefined ? { [call.tokenAs]: token } : {};
+      init.body = new URLSearchParams({ ...call.form, ...again });
+    }
     return ask(options.fetch, url, init, call.alsoFine ?? []);
   };
 }

@@ -1,6 +1,15 @@
-import { readGrant, readIntrospection, readIssueAnswer, readIssued } from './answers.ts';
+import {
+  readCreatedTask,
+  readGrant,
+  readIntrospection,
+  readIssueAnswer,
+  readIssued,
+  readTaskToken,
+} from './answers.ts';
 import type { Grant, GrantRequest, IssueAnswer, IssuedGrant } from './grants.ts';
 import type { Introspection } from './oauth.ts';
+import { makeTaskVerbs, type TaskVerbs } from './task-verbs.ts';
+import type { CreatedTask, TaskRequest, TaskTokenAnswer, TaskWish } from './tasks.ts';
 import type { Transport } from './transport.ts';
 
 export interface CallOptions {
@@ -10,14 +19,17 @@ export interface CallOptions {
 export interface IssueOptions extends CallOptions {
   /** Repeating a request under its key never leaves two credentials alive: a repeat ends the earlier one first. */
   readonly idempotencyKey?: string;
+  /** The task that this is on, as its token. */
+  readonly taskToken?: string;
 }
 
 export interface RenewOptions extends CallOptions {
   readonly ttlSeconds?: number;
+  readonly taskToken?: string;
 }
 
 /** What a workload may ask, with its evidence. Each verb throws `WritError`. */
-export interface WorkloadVerbs {
+export interface WorkloadVerbs extends TaskVerbs {
   /** The credential is in this answer and in no other. `pending_approval` where a person must answer first. */
   issue(request: GrantRequest, options?: IssueOptions): Promise<IssueAnswer>;
   /** One of its own grants, without the credential. */
@@ -26,6 +38,10 @@ export interface WorkloadVerbs {
   renew(id: string, options?: RenewOptions): Promise<IssuedGrant>;
   /** Ends one of its own grants. The answer's state is `ending` until the provider has confirmed. */
   revoke(id: string, reason: string, options?: CallOptions): Promise<Grant>;
+  /** A task of its own, and the token with which that is shown. */
+  createTask(request: TaskRequest, options?: CallOptions): Promise<CreatedTask>;
+  /** RFC 8693: a part of the task that somebody handed over, as a task of its own and never wider. */
+  takeTask(parentToken: string, wish?: TaskWish, options?: CallOptions): Promise<TaskTokenAnswer>;
   /** RFC 7662: registered clients about any token of theirs, others about their own. */
   introspect(token: string, options?: CallOptions): Promise<Introspection>;
   /** RFC 7009: ends the grant that a token of Writ's belongs to. */
@@ -35,23 +51,40 @@ export interface WorkloadVerbs {
 export function makeWorkloadVerbs(transport: Transport): WorkloadVerbs {
   const as = 'workload';
   return {
-    async issue(request, { idempotencyKey, signal } = {}) {
-      const headers = idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey };
+    async issue(request, { idempotencyKey, taskToken, signal } = {}) {
+      const headers = {
+        ...(idempotencyKey !== undefined && { 'idempotency-key': idempotencyKey }),
+        ...onTask(taskToken),
+      };
       const answer = await transport({ as, method: 'POST', path: '/v1/grants', json: request, headers, signal });
       return answer.status === 202 ? readIssueAnswer(answer) : readIssued(answer);
     },
     async grant(id, { signal } = {}) {
       return readGrant(await transport({ as, method: 'GET', path: grantPath(id), signal }));
     },
-    async renew(id, { ttlSeconds, signal } = {}) {
+    async renew(id, { ttlSeconds, taskToken, signal } = {}) {
       const json = ttlSeconds === undefined ? {} : { ttl_seconds: ttlSeconds };
-      return readIssued(await transport({ as, method: 'POST', path: `${grantPath(id)}/renew`, json, signal }));
+      const headers = onTask(taskToken);
+      return readIssued(await transport({ as, method: 'POST', path: `${grantPath(id)}/renew`, json, headers, signal }));
     },
     async revoke(id, reason, { signal } = {}) {
       return readGrant(
         await transport({ as, method: 'POST', path: `${grantPath(id)}/revoke`, json: { reason }, signal }),
       );
     },
+    async createTask(request, { signal } = {}) {
+      return readCreatedTask(await transport({ as, method: 'POST', path: '/v1/tasks', json: request, signal }));
+    },
+    async takeTask(parentToken, wish, { signal } = {}) {
+      const form = {
+        ...EXCHANGE,
+        subject_token: parentToken,
+        ...(wish && { request_details: JSON.stringify(wish) }),
+      };
+      const call = { as, method: 'POST', path: '/oauth/token', form, tokenAs: 'actor_token', signal } as const;
+      return readTaskToken(await transport(call));
+    },
+    ...makeTaskVerbs(transport, as),
     async introspect(token, { signal } = {}) {
       return readIntrospection(
         await transport({ as, method: 'POST', path: '/oauth/introspect', form: { token }, signal }),
@@ -61,6 +94,18 @@ export function makeWorkloadVerbs(transport: Transport): WorkloadVerbs {
       await transport({ as, method: 'POST', path: '/oauth/revoke', form: { token }, signal });
     },
   };
+}
+
+const TXN_TOKEN = 'urn:ietf:params:oauth:token-type:txn_token';
+const EXCHANGE = {
+  grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
+  subject_token_type: TXN_TOKEN,
+  actor_token_type: 'urn:ietf:params:oauth:token-type:jwt',
+  requested_token_type: TXN_TOKEN,
+};
+
+function onTask(token: string | undefined): Readonly<Record<string, string>> {
+  return token === undefined ? {} : { 'txn-token': token };
 }
 
 export function grantPath(id: string): string {

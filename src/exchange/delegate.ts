@@ -37,7 +37,7 @@ export function makeDelegate(context: ExchangeContext, { tokens, limits }: TaskP
     const row = claims && (await ledger.tasks.find(claims.task));
     const { trust, id } = claims?.holder ?? {};
     if (!row || row.trust !== trust || row.subject !== id) throw new Refusal('task_token_invalid');
-    if (claims?.expired) throw new Refusal('task_ended', { task: row.id });
+    if (claims.expired) throw new Refusal('task_ended', { task: row.id });
     return row;
   }
 

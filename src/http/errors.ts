@@ -2,6 +2,7 @@ import type { ErrorRequestHandler, Response } from 'express';
 import type { RefusalCode } from '../domain/errors.ts';
 import type { JsonObject } from '../domain/json.ts';
 import type { Log } from '../exchange/context.ts';
+import type { RequestFault } from './body.ts';
 import type { Context } from './context.ts';
 import { problemOf } from './problem.ts';
 import type { ProblemBody } from './problem.ts';
@@ -59,8 +60,8 @@ const TOKEN_CODES: Readonly<Partial<Record<string, string>>> = {
 
 /** What is wrong with the request, or wider than it may be, in a line. */
 function faultsIn({ errors, wider }: JsonObject): string {
-  const faults = Array.isArray(errors) ? (errors as readonly JsonObject[]) : [];
-  const lines = faults.map(({ path, problem }) => `${String(path)} ${String(problem)}`);
+  const faults = Array.isArray(errors) ? (errors as readonly RequestFault[]) : [];
+  const lines = faults.map(({ path, problem }) => `${path} ${problem}`);
   return [...lines, ...(Array.isArray(wider) ? [wider.join(', ')] : [])].join('; ');
 }
 

@@ -29,7 +29,7 @@ Where there is a choice take \`writ exec\`: what is printed can be kept, and is 
 /** A credential that could not be handed over is given back. */
 async function credential(shell: Shell, options: CredentialOptions): Promise<number> {
   const client = await connectWorkload(shell, options);
-  const grant = await issueWanted(client, options);
+  const grant = await issueWanted(shell, client, options);
   try {
     await shell.out.raw(formatCredential(grant, options.format));
   } catch (error) {

@@ -42,7 +42,7 @@ async function exec(shell: Shell, words: readonly string[], options: ExecOptions
   const relay = makeRelay(shell.signals);
   try {
     const warn = () => void shell.out.note('writ: stopping once the broker has answered; once more to stop at once');
-    const grant = await untilAskedTwice(relay, warn, (signal) => issueWanted(client, options, signal));
+    const grant = await untilAskedTwice(relay, warn, (signal) => issueWanted(shell, client, options, signal));
     if (options.verbose) await shell.out.note(`writ: grant ${grant.id}, until ${grant.expires_at}`);
     return await withGrant({ shell, client, grant, relay, options, words });
   } catch (error) {
