@@ -140,6 +140,7 @@ async function build(
     ledger: ledger.place,
     readFile: read,
     record: ledger.providerRecord,
+    warn: (facts, message) => log.warn(facts, message),
   });
   for (const provider of providers.values()) closers.add(`provider ${provider.name}`, () => provider.close());
   const checks = startProviderChecks(providers, (provider) =>

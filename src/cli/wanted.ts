@@ -1,9 +1,7 @@
 import { Option, type Command } from 'commander';
-import type { Client, GrantRequest, IssuedGrant } from '../client/index.ts';
+import type { Client, GrantRequest, IssuedGrant, PendingGrant } from '../client/index.ts';
 import { CliError, EXIT } from './exit.ts';
 import { parameter, ttlOption, urlOption } from './options.ts';
-import type { Shell } from './shell.ts';
-import { readTaskToken } from './task-token.ts';
 
 /** What `exec` and `credential` ask for, in the same words. */
 export interface WantedOptions {
@@ -17,9 +15,12 @@ export interface WantedOptions {
   readonly verbose?: boolean;
 }
 
+export const profileOption = () =>
+  new Option('--profile <name>', 'what is offered, by the name that the platform team gave it');
+
+/** All but the profile, which not every command must have. */
 export function addWantedOptions(command: Command): Command {
   return command
-    .requiredOption('--profile <name>', 'what is offered, by the name that the platform team gave it')
     .addOption(new Option('--param <name=value>', 'a parameter of the profile; may be repeated').argParser(parameter))
     .addOption(ttlOption())
     .option('--purpose <text>', 'what it is for; many policies want it stated')
@@ -29,14 +30,8 @@ export function addWantedOptions(command: Command): Command {
     .option('--verbose', "say the grant's id and end on stderr");
 }
 
-/** @throws CliError `approval_pending` where a person has to answer first; WritError. */
-export async function issueWanted(
-  shell: Shell,
-  client: Client,
-  options: WantedOptions,
-  signal?: AbortSignal,
-): Promise<IssuedGrant> {
-  const request: GrantRequest = {
+export function requestOf(options: WantedOptions): GrantRequest {
+  return {
     profile: options.profile,
     parameters: options.param ?? {},
     ...(options.ttl !== undefined && { ttl_seconds: options.ttl }),
@@ -44,14 +39,18 @@ export async function issueWanted(
     ...(options.task !== undefined && { task: options.task }),
     ...(options.onBehalfOf !== undefined && { on_behalf_of: options.onBehalfOf }),
   };
-  const taskToken = await readTaskToken(shell.env);
-  const grant = await client.workload.issue(request, {
-    ...(signal && { signal }),
-    ...(taskToken !== undefined && { taskToken }),
-  });
-  if (grant.state === 'active') return grant;
-  throw new CliError('approval_pending', `grant ${grant.id} waits for an approval until ${grant.approval.expires_at}`, {
+}
+
+/** @throws CliError `approval_pending` where a person has to answer first; WritError. */
+export async function issueWanted(client: Client, options: WantedOptions, signal?: AbortSignal): Promise<IssuedGrant> {
+  const answer = await client.workload.issue(requestOf(options), signal ? { signal } : {});
+  if (answer.state === 'active') return answer;
+  throw approvalPending(answer);
+}
+
+export function approvalPending({ id, approval }: Pick<PendingGrant, 'id' | 'approval'>): CliError {
+  return new CliError('approval_pending', `grant ${id} waits for an approval until ${approval.expires_at}`, {
     exit: EXIT.failed,
-    help: grant.approval.url,
+    help: approval.url,
   });
 }

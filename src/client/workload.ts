@@ -19,19 +19,18 @@ export interface CallOptions {
 export interface IssueOptions extends CallOptions {
   /** Repeating a request under its key never leaves two credentials alive: a repeat ends the earlier one first. */
   readonly idempotencyKey?: string;
-  /** The task that this is on, as its token. */
-  readonly taskToken?: string;
 }
 
 export interface RenewOptions extends CallOptions {
   readonly ttlSeconds?: number;
-  readonly taskToken?: string;
 }
 
 /** What a workload may ask, with its evidence. Each verb throws `WritError`. */
 export interface WorkloadVerbs extends TaskVerbs {
   /** The credential is in this answer and in no other. `pending_approval` where a person must answer first. */
   issue(request: GrantRequest, options?: IssueOptions): Promise<IssueAnswer>;
+  /** The credential of a request that was approved, once. `approval_pending` until somebody has answered. */
+  claim(id: string, options?: CallOptions): Promise<IssuedGrant>;
   /** One of its own grants, without the credential. */
   grant(id: string, options?: CallOptions): Promise<Grant>;
   /** Decided again, never past the grant's maximum; a new credential. */
@@ -50,22 +49,25 @@ export interface WorkloadVerbs extends TaskVerbs {
 
 export function makeWorkloadVerbs(transport: Transport): WorkloadVerbs {
   const as = 'workload';
+  const onTask = true;
   return {
-    async issue(request, { idempotencyKey, taskToken, signal } = {}) {
-      const headers = {
-        ...(idempotencyKey !== undefined && { 'idempotency-key': idempotencyKey }),
-        ...onTask(taskToken),
-      };
-      const answer = await transport({ as, method: 'POST', path: '/v1/grants', json: request, headers, signal });
+    async issue(request, { idempotencyKey, signal } = {}) {
+      const headers = idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey };
+      const call = { as, onTask, method: 'POST', path: '/v1/grants' } as const;
+      const answer = await transport({ ...call, json: request, headers, signal });
       return answer.status === 202 ? readIssueAnswer(answer) : readIssued(answer);
+    },
+    async claim(id, { signal } = {}) {
+      const call = { as, onTask, method: 'POST', path: `${grantPath(id)}/claim` } as const;
+      return readIssued(await transport({ ...call, json: {}, signal }));
     },
     async grant(id, { signal } = {}) {
       return readGrant(await transport({ as, method: 'GET', path: grantPath(id), signal }));
     },
-    async renew(id, { ttlSeconds, taskToken, signal } = {}) {
+    async renew(id, { ttlSeconds, signal } = {}) {
       const json = ttlSeconds === undefined ? {} : { ttl_seconds: ttlSeconds };
-      const headers = onTask(taskToken);
-      return readIssued(await transport({ as, method: 'POST', path: `${grantPath(id)}/renew`, json, headers, signal }));
+      const call = { as, onTask, method: 'POST', path: `${grantPath(id)}/renew` } as const;
+      return readIssued(await transport({ ...call, json, signal }));
     },
     async revoke(id, reason, { signal } = {}) {
       return readGrant(
@@ -103,10 +105,6 @@ const EXCHANGE = {
   actor_token_type: 'urn:ietf:params:oauth:token-type:jwt',
   requested_token_type: TXN_TOKEN,
 };
-
-function onTask(token: string | undefined): Readonly<Record<string, string>> {
-  return token === undefined ? {} : { 'txn-token': token };
-}
 
 export function grantPath(id: string): string {
   return `/v1/grants/${encodeURIComponent(id)}`;

@@ -102,6 +102,7 @@ export const PROVIDER_ERROR_CODES = [
   'provider_refused',
   'provider_throttled',
   'provider_answer_wrong',
+  'provider_limit',
 ] as const;
 export type ProviderErrorCode = (typeof PROVIDER_ERROR_CODES)[number];
 
@@ -113,11 +114,17 @@ export class ProviderError extends Error {
   readonly code: ProviderErrorCode;
   readonly nothingLives: boolean;
   readonly facts: JsonObject;
-  constructor(code: ProviderErrorCode, options: { nothingLives: boolean; facts?: JsonObject; cause?: unknown }) {
+  /** Where a mint failed after something came to be: what ends it, so that nobody has to look for it. */
+  readonly handle?: JsonObject;
+  constructor(
+    code: ProviderErrorCode,
+    options: { nothingLives: boolean; facts?: JsonObject; handle?: JsonObject; cause?: unknown },
+  ) {
     super(code, { cause: options.cause });
     this.name = 'ProviderError';
     this.code = code;
     this.nothingLives = options.nothingLives;
     this.facts = options.facts ?? {};
+    if (options.handle) this.handle = options.handle;
   }
 }

@@ -3,6 +3,7 @@ import type { GrantId, TaskId } from '../domain/ids.ts';
 import type { Parameters } from '../domain/profile.ts';
 import type { GrantView } from '../ledger/index.ts';
 import { usingGrant } from './after-revocation.ts';
+import { approvalFacts } from './approval.ts';
 import type { Caller, ExchangeContext } from './context.ts';
 import type { Issued, IssueParts } from './issue.ts';
 import { refuse } from './decide.ts';
@@ -83,7 +84,9 @@ export function mintAgain(
     const left = kind === 'child' ? secondsLeft(view, now) : undefined;
     const asked =
       left === undefined ? { askedSeconds: again.askedSeconds(now) } : { askedSeconds: left, minSeconds: 1 };
-    const about = { profile, provider, parameters, task, now, startedAt: view.openedAt, ...asked };
+    // What was approved is the grant as it stands: not that it is made longer.
+    const approved = kind === 'renewal' ? {} : await approvalOf(context, names.grant);
+    const about = { profile, provider, parameters, task, now, startedAt: view.openedAt, ...asked, ...approved };
     const { record, ttl, waits } = await judge(context, rules, { action: again.action, ...caller, ...about });
     if (waits) await refuse(ledger, record, 'approval_required', {});
 
@@ -116,4 +119,10 @@ export function secondsLeft(view: GrantView, now: Date): number {
   const seconds = Math.floor((view.expiresAt.getTime() - now.getTime()) / 1000);
   if (seconds < 1) throw new Refusal('grant_not_active', { grant: view.id });
   return seconds;
+}
+
+/** The approval that a grant was given on, which its further credentials rest on as well. */
+async function approvalOf({ ledger }: Pick<ExchangeContext, 'ledger'>, grant: GrantId) {
+  const approval = await ledger.approvals.ofGrant(grant);
+  return approval?.state === 'consumed' ? { approval: approvalFacts(approval) } : {};
 }

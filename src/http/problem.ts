@@ -102,6 +102,11 @@ const PROVIDERS: Readonly<Record<ProviderErrorCode, Entry>> = {
   provider_refused: [502, 'The provider refused', NOTHING],
   provider_answer_wrong: [502, 'The provider answered something else than was asked', NOTHING],
   provider_throttled: [503, 'The provider is at its limit', NOTHING],
+  provider_limit: [
+    403,
+    'What was asked for is more than the provider takes',
+    'Ask for less, or have the profile made smaller: `facts` has the limit. Nothing was handed out.',
+  ],
   provider_timeout: [504, 'The provider did not answer in time', NOTHING],
 };
 

@@ -1,4 +1,5 @@
 import { ProviderError } from '../../src/domain/errors.ts';
+import type { Clock } from '../../src/domain/clock.ts';
 import type { Identity, Operator } from '../../src/domain/identity.ts';
 import type { GrantId } from '../../src/domain/ids.ts';
 import type { Profile } from '../../src/domain/profile.ts';
@@ -23,6 +24,7 @@ import { makeLedger } from '../../src/ledger/index.ts';
 import type { Ledger } from '../../src/ledger/index.ts';
 import { makeToolSet } from '../../src/policy/index.ts';
 import type { PolicyAnswer } from '../../src/policy/policy.ts';
+import type { Provider } from '../../src/providers/provider.ts';
 import { ids, makeWorld as makeLedgerWorld } from '../ledger/world.ts';
 import { memoryProvider } from '../support/memory-provider.ts';
 import type { MemoryProvider } from '../support/memory-provider.ts';
@@ -99,9 +101,14 @@ export async function makeWorld(
 }
 
 /** What the composition root builds of the exchange. */
-export async function startProcess(url: string, providers: readonly MemoryProvider[], liveGrants = 1_000) {
+export async function startProcess(
+  url: string,
+  served: readonly Provider[] | ((parts: { ledger: Ledger; clock: Clock }) => readonly Provider[]),
+  liveGrants = 1_000,
+) {
   const ledger: Ledger = makeLedger({ url, poolSize: 6, timeoutMs: 2_000 });
   const clock = await ledger.startClock(() => Date.now());
+  const providers = typeof served === 'function' ? served({ ledger, clock }) : served;
   const warnings: Readonly<Record<string, unknown>>[] = [];
   const alerts: UseAfterRevocation[] = [];
   const note = (facts: Readonly<Record<string, unknown>>) => void warnings.push(facts);

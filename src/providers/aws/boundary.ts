@@ -1,0 +1,106 @@
+import type { Clock } from '../../domain/clock.ts';
+import { ProviderError } from '../../domain/errors.ts';
+import type { JsonObject } from '../../domain/json.ts';
+import type { ProviderRecord } from '../provider.ts';
+import { ownerOf } from './boundary-document.ts';
+import { makeBoundaryReader, type Observed } from './boundary-reader.ts';
+import { makeBoundaryWriter } from './boundary-writer.ts';
+import type { Clients } from './clients.ts';
+import type { AwsConfig, BoundaryConfig } from './config.ts';
+import type { Session } from './denials.ts';
+import { renderAccount } from './ended-sessions.ts';
+
+/** How old a reading may be that an end is confirmed by: a large order asks for many ends at once. */
+const FRESH_MS = 1_000;
+/** Of the propagation that is waited for, how much lies between two writes at least. */
+const GAP_SHARE = 0.2;
+
+/** What denying a session has come to. `unseen`: written, and IAM's reads do not show it yet. */
+export type Denial =
+  { readonly kind: 'since'; readonly since: Date } | { readonly kind: 'unseen' } | { readonly kind: 'no_room' };
+
+/** The deny list of one account. */
+export interface Boundary {
+  readonly config: BoundaryConfig;
+  /** Has a session denied that the ledger has as ended. @throws ProviderError. */
+  deny(session: Session, signal: AbortSignal): Promise<Denial>;
+  /** Looks after the list: what ended elsewhere, what others wrote, what is too much. @throws ProviderError. */
+  keep(signal: AbortSignal): Promise<void>;
+  /** How many ended sessions it has no room for; how many grants it denies beside them, at most. */
+  trouble(): { readonly left: number; readonly collateral: number };
+  close(): void;
+}
+
+export interface BoundaryParts {
+  readonly clients: Clients;
+  readonly clock: Clock;
+  readonly record: ProviderRecord;
+  readonly issuer: string;
+  readonly provider: string;
+  readonly warn: (facts: JsonObject) => void;
+}
+
+export function makeBoundary(
+  { clients, clock, record, issuer, provider, warn }: BoundaryParts,
+  account: string,
+  config: BoundaryConfig,
+  { propagation, fence }: Pick<NonNullable<AwsConfig['revocation']>, 'propagation' | 'fence'>,
+): Boundary {
+  const { boundary_arn: arn } = config;
+  const iam = clients.iam(config);
+  const reader = makeBoundaryReader(iam, arn, clock);
+  const writer = makeBoundaryWriter({
+    iam,
+    arn,
+    owner: ownerOf(issuer, provider),
+    reader,
+    clock,
+    gapMs: propagation * 1000 * GAP_SHARE,
+    render: (now, room) => renderAccount({ record, account, fence }, now, room),
+    warn: (code, facts) => warn({ code, boundary: arn, ...facts }),
+  });
+
+  let reading: { readonly at: number; readonly observed: Promise<Observed> } | undefined;
+  const read = (): Promise<Observed> => {
+    if (reading && performance.now() - reading.at < FRESH_MS) return reading.observed;
+    const made = { at: performance.now(), observed: reader.read(AbortSignal.timeout(READ_MS)) };
+    made.observed.catch(() => {
+      if (reading === made) reading = undefined;
+    });
+    reading = made;
+    return made.observed;
+  };
+
+  return {
+    config,
+    async deny(session, signal) {
+      let observed = await unlessGone(signal, read());
+      if (!observed.denies(session)) observed = await unlessGone(signal, writer.write());
+      const since = observed.denies(session) ? reader.since(session) : undefined;
+      if (since) return { kind: 'since', since };
+      const leftOver = writer.last().left.some(({ name, grant }) => name === session.name && grant === session.grant);
+      return { kind: leftOver ? 'no_room' : 'unseen' };
+    },
+    async keep(signal) {
+      await unlessGone(signal, writer.keep());
+    },
+    trouble() {
+      const { left, collateral } = writer.last();
+      return { left: left.length, collateral };
+    },
+    close: () => writer.close(),
+  };
+}
+
+/** For whoever waits for it: at most three attempts of a call. */
+const READ_MS = 11_000;
+
+/** What is shared goes on when one of those who wait for it goes away. @throws ProviderError. */
+export function unlessGone<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const gone = () => reject(new ProviderError('provider_timeout', { nothingLives: false }));
+    if (signal.aborted) gone();
+    else signal.addEventListener('abort', gone, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', gone));
+  });
+}
