@@ -1,5 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import { makeAttest, makeAttesters } from './attesters/index.ts';
 import { makeKeySources } from './attesters/keys/sources.ts';
@@ -13,8 +14,9 @@ import type { Attested } from './domain/trust.ts';
 import { makeAlert } from './exchange/after-revocation.ts';
 import { makeApply } from './exchange/apply.ts';
 import { makeClaim } from './exchange/claim.ts';
-import type { ExchangeContext, Log } from './exchange/context.ts';
+import type { Caller, ExchangeContext, Log } from './exchange/context.ts';
 import { makeDelegate } from './exchange/delegate.ts';
+import { makeEvaluate } from './exchange/evaluate.ts';
 import { makeGiveUp } from './exchange/give-up.ts';
 import { makeIntrospect, makeRevokeToken } from './exchange/introspect.ts';
 import { makeIssue } from './exchange/issue.ts';
@@ -22,6 +24,7 @@ import { makeLiveLimit } from './exchange/live-limit.ts';
 import { makeMinting } from './exchange/minting.ts';
 import { makeOrders } from './exchange/orders.ts';
 import { makeResolvePrincipal } from './exchange/principal.ts';
+import { makeReportOutcome } from './exchange/outcome.ts';
 import { makeRenew } from './exchange/renew.ts';
 import { makeIssueOnce } from './exchange/repeat.ts';
 import { makeRevoke, makeSettleGrant } from './exchange/revoke.ts';
@@ -31,6 +34,8 @@ import { makeTaskTokens } from './exchange/task-token.ts';
 import { makeCreateTask, makeEndTask, makeShowTask } from './exchange/tasks.ts';
 import { json, makeApp, rulesJson } from './http/app.ts';
 import { makeAuthenticate } from './http/authenticate.ts';
+import { authzenRouter } from './http/authzen.ts';
+import { decisionsRouter } from './http/decisions.ts';
 import { answerOAuthErrors, answerTokenErrors } from './http/errors.ts';
 import { generationsRouter } from './http/generations.ts';
 import { grantsRouter } from './http/grants.ts';
@@ -49,15 +54,21 @@ import { makeOutbound } from './outbound/client.ts';
 import { buildProviders } from './provider-list.ts';
 import { makeReadiness, startProviderChecks } from './readiness.ts';
 import { startReaper } from './reaper/index.ts';
+import { makeDecisionPool } from './policy/index.ts';
 import { startRefusalCounts } from './refusal-counts.ts';
 import { makeRulesTools } from './rules-tools.ts';
 import { version } from './version.ts';
+
+/** More than this would only wait for the ledger. */
+const MAX_THREADS = 4;
 
 export interface BrokerOptions {
   readonly databaseUrl: string;
   readonly log: Log;
   /** Answer only to the address listened on, by its own names (the embedded default). */
   readonly ownHostOnly?: boolean;
+  /** The compiled thread that batches are decided on; without it they are decided in turns with everything else. */
+  readonly decisionThread?: URL;
 }
 
 export interface Broker {
@@ -67,13 +78,11 @@ export interface Broker {
 }
 
 /** Builds everything from the settings; what it opened it closes in the reverse order. */
-export async function startBroker(
-  settings: Settings,
-  { databaseUrl, log, ownHostOnly }: BrokerOptions,
-): Promise<Broker> {
+export async function startBroker(settings: Settings, options: BrokerOptions): Promise<Broker> {
+  const { log } = options;
   const closers = makeClosers((name, error) => log.warn({ name, error }, 'could not be closed'));
   try {
-    return await build(settings, databaseUrl, log, ownHostOnly === true, closers);
+    return await build(settings, options, closers);
   } catch (error) {
     await closers.closeAll();
     throw error;
@@ -82,9 +91,7 @@ export async function startBroker(
 
 async function build(
   settings: Settings,
-  databaseUrl: string,
-  log: Log,
-  ownHostOnly: boolean,
+  { databaseUrl, log, ownHostOnly = false, decisionThread }: BrokerOptions,
   closers: ReturnType<typeof makeClosers>,
 ): Promise<Broker> {
   const nowMs = () => Date.now();
@@ -104,7 +111,9 @@ async function build(
   const clock = await ledger.startClock(nowMs);
   closers.add('clock', clock.close);
 
-  const tools = makeRulesTools(settings.providers);
+  const pool = decisionThread && makeDecisionPool(decisionThread, Math.min(MAX_THREADS, availableParallelism()));
+  if (pool) closers.add('decision threads', pool.close);
+  const tools = makeRulesTools(settings.providers, pool);
   const rules = makeLiveRules(ledger.generations, tools.compileText);
   await rules.refresh();
 
@@ -233,13 +242,35 @@ async function build(
     jwks: keys.jwks,
     issuer,
   };
+  const { clients } = settings;
+  const callVerbs = {
+    evaluate: makeEvaluate(context, {
+      clients,
+      outcomeUrl: (decision) => `${issuer}/v1/tool-calls/${decision}/outcome`,
+      onDecision: metrics.countCall,
+    }),
+    reportOutcome: makeReportOutcome(context, clients),
+    taskOf: ({ identity }: Caller, token: string) =>
+      clients.some(({ trust, id, may }) => trust === identity.trust && id === identity.id && may.includes('evaluate'))
+        ? taskTokens.passedOn(token)
+        : taskTokens.ofHolder(identity, token),
+    issuer,
+  };
+  const generationVerbs = {
+    apply: makeApply(context, tools.apply),
+    find: ledger.generations.find,
+    filesOf: tools.apply.filesOf,
+  };
+  const decisionVerbs = { find: ledger.calls.findDecision, list: ledger.calls.listDecisions, now: clock.now };
   const app = makeApp({
     routers: [
       grantsRouter(grantVerbs, { asWorkload, asOperator, taskContext: makeTaskContext(taskTokens.ofHolder) }, json),
       tasksRouter(taskVerbs, asWorkload, json),
       ordersRouter(makeOrders(context, reaper.wake), asOperator, json),
-      generationsRouter(makeApply(context, tools.apply), asOperator, rulesJson),
       tokenRouter(tokenVerbs, asWorkload, answerTokenErrors(log)),
+      generationsRouter(generationVerbs, asOperator, rulesJson),
+      decisionsRouter(decisionVerbs, asOperator),
+      authzenRouter(callVerbs, asWorkload, json),
       oauthRouter(oauthVerbs, asWorkload, answerOAuthErrors(log)),
       healthRouter(readiness, metrics.registry),
       openApiRouter(openApi(version, issuer)),

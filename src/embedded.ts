@@ -60,7 +60,12 @@ export async function runEmbedded({ config, state, port, env, say }: EmbeddedOpt
         ...(env['ORDERS_DB_URL'] ? {} : { ORDERS_DB_URL: databases.targetUrl }),
       }),
     });
-    const broker = await startBroker(settings, { databaseUrl: databases.brokerUrl, log, ownHostOnly: true });
+    const broker = await startBroker(settings, {
+      databaseUrl: databases.brokerUrl,
+      log,
+      ownHostOnly: true,
+      decisionThread: new URL('./policy/worker.js', import.meta.url),
+    });
     closers.add('broker', broker.close);
     const operators = await issuer.operatorTokens();
     await writePrivate(

@@ -14,6 +14,8 @@ export interface Metrics {
   observeRequest(route: string, method: string, status: number, seconds: number): void;
   countRefusal(code: string): void;
   countUseAfterRevocation(how: string): void;
+  /** A decision on a call; null: it was allowed. */
+  countCall(code: string | null): void;
   /** Gauges that are read when scraped. Called once, when there is something to read. */
   follow(source: MetricsSource): void;
 }
@@ -40,11 +42,18 @@ export function makeMetrics(): Metrics {
     labelNames: ['how'],
     registers: [registry],
   });
+  const calls = new Counter({
+    name: 'writ_call_decisions_total',
+    help: 'Decisions on calls of tools, by why not; allow for those that may be made.',
+    labelNames: ['code'],
+    registers: [registry],
+  });
   return {
     registry,
     observeRequest: (route, method, status, seconds) => requests.labels(route, method, String(status)).observe(seconds),
     countUseAfterRevocation: (how) => afterRevocation.labels(how).inc(),
     countRefusal: (code) => refusals.labels(code).inc(),
+    countCall: (code) => calls.labels(code ?? 'allow').inc(),
     follow: (source) => follow(registry, source),
   };
 }

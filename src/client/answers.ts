@@ -1,3 +1,5 @@
+import type { DecisionPage, GenerationText } from './decisions.ts';
+import type { EvaluationAnswer } from './evaluations.ts';
 import type { Generation } from './generations.ts';
 import type { Grant, GrantPage, IssueAnswer, IssuedGrant } from './grants.ts';
 import type { Introspection } from './oauth.ts';
@@ -30,4 +32,8 @@ export const readTask = reads<TaskTree>('id', 'state', 'purpose', 'below');
 export const readCreatedTask = reads<CreatedTask>('id', 'state', 'token', 'ends_at');
 export const readEndedTask = reads<EndedTask>('id', 'state', 'ended');
 export const readTaskToken = reads<TaskTokenAnswer>('access_token', 'issued_token_type', 'task');
+export const readDecisionPage = reads<DecisionPage>('decisions');
+export const readGenerationText = reads<GenerationText>('number', 'hash', 'files');
+export const readEvaluation = reads<EvaluationAnswer>('decision');
+export const readEvaluations = reads<{ readonly evaluations: readonly EvaluationAnswer[] }>('evaluations');
 export const readIntrospection = reads<Introspection>('active');

@@ -1,11 +1,14 @@
 import {
   readCreatedTask,
+  readEvaluation,
+  readEvaluations,
   readGrant,
   readIntrospection,
   readIssueAnswer,
   readIssued,
   readTaskToken,
 } from './answers.ts';
+import type { Evaluation, EvaluationAnswer, Evaluations, OutcomeReport } from './evaluations.ts';
 import type { Grant, GrantRequest, IssueAnswer, IssuedGrant } from './grants.ts';
 import type { Introspection } from './oauth.ts';
 import { makeTaskVerbs, type TaskVerbs } from './task-verbs.ts';
@@ -41,6 +44,12 @@ export interface WorkloadVerbs extends TaskVerbs {
   createTask(request: TaskRequest, options?: CallOptions): Promise<CreatedTask>;
   /** RFC 8693: a part of the task that somebody handed over, as a task of its own and never wider. */
   takeTask(parentToken: string, wish?: TaskWish, options?: CallOptions): Promise<TaskTokenAnswer>;
+  /** May this tool be called with these arguments, now? An answer that does not come is no. */
+  evaluate(request: Evaluation, options?: CallOptions): Promise<EvaluationAnswer>;
+  /** As many at once; there may be fewer answers than requests, as `options.evaluations_semantic` says. */
+  evaluateAll(request: Evaluations, options?: CallOptions): Promise<readonly EvaluationAnswer[]>;
+  /** How a call went, once; by the id of its decision. */
+  reportOutcome(decision: string, report: OutcomeReport, options?: CallOptions): Promise<void>;
   /** RFC 7662: registered clients about any token of theirs, others about their own. */
   introspect(token: string, options?: CallOptions): Promise<Introspection>;
   /** RFC 7009: ends the grant that a token of Writ's belongs to. */
@@ -87,6 +96,20 @@ export function makeWorkloadVerbs(transport: Transport): WorkloadVerbs {
       return readTaskToken(await transport(call));
     },
     ...makeTaskVerbs(transport, as),
+    async evaluate(request, { signal } = {}) {
+      return readEvaluation(
+        await transport({ as, method: 'POST', path: '/access/v1/evaluation', json: request, signal }),
+      );
+    },
+    async evaluateAll(request, { signal } = {}) {
+      if (request.evaluations.length === 0) return []; // on the wire that would be a single request
+      const answer = await transport({ as, method: 'POST', path: '/access/v1/evaluations', json: request, signal });
+      return readEvaluations(answer).evaluations;
+    },
+    async reportOutcome(decision, report, { signal } = {}) {
+      const path = `/v1/tool-calls/${encodeURIComponent(decision)}/outcome`;
+      await transport({ as, method: 'POST', path, json: report, signal });
+    },
     async introspect(token, { signal } = {}) {
       return readIntrospection(
         await transport({ as, method: 'POST', path: '/oauth/introspect', form: { token }, signal }),

@@ -17,7 +17,7 @@ export const SHAPE_PROBLEMS = ['too_large', 'too_deep', 'number_not_exact', 'tex
  * What no schema sees: a number that another reader would read otherwise (`1e400` is infinite here, and whole numbers beyond 2^53
  * are not what was written), text that the record cannot keep, and sheer size.
  */
-export function shapeFault(given: JsonObject): ArgumentFault | undefined {
+function shapeFault(given: JsonObject): ArgumentFault | undefined {
   const open: [Json, string, number][] = [[given, '', 0]];
   for (let next = open.pop(); next; next = open.pop()) {
     const [node, path, depth] = next;
@@ -62,8 +62,16 @@ export function redact(given: JsonObject, pointers: readonly string[]): JsonObje
 
 const unescaped = (step: string) => step.replaceAll('~1', '/').replaceAll('~0', '~');
 
-/** The canonical text of arguments, which their hash is over; undefined where it is longer than arguments may be. */
-export function argumentsText(given: JsonObject): string | undefined {
+export type ReadArguments =
+  | { readonly ok: true; /** Canonical: what their hash is over. */ readonly text: string }
+  | { readonly ok: false; readonly fault: ArgumentFault };
+
+/** Arguments within the bounds that hold for every tool. */
+export function readArguments(given: JsonObject): ReadArguments {
+  const fault = shapeFault(given);
+  if (fault) return { ok: false, fault };
   const text = canonicalJson(given);
-  return text.length > MAX_ARGUMENTS_CHARS ? undefined : text;
+  return text.length > MAX_ARGUMENTS_CHARS
+    ? { ok: false, fault: { path: '', problem: 'too_large' } }
+    : { ok: true, text };
 }

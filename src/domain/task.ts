@@ -1,5 +1,6 @@
 import type { TaskId } from './ids.ts';
 import type { Parameters } from './profile.ts';
+import type { Mapped } from './tool.ts';
 
 export const TASK_MODES = ['observe', 'supervised', 'autonomous'] as const;
 /**
@@ -103,4 +104,30 @@ export function peopleOn(
     issuer !== undefined && subject !== undefined ? [{ issuer, subject }] : [],
   );
   return [...new Map(people.map((who) => [JSON.stringify([who.issuer, who.subject]), who])).values()];
+}
+
+/** What of a call lies outside of the task that it is made on; none: it lies within. */
+export type CallFault = 'tool' | 'grant' | 'environment' | `parameters.${string}`;
+
+/**
+ * A parameter that the task binds is bound in the call as well: as the mapped argument of that name, else as the grant has it, whose
+ * credential reaches nothing else.
+ */
+export function outsideTaskCall(
+  task: Pick<Task, 'environment' | 'bounds'>,
+  tool: { readonly name: string; readonly environment: string },
+  mapped: Mapped,
+  granted: Parameters,
+): CallFault[] {
+  const { bounds } = task;
+  const faults: CallFault[] = [];
+  if (bounds.tools && !bounds.tools.includes(tool.name)) faults.push('tool');
+  if (!environmentsOf(task).includes(tool.environment)) faults.push('environment');
+  for (const [name, values] of Object.entries(bounds.parameters)) {
+    const given = [mapped, granted].flatMap((all) => (Object.hasOwn(all, name) ? [all[name]] : []));
+    const within = (value: Mapped[string] | undefined) =>
+      typeof value === 'object' ? value.every((item) => values.includes(item)) : values.includes(String(value));
+    if (given.length === 0 || !given.every(within)) faults.push(`parameters.${name}`);
+  }
+  return faults;
 }

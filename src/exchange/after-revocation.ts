@@ -109,6 +109,20 @@ export async function usingTask<T>(
   }
 }
 
+/** A call that was denied: the alarm, where its grant or its task was taken back. */
+export async function watchCall(
+  { alert, ledger, clock }: Pick<ExchangeContext, 'alert' | 'ledger' | 'clock'>,
+  { identity, origin }: Caller,
+  { grant, task }: { readonly grant: GrantId | null; readonly task: { readonly id: TaskId } | null },
+  code: string | null,
+): Promise<void> {
+  if (code !== 'grant_not_active' && code !== 'task_ended' && code !== 'under_order') return;
+  const use = { how: 'call', by: identity, origin } as const;
+  const view = grant && (await ledger.grants.find(grant));
+  if (view && grantTakenBack(view)) await alert({ ...use, grant });
+  else if (!view && task && (await wasTakenBack({ ledger, clock }, task.id))) await alert({ ...use, task: task.id });
+}
+
 /** Ended by somebody, or under an order of its own; not one whose deadline has passed. */
 export async function wasTakenBack(
   { ledger, clock }: Pick<ExchangeContext, 'ledger' | 'clock'>,

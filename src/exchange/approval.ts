@@ -77,3 +77,31 @@ export function approvalFacts({ id, answers }: ApprovalRow) {
   const by = answers.filter(({ answer }) => answer === 'approve').map(({ issuer, subject }) => `${issuer} ${subject}`);
   return { id: id as ApprovalId, by };
 }
+
+/** Everything that an approval of a call covers. */
+export interface WantedCall {
+  readonly tool: string;
+  /** Of the tool's file: one that reads otherwise later is another question. */
+  readonly toolHash: string;
+  /** As a person is shown them; the hash is over all of them. */
+  readonly arguments: JsonObject;
+  readonly argumentsHash: string | null;
+  readonly subject: { readonly trust: string; readonly id: string };
+  readonly onBehalfOf: string | undefined;
+  readonly task: Task | undefined;
+  readonly grant: GrantId | undefined;
+}
+
+/** What is asked of a person about a call, as data: with one other argument it is another question. */
+export function callAsked({ subject, task, ...wanted }: WantedCall): JsonObject {
+  return {
+    tool: wanted.tool,
+    tool_hash: wanted.toolHash,
+    arguments: wanted.arguments,
+    arguments_hash: wanted.argumentsHash,
+    workload: { trust: subject.trust, id: subject.id },
+    on_behalf_of: wanted.onBehalfOf ?? null,
+    task: task ? { id: task.id, purpose: task.purpose, mode: task.mode, environment: task.environment } : null,
+    grant: wanted.grant ?? null,
+  };
+}

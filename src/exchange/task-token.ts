@@ -23,6 +23,11 @@ export interface TaskTokens {
    * @throws Refusal `task_token_invalid`, `task_ended`.
    */
   ofHolder(holder: Identity, token: string): Promise<TaskId>;
+  /**
+   * The same of a token that an enforcement point was shown and passes on: whom it was made for is held against the subject that
+   * is asked about. @throws as `ofHolder`.
+   */
+  passedOn(token: string): Promise<TaskId>;
 }
 
 export interface TaskClaims {
@@ -53,15 +58,19 @@ export function makeTaskTokens({ issuer, clock, sign, verify }: TaskTokenParts):
     return { task, holder, expired: Number(exp) * 1000 <= clock.now().getTime(), claims };
   }
 
+  /** @param holds - whether it is a token of whoever may show it. */
+  async function counted(token: string, holds: (claims: TaskClaims) => boolean): Promise<TaskId> {
+    const shown = await read(token);
+    if (!shown || !holds(shown)) throw new Refusal('task_token_invalid');
+    if (shown.expired) throw new Refusal('task_ended', { task: shown.task });
+    return shown.task;
+  }
+
   return {
     sign: (task, now) => sign('task', claimsOf(issuer, task, now)),
     read,
-    async ofHolder({ trust, id }, token) {
-      const read_ = await read(token);
-      if (read_?.holder.trust !== trust || read_.holder.id !== id) throw new Refusal('task_token_invalid');
-      if (read_.expired) throw new Refusal('task_ended', { task: read_.task });
-      return read_.task;
-    },
+    ofHolder: ({ trust, id }, token) => counted(token, ({ holder }) => holder.trust === trust && holder.id === id),
+    passedOn: (token) => counted(token, () => true),
   };
 }
 

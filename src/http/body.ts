@@ -4,6 +4,7 @@ import type { z } from 'zod';
 import { Refusal } from '../domain/errors.ts';
 import { isText } from '../domain/json.ts';
 import type { Req, Res, Step } from './context.ts';
+import { hasDuplicateMember } from './unique-members.ts';
 
 /** One thing that is wrong with a request: the path of a member, or the name of a header. No value is repeated. */
 export type RequestFault = Readonly<{ path: string; problem: string }>;
@@ -14,6 +15,26 @@ const MAX_DEPTH = 16;
 /** Reads a body of JSON. @throws an error with `status` 400, 413 or 415. */
 export const jsonBody = (limit: string): RequestHandler =>
   ofType('application/json', express.json({ limit, strict: true }));
+
+/**
+ * The same for what others will read as well: each member stands once, and the text is UTF-8. @throws as `jsonBody`, with a `fault`
+ * where it is that.
+ */
+export const unambiguousJson = (limit: string): RequestHandler =>
+  ofType('application/json', express.json({ limit, strict: true, verify: mustBeUnambiguous }));
+
+function mustBeUnambiguous(_req: unknown, _res: unknown, body: Buffer, encoding: string): void {
+  if (encoding !== 'utf-8') throw new Ambiguous('is not UTF-8');
+  if (hasDuplicateMember(body)) throw new Ambiguous('has a member twice');
+}
+
+class Ambiguous extends Error {
+  readonly fault: string;
+  constructor(fault: string) {
+    super(fault);
+    this.fault = fault;
+  }
+}
 
 /** Reads a form, one value a name. @throws as `jsonBody`. */
 export const formBody = (limit: string): RequestHandler =>

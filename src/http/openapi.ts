@@ -3,6 +3,9 @@ import { z } from 'zod';
 import type { OperatorRole } from '../domain/identity.ts';
 import type { Json, JsonObject } from '../domain/json.ts';
 import type { Step } from './context.ts';
+import { EvaluationBody, EvaluationsBody } from './authzen-request.ts';
+import { OutcomeBody } from './authzen.ts';
+import { DecisionsQuery } from './decisions.ts';
 import { ApplyBody } from './generations.ts';
 import { IssueBody, ListQuery, RenewBody, RevokeBody } from './grants.ts';
 import { TokenForm } from './oauth.ts';
@@ -131,6 +134,58 @@ export const OPERATIONS: readonly Operation[] = [
     roles: ['platform'],
     body: ApplyBody,
     answers: { 200: 'A dry run, or nothing changed', 201: 'The active generation' },
+  },
+  {
+    method: 'get',
+    path: '/v1/generations/{id}',
+    summary: 'The files of a generation, by its number or hash, or `active`',
+    roles: ['platform', 'auditor'],
+    answers: { 200: 'The generation with its files' },
+  },
+  {
+    method: 'get',
+    path: '/v1/decisions',
+    summary: 'What was decided in a period, oldest first, with all that the policies saw',
+    roles: ['auditor', 'platform'],
+    query: DecisionsQuery,
+    answers: { 200: 'A page of decisions' },
+  },
+  {
+    method: 'get',
+    path: '/v1/decisions/{id}',
+    summary: 'Show a decision',
+    roles: ['auditor', 'platform', 'security'],
+    answers: { 200: 'The decision' },
+  },
+  {
+    method: 'post',
+    path: '/access/v1/evaluation',
+    summary: 'AuthZEN 1.0: may this tool be called with these arguments, now?',
+    workload: true,
+    body: EvaluationBody,
+    answers: { 200: 'The decision; a deny as well' },
+  },
+  {
+    method: 'post',
+    path: '/access/v1/evaluations',
+    summary: 'AuthZEN 1.0: many of them',
+    workload: true,
+    body: EvaluationsBody,
+    answers: { 200: 'The decisions' },
+  },
+  {
+    method: 'get',
+    path: '/.well-known/authzen-configuration',
+    summary: 'AuthZEN 1.0 metadata',
+    answers: { 200: 'Metadata' },
+  },
+  {
+    method: 'post',
+    path: '/v1/tool-calls/{id}/outcome',
+    summary: 'Report how a call went, once; by its decision',
+    workload: true,
+    body: OutcomeBody,
+    answers: { 201: 'On record' },
   },
   {
     method: 'post',

@@ -124,7 +124,7 @@ export function problemOf(error: unknown): ProblemBody {
   if (status === 415) return entry('unsupported_media_type', [415, 'The body must be application/json'], {});
   if (status === 400)
     return entry('invalid_request', [400, 'The body cannot be read'], {
-      errors: [{ path: '', problem: 'unreadable' }],
+      errors: [{ path: '', problem: (error as { fault?: string }).fault ?? 'unreadable' }],
     });
   return entry('internal_error', [500, 'Something broke here; nothing was handed out'], {});
 }

@@ -4,7 +4,7 @@ import type { Applied } from '../exchange/apply.ts';
 import { readRevocability } from '../domain/grant.ts';
 import type { Revocability } from '../domain/grant.ts';
 import type { ApprovalId } from '../domain/ids.ts';
-import type { GrantView } from '../ledger/index.ts';
+import type { DecisionView, GenerationView, GrantView } from '../ledger/index.ts';
 
 /** The shapes of CONTRACT: snake_case, times in RFC 3339 UTC. */
 export function issuedBody(issued: Issued) {
@@ -113,6 +113,47 @@ export function orderBody({ order, matched, state, byProvider }: OrderView) {
     lifted_at: order.liftedAt?.toISOString() ?? null,
     lifted_by: order.liftedBy,
   };
+}
+
+export function decisionBody(view: DecisionView) {
+  const { callOutcome } = view;
+  return {
+    id: view.id,
+    at: view.at.toISOString(),
+    action: view.action,
+    generation: Number(view.generation),
+    rules_hash: view.rulesHash,
+    trust: view.trust,
+    subject: view.subject,
+    asked_by: view.askedBy,
+    on_behalf_of: view.onBehalfOf,
+    resource: view.resource,
+    task: view.taskId,
+    grant: view.grantId,
+    mode: view.mode,
+    outcome: view.outcome,
+    code: view.code,
+    policies: view.policies,
+    controls: view.controls,
+    errors: view.errors,
+    inputs: view.inputs,
+    approval: view.approvalId,
+    exception: view.exceptionId,
+    arguments_hash: view.argumentsHash,
+    arguments: view.arguments,
+    origin: view.origin,
+    call_outcome: callOutcome && {
+      status: callOutcome.status,
+      detail: callOutcome.detail,
+      at: callOutcome.happenedAt?.toISOString() ?? null,
+      reported_at: callOutcome.at.toISOString(),
+      reported_by: { trust: callOutcome.trust, id: callOutcome.subject },
+    },
+  };
+}
+
+export function generationBody({ number, hash, activatedAt, author }: GenerationView, files: object) {
+  return { number: Number(number), hash, activated_at: activatedAt.toISOString(), author, files };
 }
 
 export function appliedBody(applied: Applied) {

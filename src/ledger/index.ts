@@ -1,6 +1,7 @@
 import { connect } from './connection.ts';
 import type { ConnectionOptions } from './connection.ts';
 import { makeApprovals } from './approvals.ts';
+import { makeCalls } from './calls.ts';
 import { startDatabaseClock } from './clock.ts';
 import { makeGenerations } from './generations.ts';
 import { makeGrants } from './grants.ts';
@@ -14,8 +15,11 @@ import { listen } from './listen.ts';
 
 export type { ApprovalRow, ApprovalState } from './approvals.ts';
 export { principalRecord } from './issuing.ts';
+export { OUTCOMES } from './calls.ts';
+export type { CallFacts, CallGrant, CallRecord, CallTask, DecisionView, OutcomeStatus, RecordedCall } from './calls.ts';
 export type { ApprovalRequest, DecisionRecord, MintIntent } from './issuing.ts';
 export type { Claim, CleanupClaim } from './reaping.ts';
+export type { GenerationView } from './generations.ts';
 export type { GrantFilter, GrantView } from './grants.ts';
 export type { OrderProgress, OrderRow } from './orders.ts';
 export { toTask } from './tasks.ts';
@@ -32,6 +36,7 @@ export function makeLedger(options: ConnectionOptions) {
     orders: makeOrders(connection),
     tasks: makeTasks(connection),
     approvals: makeApprovals(connection),
+    calls: makeCalls(connection),
     generations: makeGenerations(connection),
     grants: makeGrants(connection),
     signingKeys: makeSigningKeys(connection),

@@ -159,6 +159,7 @@ const REFUSALS: ReadonlySet<string> = new Set<RefusalCode>([
   'approval_closed',
   'already_answered',
   'own_request',
+  'already_reported',
 ]);
 
 /** @throws Refusal or Fault for an answer that says no. */

@@ -1,7 +1,9 @@
 import { setFlagsFromString } from 'node:v8';
 import { ProblemsError } from '../domain/problem.ts';
 import { checkFile, duplicateIds, validate } from './check.ts';
+import { makeDecideMany } from './decide-many.ts';
 import { makeDecide } from './decide.ts';
+import type { DecisionPool } from './pool.ts';
 import type { PolicySet } from './policy.ts';
 import type { Tool } from '../domain/tool.ts';
 import { generateSchema } from './schema.ts';
@@ -19,8 +21,8 @@ export interface CedarCompiler {
   compile(files: Readonly<Record<string, string>>, schema: string, tools?: readonly Tool[]): PolicySet;
 }
 
-/** One for a process: it owns the places where Cedar keeps what it has parsed (slots.ts). */
-export function makeCedarCompiler(slotCount: number = SLOTS): CedarCompiler {
+/** One for a process, or a thread: it owns the places where Cedar keeps what it has parsed (slots.ts). */
+export function makeCedarCompiler(slotCount: number = SLOTS, pool?: DecisionPool): CedarCompiler {
   // V8 of Node 20.20 aborts the process ("unreachable code" in Deoptimizer::DoComputeBuiltinContinuation) when it undoes an
   // optimisation in the middle of a call into WebAssembly that it has inlined. Seen after some 20,000 issuances.
   setFlagsFromString('--no-turbo-inline-js-wasm-calls');
@@ -41,10 +43,12 @@ export function makeCedarCompiler(slotCount: number = SLOTS): CedarCompiler {
       const input = { policies: Object.fromEntries(policies.map(({ id, source }) => [id, source.text])), schema };
       slots.nameFor(input);
       const annotations = new Map(policies.map(({ file: _, source: __, ...annotated }) => [annotated.id, annotated]));
+      const decide = makeDecide(input, annotations, slots);
       return {
         ids: [...annotations.keys()].sort(),
         tools: makeToolSet(tools),
-        decide: makeDecide(input, annotations, slots),
+        decide,
+        decideMany: makeDecideMany(decide, pool, { files, schema }),
       };
     },
   };

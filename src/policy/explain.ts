@@ -1,3 +1,4 @@
+import { readArguments } from '../domain/arguments.ts';
 import { Refusal } from '../domain/errors.ts';
 import type { RefusalCode } from '../domain/errors.ts';
 import type { JsonObject } from '../domain/json.ts';
@@ -69,6 +70,8 @@ function explainCall(rules: ExplainedRules, question: PolicyQuestion, at: Date):
   if (tool.profiles && !tool.profiles.includes(profile?.name ?? '')) {
     return { outcome: 'deny', code: 'profile_may_not_call' };
   }
+  const given = readArguments(question.arguments ?? {});
+  if (!given.ok) return { outcome: 'deny', code: 'invalid_arguments', facts: { ...given.fault } };
   const prepared = found.prepare(question.arguments ?? {});
   if (!prepared.ok) {
     const facts = prepared.code === 'mapping_failed' ? { argument: prepared.argument } : { ...prepared.fault };

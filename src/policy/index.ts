@@ -9,6 +9,7 @@ export { callRequest } from './call-request.ts';
 export { judgeCall } from './judge-call.ts';
 export type { CallVerdict } from './judge-call.ts';
 export type {
+  ApprovalNeeds,
   CallRequest,
   PolicyAnswer,
   PolicyRequest,
@@ -17,6 +18,10 @@ export type {
   TaskFacts,
   TaskRequest,
 } from './policy.ts';
+export { redecide, replay } from './replay.ts';
+export type { RecordedDecision, Redecided, Replayed } from './replay.ts';
+export { makeDecisionPool } from './pool.ts';
+export type { DecisionPool } from './pool.ts';
 export { generateSchema } from './schema.ts';
 export { makeToolSet } from './tools/tool-set.ts';
 export type { CompiledTool, PreparedCall, ToolSet } from './tools/tool-set.ts';

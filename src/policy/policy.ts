@@ -113,4 +113,9 @@ export interface PolicySet {
   readonly tools: ToolSet;
   /** Never throws: whatever goes wrong inside is a deny with an error. */
   decide(request: PolicyRequest): PolicyAnswer;
+  /**
+   * Many at once, on other threads where there are some, else in turns with whatever else the process does.
+   * @param texts - the canonical JSON of each request.
+   */
+  decideMany(requests: readonly PolicyRequest[], texts: readonly string[]): Promise<PolicyAnswer[]>;
 }

@@ -108,7 +108,7 @@ describe('a child’s rights are a part of its parent’s, all the way up', () =
       maxGrants: maybe(random, () => 1 + Math.floor(random.next() * 9)),
       maxCalls: maybe(random, () => 1 + Math.floor(random.next() * 9)),
     };
-    return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined)) as Wish;
+    return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined));
   }
   const root = (random: Random): Rights => ({
     ...{ mode: 'autonomous' as const, environment: 'a', environments: NAMES, parameters: {}, endsAt: HOUR },

@@ -55,7 +55,12 @@ export function compile(body: string): RuleSet {
   const { profiles = [PROFILE], tools = [], answer = ALLOW } = JSON.parse(body) as TestRules;
   return {
     profiles: new Map(profiles.map((profile) => [profile.name, profile])),
-    policies: { ids: answer.policies, tools: makeToolSet(tools), decide: () => answer },
+    policies: {
+      ids: answer.policies,
+      tools: makeToolSet(tools),
+      decide: () => answer,
+      decideMany: async (requests) => requests.map(() => answer),
+    },
   };
 }
 

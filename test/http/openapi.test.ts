@@ -1,6 +1,8 @@
 import { readdir } from 'node:fs/promises';
 import type { ErrorRequestHandler, RequestHandler, Router } from 'express';
 import { Registry } from 'prom-client';
+import { authzenRouter } from '../../src/http/authzen.ts';
+import { decisionsRouter } from '../../src/http/decisions.ts';
 import { generationsRouter } from '../../src/http/generations.ts';
 import { grantsRouter } from '../../src/http/grants.ts';
 import { healthRouter } from '../../src/http/health.ts';
@@ -26,9 +28,11 @@ const ROUTERS: Readonly<Record<string, Router>> = {
     step,
   ),
   ordersRouter: ordersRouter({ show: never, dryRun: never, create: never, lift: never }, step, step),
-  generationsRouter: generationsRouter(never, step, step),
   tasksRouter: tasksRouter({ resolvePrincipal: never, create: never, show: never, end: never }, step, step),
   tokenRouter: tokenRouter({ delegate: never, attest: never, issuer: '' }, step, errors),
+  generationsRouter: generationsRouter({ apply: never, find: never, filesOf: () => ({}) }, step, step),
+  decisionsRouter: decisionsRouter({ find: never, list: never, now: () => new Date() }, step),
+  authzenRouter: authzenRouter({ evaluate: never, reportOutcome: never, issuer: '' }, step, step),
   oauthRouter: oauthRouter({ introspect: never, revokeToken: never, jwks: never, issuer: '' }, step, errors),
   healthRouter: healthRouter(never, new Registry()),
   openApiRouter: openApiRouter({}),

@@ -1,5 +1,6 @@
-import { shapeFault } from '../../domain/arguments.ts';
+import { createHash } from 'node:crypto';
 import type { ArgumentFault } from '../../domain/arguments.ts';
+import { canonicalJson } from '../../domain/json.ts';
 import type { JsonObject } from '../../domain/json.ts';
 import { covers } from '../../domain/tool.ts';
 import type { Mapped, MappedValue, Tool } from '../../domain/tool.ts';
@@ -21,7 +22,12 @@ export type PreparedCall =
 
 export interface CompiledTool {
   readonly tool: Tool;
-  /** Holds arguments against the schema and maps them. Never throws: whatever goes wrong is a refusal that names the place. */
+  /** SHA-256 over its canonical text, in hex. */
+  readonly hash: string;
+  /**
+   * Holds arguments, which are within the bounds of all (`readArguments`), against the schema and maps them. Never throws: whatever
+   * goes wrong is a refusal that names the place.
+   */
   prepare(given: JsonObject): PreparedCall;
 }
 
@@ -77,8 +83,9 @@ function compileTool(tool: Tool, patternFault: PatternFault): CompiledTool | { r
   if (typeof schema !== 'function' || faults.length > 0) return { faults };
   return {
     tool,
+    hash: hashOf(tool),
     prepare(given) {
-      const fault = shapeFault(given) ?? schema(given);
+      const fault = schema(given);
       if (fault) return { ok: false, code: 'invalid_arguments', fault };
       return mapAll(mappings, toCel(given, tool.arguments) as CelArguments);
     },
@@ -96,4 +103,9 @@ function mapAll(mappings: readonly [string, CompiledMapping][], given: CelArgume
     }
   }
   return { ok: true, mapped: Object.fromEntries(mapped) };
+}
+
+function hashOf(tool: Tool): string {
+  const text = canonicalJson(JSON.parse(JSON.stringify(tool)) as JsonObject);
+  return createHash('sha256').update(text).digest('hex');
 }
