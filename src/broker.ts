@@ -12,11 +12,15 @@ import { makeIds } from './domain/ids.ts';
 import type { ApprovalId } from './domain/ids.ts';
 import type { Attested } from './domain/trust.ts';
 import { makeAlert } from './exchange/after-revocation.ts';
+import { makeAccessRequests } from './exchange/access-request.ts';
 import { makeApply } from './exchange/apply.ts';
+import { makeApprovals } from './exchange/approvals.ts';
+import { makeDeliver } from './exchange/channels.ts';
 import { makeClaim } from './exchange/claim.ts';
 import type { Caller, ExchangeContext, Log } from './exchange/context.ts';
 import { makeDelegate } from './exchange/delegate.ts';
 import { makeEvaluate } from './exchange/evaluate.ts';
+import { makeExceptionVerbs } from './exchange/exception-verbs.ts';
 import { makeGiveUp } from './exchange/give-up.ts';
 import { makeIntrospect, makeRevokeToken } from './exchange/introspect.ts';
 import { makeIssue } from './exchange/issue.ts';
@@ -25,18 +29,23 @@ import { makeMinting } from './exchange/minting.ts';
 import { makeOrders } from './exchange/orders.ts';
 import { makeResolvePrincipal } from './exchange/principal.ts';
 import { makeReportOutcome } from './exchange/outcome.ts';
+import { makeReask } from './exchange/reask.ts';
 import { makeRenew } from './exchange/renew.ts';
-import { makeIssueOnce } from './exchange/repeat.ts';
+import { makeClaimOnce, makeIssueOnce, makeReplace } from './exchange/repeat.ts';
 import { makeRevoke, makeSettleGrant } from './exchange/revoke.ts';
 import { makeLiveRules } from './exchange/rules.ts';
 import { makeSettle } from './exchange/settle.ts';
 import { makeTaskTokens } from './exchange/task-token.ts';
 import { makeCreateTask, makeEndTask, makeShowTask } from './exchange/tasks.ts';
+import { makeWaiting } from './exchange/waiting.ts';
 import { json, makeApp, rulesJson } from './http/app.ts';
+import { accessRequestsRouter } from './http/access-requests.ts';
+import { approvalsRouter } from './http/approvals.ts';
 import { makeAuthenticate } from './http/authenticate.ts';
 import { authzenRouter } from './http/authzen.ts';
 import { decisionsRouter } from './http/decisions.ts';
 import { answerOAuthErrors, answerTokenErrors } from './http/errors.ts';
+import { exceptionsRouter } from './http/exceptions.ts';
 import { generationsRouter } from './http/generations.ts';
 import { grantsRouter } from './http/grants.ts';
 import { healthRouter } from './http/health.ts';
@@ -55,6 +64,7 @@ import { buildProviders } from './provider-list.ts';
 import { makeReadiness, startProviderChecks } from './readiness.ts';
 import { startReaper } from './reaper/index.ts';
 import { makeDecisionPool } from './policy/index.ts';
+import { startNotifier } from './reaper/notifier.ts';
 import { startRefusalCounts } from './refusal-counts.ts';
 import { makeRulesTools } from './rules-tools.ts';
 import { version } from './version.ts';
@@ -163,6 +173,11 @@ async function build(
     rules,
     providers,
     clock,
+    approvals: {
+      lifetimeSeconds: settings.approvals.lifetimeSeconds,
+      notify: settings.approvals.webhooks.map(({ name }) => name),
+      maxOpen: settings.limits.pendingApprovals,
+    },
     ids: makeIds(randomBytes, nowMs),
     owner: randomUUID(),
     log,
@@ -173,7 +188,17 @@ async function build(
   const reaper = startReaper(context, settle);
   closers.add('reaper', reaper.stop);
   closers.add('lost mints', lost.drain);
-  const notices = ledger.listen(reaper.wake);
+  const approvalUrl = (id: ApprovalId) => `${issuer}/v1/approvals/${id}`;
+  const channels = settings.approvals.webhooks;
+  const notifier = startNotifier(context, makeDeliver({ channels, outbound, approvalUrl, now: clock.now }));
+  closers.add('notifier', notifier.stop);
+  const waiting = makeWaiting({ settled: ledger.approvals.settled });
+  const notices = ledger.listen((what) => {
+    if (what !== 'approval') reaper.wake();
+    if (what !== undefined && what !== 'approval') return;
+    waiting.wake();
+    notifier.wake();
+  });
   closers.add('notices', notices.close);
   const refusals = startRefusalCounts(ledger.reaping.recordRefusals, clock.now);
   closers.add('refusal counts', refusals.close);
@@ -189,6 +214,19 @@ async function build(
   const taskParts = { tokens: taskTokens, limits: settings.tasks };
   const evidence = (token: string) => attest({ kind: 'bearer', token }, clock.now());
   const resolvePrincipal = makeResolvePrincipal((token) => attestPrincipal({ kind: 'bearer', token }, clock.now()));
+  const replace = makeReplace(context, parts, settleGrant);
+  const approvals = makeApprovals(context, waiting);
+  const accessRequests = makeAccessRequests(context, {
+    sign: (payload) => keys.sign('denial', payload),
+    verify: (token) => keys.verify('denial', token),
+    issuer,
+    waiting,
+  });
+  const accessVerbs = {
+    ...accessRequests,
+    reask: makeReask(context, settings.clients),
+    requestUrl: (id: ApprovalId) => `${issuer}/access/v1/requests/${id}`,
+  };
   const { asWorkload, asOperator } = makeAuthenticate({
     attest: evidence,
     authenticateOperator: (token) => operators.authenticate(token, clock.now()),
@@ -210,6 +248,7 @@ async function build(
     providers: checks.last,
     attesters: () => [...attesters.map((attester) => attester.status()), ...operators.status()],
     keys: keys.health,
+    channels: notifier.last,
     closing: () => closing,
   });
   metrics.follow({
@@ -217,13 +256,18 @@ async function build(
     overdueSeconds: ledger.reaping.overdueSeconds,
     clockOffsetMs: clock.offsetMs,
     generation: rules.status,
+    approvalsWaiting: ledger.approvals.waiting,
+    notices: ledger.notices.counts,
+    exceptions: ledger.exceptions.counts,
     keysAgeSeconds: () => Object.fromEntries(attesters.map((one) => [one.name, one.status().keysAgeSeconds ?? 0])),
   });
   const grantVerbs = {
-    issue: makeIssueOnce(context, parts, makeIssue(context, parts), settleGrant),
-    claim: makeClaim(context, parts),
+    issue: makeIssueOnce(context, makeIssue(context, parts), replace),
+    claim: makeClaimOnce(context, makeClaim(context, parts), replace),
     resolvePrincipal,
-    approvalUrl: (id: ApprovalId) => `${issuer}/v1/approvals/${id}`,
+    approvalUrl,
+    approvalOf: ledger.approvals.ofGrant,
+    awaitApproval: approvals.ofGrant,
     renew: makeRenew(context, parts),
     revoke,
     find: ledger.grants.find,
@@ -245,6 +289,11 @@ async function build(
   const { clients } = settings;
   const callVerbs = {
     evaluate: makeEvaluate(context, {
+      requestable: async (call) => {
+        const offer = await accessRequests.offer(call);
+        const endpoint = `${issuer}/access/v1/requests`;
+        return offer && { endpoint, expires_at: offer.expiresAt.toISOString(), binding_token: offer.bindingToken };
+      },
       clients,
       outcomeUrl: (decision) => `${issuer}/v1/tool-calls/${decision}/outcome`,
       onDecision: metrics.countCall,
@@ -266,10 +315,13 @@ async function build(
     routers: [
       grantsRouter(grantVerbs, { asWorkload, asOperator, taskContext: makeTaskContext(taskTokens.ofHolder) }, json),
       tasksRouter(taskVerbs, asWorkload, json),
+      approvalsRouter(approvals, approvalUrl, asOperator, json),
+      exceptionsRouter(makeExceptionVerbs(context), asOperator, json),
       ordersRouter(makeOrders(context, reaper.wake), asOperator, json),
       tokenRouter(tokenVerbs, asWorkload, answerTokenErrors(log)),
       generationsRouter(generationVerbs, asOperator, rulesJson),
       decisionsRouter(decisionVerbs, asOperator),
+      accessRequestsRouter(accessVerbs, asWorkload, json),
       authzenRouter(callVerbs, asWorkload, json),
       oauthRouter(oauthVerbs, asWorkload, answerOAuthErrors(log)),
       healthRouter(readiness, metrics.registry),
@@ -286,6 +338,7 @@ async function build(
 
   // In flight first: draining must end before anything that it uses goes.
   closers.add('requests in flight', listening.drain);
+  closers.add('long polls', waiting.close);
   closers.add('new requests', () => void (closing = true));
   return { url: listening.url, close: closers.closeAll };
 }

@@ -7,6 +7,9 @@ export interface MetricsSource {
   readonly clockOffsetMs: () => number;
   readonly generation: () => { readonly loaded?: number; readonly active?: number };
   readonly keysAgeSeconds: () => Readonly<Record<string, number>>;
+  readonly approvalsWaiting: () => Promise<number>;
+  readonly notices: () => Promise<Readonly<Record<'pending' | 'dead', number>>>;
+  readonly exceptions: () => Promise<{ readonly active: number; readonly unreviewed: number; readonly uses: number }>;
 }
 
 export interface Metrics {
@@ -90,6 +93,24 @@ function follow(registry: Registry, source: MetricsSource): void {
   );
   labelled('writ_evidence_keys_age_seconds', 'Since the keys of a trust entry were last read.', 'trust', async () =>
     source.keysAgeSeconds(),
+  );
+  plain('writ_approvals_waiting', 'Approvals that nobody has answered yet.', source.approvalsWaiting);
+  labelled(
+    'writ_approval_notices',
+    'Notices to approvers, of approvals that are waited for: still to be delivered, or given up.',
+    'state',
+    source.notices,
+  );
+  plain('writ_exceptions_active', 'Exceptions in force.', async () => (await source.exceptions()).active);
+  plain(
+    'writ_exceptions_unreviewed',
+    'Exceptions whose review date has passed without one.',
+    async () => (await source.exceptions()).unreviewed,
+  );
+  plain(
+    'writ_exception_uses',
+    'What was allowed under an exception, ever, on all replicas.',
+    async () => (await source.exceptions()).uses,
   );
   plain('writ_overdue_seconds', 'How long the longest waiting end is due.', source.overdueSeconds);
   plain('writ_clock_offset_ms', 'This process’s clock ahead of the database’s.', async () => source.clockOffsetMs());

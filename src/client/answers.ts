@@ -1,3 +1,4 @@
+import type { Approval, ApprovalPage, AwaitedApproval, Exception, ExceptionPage } from './approvals.ts';
 import type { DecisionPage, GenerationText } from './decisions.ts';
 import type { EvaluationAnswer } from './evaluations.ts';
 import type { Generation } from './generations.ts';
@@ -37,3 +38,8 @@ export const readGenerationText = reads<GenerationText>('number', 'hash', 'files
 export const readEvaluation = reads<EvaluationAnswer>('decision');
 export const readEvaluations = reads<{ readonly evaluations: readonly EvaluationAnswer[] }>('evaluations');
 export const readIntrospection = reads<Introspection>('active');
+export const readApproval = reads<Approval>('id', 'state', 'asked', 'needs', 'expires_at');
+export const readApprovalPage = reads<ApprovalPage>('approvals');
+export const readAwaited = reads<AwaitedApproval>('id', 'state', 'expires_at');
+export const readException = reads<Exception>('id', 'state', 'scope', 'policies');
+export const readExceptionPage = reads<ExceptionPage>('exceptions');

@@ -1,12 +1,13 @@
 import {
-  readDecisionPage,
   readGeneration,
-  readGenerationText,
   readGrant,
   readGrantPage,
   readOrder,
   readPreview,
+  readDecisionPage,
+  readGenerationText,
 } from './answers.ts';
+import { makeApprovingVerbs, type ApprovingVerbs } from './approving.ts';
 import type { DecisionPage, DecisionPeriod, DecisionRecord, GenerationText } from './decisions.ts';
 import type { Generation, RuleFiles } from './generations.ts';
 import type { Grant, GrantFilter, GrantPage } from './grants.ts';
@@ -21,7 +22,7 @@ export interface PageOptions extends CallOptions {
 }
 
 /** What an operator may ask, with a token of theirs; the broker says which role each needs. Each verb throws `WritError`. */
-export interface OperatorVerbs extends TaskVerbs {
+export interface OperatorVerbs extends ApprovingVerbs, TaskVerbs {
   /** One page; `cursor` is the page before's `next_cursor`. */
   listGrants(filter?: GrantFilter, options?: PageOptions & { readonly cursor?: string }): Promise<GrantPage>;
   /** Every grant that matches, page after page, fetched as they are taken. */
@@ -60,6 +61,7 @@ export function makeOperatorVerbs(transport: Transport): OperatorVerbs {
   };
 
   return {
+    ...makeApprovingVerbs(transport),
     listGrants,
     listDecisions,
     async *eachDecision(period, options = {}) {

@@ -1,13 +1,15 @@
 import {
+  readAwaited,
   readCreatedTask,
-  readEvaluation,
-  readEvaluations,
   readGrant,
   readIntrospection,
   readIssueAnswer,
   readIssued,
+  readEvaluation,
+  readEvaluations,
   readTaskToken,
 } from './answers.ts';
+import type { AwaitedApproval } from './approvals.ts';
 import type { Evaluation, EvaluationAnswer, Evaluations, OutcomeReport } from './evaluations.ts';
 import type { Grant, GrantRequest, IssueAnswer, IssuedGrant } from './grants.ts';
 import type { Introspection } from './oauth.ts';
@@ -32,10 +34,12 @@ export interface RenewOptions extends CallOptions {
 export interface WorkloadVerbs extends TaskVerbs {
   /** The credential is in this answer and in no other. `pending_approval` where a person must answer first. */
   issue(request: GrantRequest, options?: IssueOptions): Promise<IssueAnswer>;
-  /** The credential of a request that was approved, once. `approval_pending` until somebody has answered. */
-  claim(id: string, options?: CallOptions): Promise<IssuedGrant>;
   /** One of its own grants, without the credential. */
   grant(id: string, options?: CallOptions): Promise<Grant>;
+  /** How the approval of one of its own grants stands; with `waitSeconds`, up to 60, as soon as it is answered. */
+  awaitApproval(id: string, options?: CallOptions & { readonly waitSeconds?: number }): Promise<AwaitedApproval>;
+  /** Turns an approved request into its credential, once. Under a key, an answer that was lost can be asked for again. */
+  claim(id: string, options?: IssueOptions): Promise<IssuedGrant>;
   /** Decided again, never past the grant's maximum; a new credential. */
   renew(id: string, options?: RenewOptions): Promise<IssuedGrant>;
   /** Ends one of its own grants. The answer's state is `ending` until the provider has confirmed. */
@@ -66,12 +70,20 @@ export function makeWorkloadVerbs(transport: Transport): WorkloadVerbs {
       const answer = await transport({ ...call, json: request, headers, signal });
       return answer.status === 202 ? readIssueAnswer(answer) : readIssued(answer);
     },
-    async claim(id, { signal } = {}) {
-      const call = { as, onTask, method: 'POST', path: `${grantPath(id)}/claim` } as const;
-      return readIssued(await transport({ ...call, json: {}, signal }));
-    },
     async grant(id, { signal } = {}) {
       return readGrant(await transport({ as, method: 'GET', path: grantPath(id), signal }));
+    },
+    async awaitApproval(id, { waitSeconds, signal } = {}) {
+      const query = { wait: waitSeconds?.toString() };
+      const path = `${grantPath(id)}/approval`;
+      const held = (waitSeconds ?? 0) * 1000;
+      return readAwaited(await transport({ as, method: 'GET', path, query, moreMs: held, signal }));
+    },
+    async claim(id, { idempotencyKey, signal } = {}) {
+      const headers = idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey };
+      return readIssued(
+        await transport({ as, method: 'POST', path: `${grantPath(id)}/claim`, json: {}, headers, signal }),
+      );
     },
     async renew(id, { ttlSeconds, signal } = {}) {
       const json = ttlSeconds === undefined ? {} : { ttl_seconds: ttlSeconds };

@@ -20,6 +20,12 @@ export interface Settings {
   readonly clients: readonly ClientSettings[];
   /** Absent: nothing that signs can run. */
   readonly keys?: KeySettings;
+  readonly approvals: {
+    /** How long a person has for an answer. */
+    readonly lifetimeSeconds: number;
+    /** Where it is told that one is wanted. */
+    readonly webhooks: readonly WebhookSettings[];
+  };
   readonly limits: LimitSettings;
   readonly tasks: TaskSettings;
   /** Hosts, or `host:port`, that the outbound client may reach although they are private. */
@@ -90,6 +96,18 @@ export interface LimitSettings {
   readonly workloadPerSecond: number;
   /** Live grants of one workload. */
   readonly liveGrants: number;
+  /** Approvals that one workload waits for at once. */
+  readonly pendingApprovals: number;
+}
+
+/** Where approvers are told. */
+export interface WebhookSettings {
+  /** Its host and a part of a hash: what may be shown of it. */
+  readonly name: string;
+  readonly url: Secret<string>;
+  readonly format: 'json' | 'slack';
+  /** Signs what is sent; a chat does not look at it. */
+  readonly secret?: Secret<Uint8Array>;
 }
 
 /** How long tasks may live, and how often they may be handed on. */

@@ -4,6 +4,7 @@ import type { Tool } from '../domain/tool.ts';
 import type { RuleFiles } from './rule-files.ts';
 import { readTool } from './tool.ts';
 import type { ReadTool, ToolFaults } from './tool.ts';
+import { formatPath } from './yaml.ts';
 import type { Path } from './yaml.ts';
 
 /**
@@ -25,7 +26,7 @@ export function readTools(
   }
   read.forEach((one, index) => {
     const fault = (path: Path, message: string) =>
-      problems.push({ file: one.file, line: one.lineOf(path), message: `${path.join('.')} ${message}` });
+      problems.push({ file: one.file, line: one.lineOf(path), message: `${formatPath(path)} ${message}` });
     const others = read.slice(0, index);
     const taken = others.find((other) => clash(one.tool.name, other.tool.name));
     if (taken) fault(['name'], `"${one.tool.name}" covers what "${taken.tool.name}" of ${taken.file} covers`);

@@ -1,16 +1,24 @@
 import { createHash } from 'node:crypto';
+import type { ApprovalNeeds } from '../domain/approval.ts';
 import type { ApprovalId, GrantId, MintId } from '../domain/ids.ts';
 import { canonicalJson } from '../domain/json.ts';
 import type { JsonObject } from '../domain/json.ts';
 import type { Parameters, Profile } from '../domain/profile.ts';
+import { peopleOn } from '../domain/task.ts';
 import type { Task } from '../domain/task.ts';
-import type { ApprovalRequest, ApprovalRow } from '../ledger/index.ts';
-import type { ApprovalNeeds } from '../policy/policy.ts';
+import type { ApprovalRequest, ApprovalRow, Involved } from '../ledger/index.ts';
 import type { Provider } from '../providers/provider.ts';
-import type { Caller } from './context.ts';
+import type { Caller, ExchangeContext } from './context.ts';
 
-/** How long a person has for an answer, and the workload for its claim. */
-export const APPROVAL_SECONDS = 3_600;
+/** How approvals are asked for. */
+export interface ApprovalRules {
+  /** How long a person has for an answer, and the workload for what it does with it. */
+  readonly lifetimeSeconds: number;
+  /** Names of the channels through which approvers are told; those of `channels.ts`. */
+  readonly notify: readonly string[];
+  /** How many may wait at once for one workload. */
+  readonly maxOpen: number;
+}
 
 /** Everything that an approval of an issuance covers (CORRECTNESS, *Who may say what*). */
 export interface Wanted {
@@ -60,22 +68,66 @@ export function hashOf(value: object): string {
     .digest('hex');
 }
 
-export function approvalRequest(
-  id: ApprovalId,
-  kind: ApprovalRequest['kind'],
-  asked: JsonObject,
-  needs: ApprovalNeeds,
-  chain: ApprovalRequest['chain'],
-  now: Date,
-): ApprovalRequest {
-  const expires_at = new Date(now.getTime() + APPROVAL_SECONDS * 1000).toISOString();
-  return { id, kind, asked, asked_hash: hashOf(asked), needs: { ...needs }, chain, expires_at };
+export interface Asking {
+  readonly id: ApprovalId;
+  readonly kind: ApprovalRequest['kind'];
+  readonly asked: JsonObject;
+  /** Where what is shown is not all that is asked; default: the hash of `asked`. */
+  readonly askedHash?: string;
+  readonly needs: ApprovalNeeds;
+  readonly caller: Caller;
+  /** Whoever is on the chain beside the caller and the task. */
+  readonly chain?: readonly Involved[];
+  /** Absent for a call that belongs to none. */
+  readonly task?: Pick<Task, 'onBehalfOf' | 'verified' | 'chain' | 'endsAt'>;
+  readonly now: Date;
 }
 
-/** An approval as policies see it. */
-export function approvalFacts({ id, answers }: ApprovalRow) {
-  const by = answers.filter(({ answer }) => answer === 'approve').map(({ issuer, subject }) => `${issuer} ${subject}`);
-  return { id: id as ApprovalId, by };
+/** What goes into the ledger, with everybody who is on the chain. It ends with its task, if that comes first. */
+export function approvalRequest(
+  { approvals }: Pick<ExchangeContext, 'approvals'>,
+  { id, kind, asked, askedHash, needs, caller, chain = [], task, now }: Asking,
+): ApprovalRequest {
+  const end = now.getTime() + approvals.lifetimeSeconds * 1000;
+  return {
+    id,
+    kind,
+    asked,
+    asked_hash: askedHash ?? hashOf(asked),
+    needs,
+    chain: [...chain, ...chainOf(caller, task)],
+    expires_at: new Date(Math.min(end, task?.endsAt?.getTime() ?? end)).toISOString(),
+    notify: approvals.notify,
+    max_open: approvals.maxOpen,
+  };
+}
+
+/** Whoever asks, in whose name, and who handed the task on, as an operator would be known: none of them answers. */
+function chainOf({ identity }: Caller, task: Asking['task']): readonly Involved[] {
+  // A principal whom the workload only names is taken at its word here: whoever is called so does not answer, of any issuer.
+  const named = task?.onBehalfOf === undefined ? [] : [{ subject: task.onBehalfOf }];
+  return [...named, ...peopleOn(task ?? { chain: [] }, identity)];
+}
+
+/** An approval as policies see it, and beside that in which roles it was given, one list for each person. */
+export interface Approved {
+  readonly id: ApprovalId;
+  readonly by: readonly string[];
+  readonly people: readonly (readonly string[])[];
+}
+
+export function approvalFacts({ id, answers }: ApprovalRow): Approved {
+  const given = answers.filter(({ answer }) => answer === 'approve');
+  return {
+    id: id as ApprovalId,
+    by: given.map(({ issuer, subject }) => `${issuer} ${subject}`),
+    people: given.map(({ roles }) => roles),
+  };
+}
+
+/** How many channels could not be told so far: a reason why nobody answers. */
+export function untoldOf({ notices }: ApprovalRow): number {
+  return notices.filter(({ state, attempts }) => state !== 'sent' && state !== 'void' && attempts > 0).length;
 }
 
 /** Everything that an approval of a call covers. */

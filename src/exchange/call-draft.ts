@@ -11,6 +11,7 @@ import { callAsked, hashOf } from './approval.ts';
 import type { CallQuestion } from './call-question.ts';
 import { askedAbout } from './call-subject.ts';
 import type { Caller } from './context.ts';
+import { principalOf } from './decide.ts';
 import type { Client } from './introspect.ts';
 import type { ActiveRules } from './rules.ts';
 import { factsOfTask } from './task-facts.ts';
@@ -74,7 +75,7 @@ export function draftCall(parts: DraftParts, question: CallQuestion): Draft {
   }
 
   const { grant, task } = hung.known;
-  const principal = about.who === 'self' ? asker.identity : (grant?.principal ?? task?.principal);
+  const principal = about.who === 'self' ? principalOf(asker.identity) : (grant?.principal ?? task?.principal);
   // Without a grant or a task nobody has attested who that is, and a forbid on its groups would pass it by.
   if (principal?.id !== subject.id || principal.trust !== subject.trust) return refuse('unknown_subject', {}, known);
   const kept = keptText(tool, question.arguments, given.text);
@@ -87,13 +88,13 @@ export function draftCall(parts: DraftParts, question: CallQuestion): Draft {
   }
   const approval = holding(parts.facts, { ...base, ...full });
   const request = callRequest({
-    principal: { trust: principal.trust, id: principal.id, groups: principal.groups, attributes: principal.attributes },
+    principal,
     name,
     tool: tool.tool,
     mapped: prepared.mapped,
     facts: taskFacts(task, tool),
     now: parts.now,
-    approval: approval && { id: approval.id, by: approval.by },
+    approval: approval && { id: approval.id, by: approval.by, people: approval.people },
     grant: grant && { profile: grant.profile, parameters: grant.parameters },
   });
   return { ...base, ...full, ...(approval ? { approval } : {}), request, inputs: canonicalJson({ ...request }) };
@@ -142,7 +143,7 @@ function holding({ approvals }: CallFacts, draft: Draft) {
   const found = question.approval === undefined ? undefined : approvals.get(question.approval);
   if (found?.state !== 'approved' || found.trust !== subject.trust || found.subject !== subject.id) return undefined;
   const askedHash = hashOf(askedOfDraft(draft));
-  return found.askedHash === askedHash ? { id: found.id, askedHash, by: found.by } : undefined;
+  return found.askedHash === askedHash ? { id: found.id, askedHash, by: found.by, people: found.people } : undefined;
 }
 
 /** What a person would be asked about this call. */

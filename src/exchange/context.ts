@@ -4,6 +4,7 @@ import type { Ids } from '../domain/ids.ts';
 import type { Ledger } from '../ledger/index.ts';
 import type { Provider } from '../providers/provider.ts';
 import type { Alert } from './after-revocation.ts';
+import type { ApprovalRules } from './approval.ts';
 import type { LiveRules } from './rules.ts';
 
 /** A workload that asks, with where it asks from. */
@@ -24,6 +25,7 @@ export interface ExchangeContext {
   readonly rules: LiveRules;
   readonly providers: ReadonlyMap<string, Provider>;
   readonly clock: Clock;
+  readonly approvals: ApprovalRules;
   readonly ids: Ids;
   /** Names this process in claims. */
   readonly owner: string;

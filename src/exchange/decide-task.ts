@@ -3,7 +3,7 @@ import type { Ids } from '../domain/ids.ts';
 import type { TaskId } from '../domain/ids.ts';
 import type { Task } from '../domain/task.ts';
 import type { TaskRequest } from '../policy/policy.ts';
-import { blankDecision, codeOfAnswer } from './decide.ts';
+import { blankDecision, codeOfAnswer, principalOf } from './decide.ts';
 import type { Decided } from './decide.ts';
 import type { ActiveRules } from './rules.ts';
 import { factsOfTask } from './task-facts.ts';
@@ -23,10 +23,9 @@ export interface TaskQuestion {
 
 export function decideTask(rules: ActiveRules, ids: Ids, question: TaskQuestion): Decided {
   const { action, identity, origin, task, parent } = question;
-  const { trust, id, groups, attributes } = identity;
   const inputs: TaskRequest = {
     action,
-    principal: { trust, id, groups, attributes },
+    principal: principalOf(identity),
     context: {
       ...factsOfTask(task),
       parameters: {},

@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { RefusalCode } from '../domain/errors.ts';
 import { parseId } from '../domain/ids.ts';
-import type { ApprovalId } from '../domain/ids.ts';
+import type { ApprovalId, ExceptionId } from '../domain/ids.ts';
+import { canonicalJson } from '../domain/json.ts';
 import type { JsonObject } from '../domain/json.ts';
 import type { CallFacts, CallRecord, RecordedCall } from '../ledger/index.ts';
 import { judgeCall } from '../policy/index.ts';
@@ -13,6 +14,7 @@ import { askedOfDraft, draftCall } from './call-draft.ts';
 import type { Draft, DraftParts } from './call-draft.ts';
 import type { CallQuestion, Evaluated, Obligation, RequestableCall, Semantic } from './call-question.ts';
 import type { Caller, ExchangeContext } from './context.ts';
+import { tellException, underException } from './exceptions.ts';
 import type { Client } from './introspect.ts';
 import { withRules } from './rules.ts';
 import type { ActiveRules } from './rules.ts';
@@ -30,7 +32,7 @@ export interface EvaluateParts {
 /** For so long a batch keeps the process to itself before it lets others have a turn. */
 const SLICE_MS = 2;
 
-type Context = Pick<ExchangeContext, 'ledger' | 'rules' | 'ids' | 'clock' | 'alert'>;
+type Context = Pick<ExchangeContext, 'ledger' | 'rules' | 'ids' | 'clock' | 'alert' | 'log'>;
 
 /**
  * Decides calls of tools, each afresh: on its arguments, by the rules of now, against the live state of its grant, its task and the
@@ -57,6 +59,9 @@ export function makeEvaluate(context: Context, parts: EvaluateParts) {
           calls: judged.map(({ record }) => record),
         });
         const done = judged.slice(0, recorded.length);
+        for (const [index, { record }] of done.entries()) {
+          if (recorded[index]?.code === null) tellException(context.log, { ...record, action: 'call' });
+        }
         answers.push(...(await Promise.all(done.map((one, index) => answer(parts, rules, one, recorded[index])))));
         await Promise.all(
           done.map(({ record }, index) => watchCall(context, asker, record, recorded[index]?.code ?? null)),
@@ -74,7 +79,7 @@ function enough(semantic: Semantic, answers: readonly Evaluated[]): boolean {
   return semantic === 'deny_on_first_deny' && last?.code !== null;
 }
 
-function readFacts({ ledger }: Context, questions: readonly CallQuestion[]): Promise<CallFacts> {
+export function readFacts({ ledger }: Pick<Context, 'ledger'>, questions: readonly CallQuestion[]): Promise<CallFacts> {
   const named = <Kind extends 'grant' | 'task' | 'approval'>(kind: Kind) => [
     ...new Set(questions.flatMap((question) => parseId(kind, question[kind] ?? '') ?? [])),
   ];
@@ -90,11 +95,12 @@ interface Judged {
 
 /** As far as the semantic wants: whether what the rules allow stays allowed is only known once it is recorded. */
 async function judgeAll(
-  { ids, clock }: Context,
+  context: Context,
   parts: Omit<DraftParts, 'now'>,
   questions: readonly CallQuestion[],
   semantic: Semantic,
 ): Promise<Judged[]> {
+  const { ids, clock } = context;
   const drafts: Draft[] = [];
   let since = performance.now();
   for (const question of questions) {
@@ -110,8 +116,28 @@ async function judgeAll(
     asked.map(({ inputs }) => inputs),
   );
   let next = 0;
-  const judged = drafts.map((draft) => judge(parts.asker, ids, draft, draft.request ? answers[next++] : undefined));
+  const decided = await Promise.all(
+    drafts.map((draft) => excepted(context, parts.rules, draft, draft.request ? answers[next++] : undefined)),
+  );
+  const judged = decided.map(({ draft, answer }) => judge(parts.asker, ids, draft, answer));
   return judged.slice(0, wantedOf(semantic, judged));
+}
+
+/** Once more under an exception, where forbids that one may set aside stand in the way. */
+async function excepted(
+  context: Context,
+  { policies }: ActiveRules,
+  draft: Draft,
+  answer: PolicyAnswer | undefined,
+): Promise<{ readonly draft: Draft; readonly answer: PolicyAnswer | undefined }> {
+  const { request, subject } = draft;
+  if (!request || !answer) return { draft, answer };
+  const { tool, declared, owner, environment } = request.resource;
+  const about = { tools: [tool, declared], trust: subject.trust, subject: subject.id, owner, environment };
+  return underException(context, about, { draft, answer }, (exception) => {
+    const under = { ...request, exception };
+    return { draft: { ...draft, request: under, inputs: canonicalJson({ ...under }) }, answer: policies.decide(under) };
+  });
 }
 
 /** How many of them come before, or are, the one that settles it. */
@@ -134,16 +160,20 @@ function judge(asker: Caller, ids: Context['ids'], draft: Draft, answer: PolicyA
   return { draft, facts, record: toRecord(ids, asker, draft, verdict, answer), ...(needs ? { needs } : {}) };
 }
 
-const NO_ANSWER: Pick<PolicyAnswer, 'policies' | 'controls' | 'errors'> = { policies: [], controls: [], errors: [] };
+const NO_ANSWER: Pick<PolicyAnswer, 'policies' | 'controls' | 'errors' | 'overridden'> = {
+  policies: [],
+  controls: [],
+  errors: [],
+};
 
 function toRecord(
   ids: Context['ids'],
   { identity }: Caller,
   draft: Draft,
   { outcome, code }: Pick<CallVerdict, 'outcome' | 'code'>,
-  { policies, controls, errors }: typeof NO_ANSWER,
+  { policies, controls, errors, overridden }: typeof NO_ANSWER,
 ): CallRecord {
-  const { subject, tool, task, grant, approval, inputs } = draft;
+  const { subject, tool, task, grant, approval, inputs, request } = draft;
   const itself = subject.trust === identity.trust && subject.id === identity.id;
   return {
     id: ids.decision(),
@@ -165,6 +195,7 @@ function toRecord(
     task: task ? { id: task.task.id, root: task.task.path[0] ?? task.task.id, budgeted: task.budgeted } : null,
     grant: grant?.id ?? null,
     approval: approval ? { id: approval.id as ApprovalId, askedHash: approval.askedHash } : null,
+    exception: overridden && request?.exception ? (request.exception.id as ExceptionId) : null,
     argumentsHash: draft.argumentsHash,
     arguments: draft.kept,
   };

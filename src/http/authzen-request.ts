@@ -22,7 +22,8 @@ const context = z.object({
   arguments: z.custom<JsonObject>((value) => isJsonObject(value as Json), 'must be a map of members').optional(),
   grant: text.optional(),
   task: text.optional(),
-  approval: text.optional(),
+  /** By its id, or as the Access Request and Approval Profile hands it on; whatever else that says is not looked at. */
+  approval: z.union([text, z.object({ id: text }).transform(({ id }) => id)]).optional(),
 });
 
 export const EvaluationBody = z.object({ subject: subject.optional(), action, resource, context: context.optional() });

@@ -82,6 +82,9 @@ export function authzenRouter(verbs: CallVerbs, asWorkload: Step, json: RequestH
       policy_decision_point: issuer,
       access_evaluation_endpoint: `${issuer}/access/v1/evaluation`,
       access_evaluations_endpoint: `${issuer}/access/v1/evaluations`,
+      access_request_endpoint: `${issuer}/access/v1/requests`,
+      jwks_uri: `${issuer}/.well-known/jwks.json`,
+      capabilities: ['urn:openid:authzen:capability:access-request'],
     });
   };
 
@@ -110,13 +113,17 @@ async function evaluateAll(
   const answers: JsonObject[] = [];
   let next = 0;
   for (const item of wanted) {
-    if (!item.ok) answers.push(brokenBody(item.faults));
     const one = item.ok ? evaluated[next++] : undefined;
-    if (one) answers.push(answerBody(one));
-    // The semantic has its answer: what comes after was not decided.
-    if ((item.ok && !one) || (semantic === 'permit_on_first_permit' && one?.code === null)) break;
+    if (item.ok && !one) break; // what comes after what settles it was not decided
+    answers.push(one ? answerBody(one) : brokenBody(item.ok ? [] : item.faults));
+    if (settles(semantic, one?.code === null)) break;
   }
   return answers;
+}
+
+function settles(semantic: Semantic, allowed: boolean): boolean {
+  if (semantic === 'execute_all') return false;
+  return allowed === (semantic === 'permit_on_first_permit');
 }
 
 const BROKEN: JsonObject = { decision: false };

@@ -17,23 +17,15 @@ export const jsonBody = (limit: string): RequestHandler =>
   ofType('application/json', express.json({ limit, strict: true }));
 
 /**
- * The same for what others will read as well: each member stands once, and the text is UTF-8. @throws as `jsonBody`, with a `fault`
- * where it is that.
+ * The same for what others will read as well: each member stands once, and the text is UTF-8.
+ * @throws as `jsonBody`, and Refusal `invalid_request`.
  */
 export const unambiguousJson = (limit: string): RequestHandler =>
   ofType('application/json', express.json({ limit, strict: true, verify: mustBeUnambiguous }));
 
 function mustBeUnambiguous(_req: unknown, _res: unknown, body: Buffer, encoding: string): void {
-  if (encoding !== 'utf-8') throw new Ambiguous('is not UTF-8');
-  if (hasDuplicateMember(body)) throw new Ambiguous('has a member twice');
-}
-
-class Ambiguous extends Error {
-  readonly fault: string;
-  constructor(fault: string) {
-    super(fault);
-    this.fault = fault;
-  }
+  const problem = encoding !== 'utf-8' ? 'is not UTF-8' : hasDuplicateMember(body) ? 'has a member twice' : undefined;
+  if (problem !== undefined) throw new Refusal('invalid_request', { errors: [{ path: '', problem }] });
 }
 
 /** Reads a form, one value a name. @throws as `jsonBody`. */

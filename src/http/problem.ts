@@ -28,6 +28,11 @@ const REFUSALS: Readonly<Record<RefusalCode, Entry>> = {
   evidence_expired: [401, 'The evidence has ended', 'Fetch a fresh token from the workload’s identity provider.'],
   evidence_not_yet_valid: [401, 'The evidence does not count yet'],
   invalid_request: [400, 'The request is wrong in what `errors` lists'],
+  invalid_denial_binding: [
+    400,
+    'This is not the denial that was given to you, or not what was denied',
+    'Send `denial` as it came with the decision, and the request as it was.',
+  ],
   not_an_operator: [403, 'This is for operators', 'Use an operator’s token, made out to the operators’ audience.'],
   not_a_workload: [403, 'This is for workloads', 'Use the workload’s own evidence.'],
   role_missing: [403, 'None of your roles allows this'],
@@ -39,7 +44,11 @@ const REFUSALS: Readonly<Record<RefusalCode, Entry>> = {
     'The principal is neither verified nor permitted',
     'Show a token of theirs, or ask for a policy that lets this workload name them.',
   ],
-  approval_required: [403, 'A person has to approve this first', 'Approvals are not offered by this version.'],
+  approval_required: [
+    403,
+    'A person has to approve this first',
+    'Ask for it again; what was approved, if anything, does not count for this.',
+  ],
   ttl_below_minimum: [
     403,
     'Less time is left than the profile’s minimum',
@@ -78,11 +87,14 @@ const REFUSALS: Readonly<Record<RefusalCode, Entry>> = {
   approval_pending: [409, 'Nobody has answered yet', 'Wait for the approval, then claim the grant.'],
   approval_closed: [409, 'The approval was answered, used or has lapsed already'],
   already_answered: [409, 'You have answered this already'],
-  own_request: [403, 'Nobody approves a request on whose chain they are'],
+  own_request: [403, 'Nobody answers what they have asked for themselves, or what is asked for in their name'],
+  exception_closed: [409, 'The exception was answered, is over, or was reviewed already'],
+  expired_denial: [410, 'The denial is too old to ask about', 'Ask for the decision again.'],
   already_reported: [409, 'How this call went was reported already'],
   superseded: [409, 'The grant ended before its credential was ready', 'Nothing was handed out; ask again.'],
   too_many_requests: [429, 'Too many requests at once'],
   too_many_refusals: [429, 'Too many refusals from this address'],
+  too_many_approvals: [429, 'This workload waits for as many approvals as it may', 'Wait for answers.'],
   too_many_live_grants: [429, 'This workload holds as many live grants as it may', 'End some, or let them expire.'],
 };
 
@@ -110,6 +122,12 @@ const PROVIDERS: Readonly<Record<ProviderErrorCode, Entry>> = {
   provider_timeout: [504, 'The provider did not answer in time', NOTHING],
 };
 
+/** Where a standard has a type of its own for it. */
+export const PROBLEM_TYPES: Readonly<Partial<Record<string, string>>> = {
+  invalid_denial_binding: 'urn:openid:authzen:access-request:error:invalid_denial_binding',
+  expired_denial: 'urn:openid:authzen:access-request:error:expired_denial',
+};
+
 /** Every error as its problem; what is not one of ours shows nothing of itself. */
 export function problemOf(error: unknown): ProblemBody {
   if (error instanceof Refusal) return entry(error.code, REFUSALS[error.code], error.facts);
@@ -124,7 +142,7 @@ export function problemOf(error: unknown): ProblemBody {
   if (status === 415) return entry('unsupported_media_type', [415, 'The body must be application/json'], {});
   if (status === 400)
     return entry('invalid_request', [400, 'The body cannot be read'], {
-      errors: [{ path: '', problem: (error as { fault?: string }).fault ?? 'unreadable' }],
+      errors: [{ path: '', problem: 'unreadable' }],
     });
   return entry('internal_error', [500, 'Something broke here; nothing was handed out'], {});
 }

@@ -4,7 +4,8 @@ import type { Applied } from '../exchange/apply.ts';
 import { readRevocability } from '../domain/grant.ts';
 import type { Revocability } from '../domain/grant.ts';
 import type { ApprovalId } from '../domain/ids.ts';
-import type { DecisionView, GenerationView, GrantView } from '../ledger/index.ts';
+import type { ApprovalRow, GrantView, DecisionView, GenerationView } from '../ledger/index.ts';
+import { shortBody } from './approval-body.ts';
 
 /** The shapes of CONTRACT: snake_case, times in RFC 3339 UTC. */
 export function issuedBody(issued: Issued) {
@@ -39,8 +40,15 @@ export function pendingBody(pending: Pending, urlOf: (id: ApprovalId) => string)
     revocability: revocabilityBody(pending.revocability),
     ttl: { seconds: pending.ttl.seconds, decided_by: pending.ttl.decidedBy },
     decision: { id: decision.id, generation: decision.generation, policies: decision.policies },
-    approval: { id: approval.id, url: urlOf(approval.id), expires_at: approval.expiresAt.toISOString() },
+    approval: shortBody(approval, urlOf),
   };
+}
+
+/** With the approval that it waits or waited for, where its reader may want to know. */
+export function grantWithApproval(view: GrantView, row: ApprovalRow | null, urlOf: (id: ApprovalId) => string) {
+  if (!row) return grantBody(view);
+  const { state, expiresAt } = row;
+  return { ...grantBody(view), approval: shortBody({ id: row.id as ApprovalId, state, expiresAt }, urlOf) };
 }
 
 export function grantBody(view: GrantView) {

@@ -1,5 +1,5 @@
 import type { Actor } from '../domain/identity.ts';
-import type { ApprovalId, DecisionId, GrantId, TaskId } from '../domain/ids.ts';
+import type { ApprovalId, DecisionId, ExceptionId, GrantId, TaskId } from '../domain/ids.ts';
 import type { JsonObject } from '../domain/json.ts';
 import type { Parameters } from '../domain/profile.ts';
 import type { Task, TaskMode } from '../domain/task.ts';
@@ -17,6 +17,8 @@ export interface RecordedPrincipal {
   readonly id: string;
   readonly groups: readonly string[];
   readonly attributes: Readonly<Record<string, string>>;
+  /** What its issuer calls it, where the trust entry pins that. */
+  readonly source?: { readonly issuer: string; readonly subject: string };
 }
 
 export interface CallGrant {
@@ -48,6 +50,8 @@ export interface CallApproval {
   readonly askedHash: string;
   /** `<issuer> <subject>` of each who approved. */
   readonly by: readonly string[];
+  /** The roles in which each of them did. */
+  readonly people: readonly (readonly string[])[];
 }
 
 /** What decisions on calls rest on, as of one instant. Whether it still holds is asked again when they are recorded. */
@@ -73,6 +77,8 @@ export interface CallRecord extends Pick<
   readonly task: { readonly id: TaskId; readonly root: TaskId; readonly budgeted: boolean } | null;
   readonly grant: GrantId | null;
   readonly approval: { readonly id: ApprovalId; readonly askedHash: string } | null;
+  /** The one that it is allowed under. */
+  readonly exception: ExceptionId | null;
   readonly argumentsHash: string | null;
   /** What of the arguments is kept, as canonical text. */
   readonly arguments: string | null;
@@ -114,7 +120,8 @@ const FACTS = `
         'bounds', jsonb_build_object('environments', environments, 'profiles', profiles, 'tools', tools, 'parameters', parameters))))), '[]') from k),
     'approvals', (select coalesce(jsonb_agg(jsonb_build_object('id', a.id, 'trust', trust, 'subject', subject, 'askedHash', asked_hash,
       'state', case when state = 'approved' and expires_at <= clock_timestamp() then 'lapsed' else state end,
-      'by', (select coalesce(jsonb_agg(issuer || ' ' || w.subject order by w.at), '[]') from approval_answers w where approval_id = a.id and answer = 'approve'))),
+      'by', (select coalesce(jsonb_agg(issuer || ' ' || w.subject order by w.at), '[]') from approval_answers w where approval_id = a.id and answer = 'approve'),
+      'people', (select coalesce(jsonb_agg(w.roles order by w.at), '[]') from approval_answers w where approval_id = a.id and answer = 'approve'))),
       '[]') from approvals a where a.id = any ($3) and kind = 'call')) as facts`;
 
 interface FactRows {
@@ -215,6 +222,7 @@ function batchText({ generation, rulesHash, origin, untilDeny, calls }: CallBatc
       grant_id: rest.grant,
       approval_id: approval?.id ?? null,
       asked_hash: approval?.askedHash ?? null,
+      exception_id: rest.exception,
       arguments_hash: rest.argumentsHash,
       arguments: rest.arguments,
     };

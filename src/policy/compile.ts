@@ -1,6 +1,7 @@
 import { setFlagsFromString } from 'node:v8';
 import { ProblemsError } from '../domain/problem.ts';
 import { checkFile, duplicateIds, validate } from './check.ts';
+import type { CheckedPolicy } from './check.ts';
 import { makeDecideMany } from './decide-many.ts';
 import { makeDecide } from './decide.ts';
 import type { DecisionPool } from './pool.ts';
@@ -10,8 +11,11 @@ import { generateSchema } from './schema.ts';
 import { makeSlots } from './slots.ts';
 import { makeToolSet, toolFaults } from './tools/tool-set.ts';
 
-/** The generation that decides, the one before it for what is still under way, and one that is being tried out. */
-const SLOTS = 3;
+/**
+ * The generation that decides, the one before it for what is still under way, and one that is being tried out; each a
+ * second time without what exceptions may set aside, once it is asked so.
+ */
+const SLOTS = 6;
 const SCHEMA_FILE = 'policies/schema.cedarschema';
 
 export interface CedarCompiler {
@@ -40,12 +44,18 @@ export function makeCedarCompiler(slotCount: number = SLOTS, pool?: DecisionPool
       ];
       if (problems.length > 0) throw new ProblemsError(problems);
 
-      const input = { policies: Object.fromEntries(policies.map(({ id, source }) => [id, source.text])), schema };
-      slots.nameFor(input);
+      const inputOf = (some: readonly CheckedPolicy[]) => ({
+        policies: Object.fromEntries(some.map(({ id, source }) => [id, source.text])),
+        schema,
+      });
+      const all = inputOf(policies);
+      slots.nameFor(all);
+      const firm = inputOf(policies.filter(({ overridable }) => !overridable));
       const annotations = new Map(policies.map(({ file: _, source: __, ...annotated }) => [annotated.id, annotated]));
-      const decide = makeDecide(input, annotations, slots);
+      const decide = makeDecide({ all, firm }, annotations, slots);
       return {
         ids: [...annotations.keys()].sort(),
+        overridable: policies.flatMap(({ id, overridable }) => (overridable ? [id] : [])).sort(),
         tools: makeToolSet(tools),
         decide,
         decideMany: makeDecideMany(decide, pool, { files, schema }),

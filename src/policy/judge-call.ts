@@ -1,3 +1,4 @@
+import { ONE_APPROVER } from '../domain/approval.ts';
 import type { RefusalCode } from '../domain/errors.ts';
 import type { JsonObject } from '../domain/json.ts';
 import type { Tool } from '../domain/tool.ts';
@@ -12,8 +13,6 @@ export interface CallVerdict {
   /** With `approval`: who has to give it. */
   readonly needs?: ApprovalNeeds;
 }
-
-const APPROVER: ApprovalNeeds = { role: 'approver', count: 1 };
 
 /**
  * A pure function of the question and its answer, so that a decision on record can be made again. An approval in the question lifts
@@ -33,7 +32,7 @@ export function judgeCall(tool: Tool, { context, resource }: CallRequest, answer
   }
   if (!waits) return { outcome: 'allow', code: null, facts: {} };
   const facts = asks ? { argument: asks.argument, max: asks.max } : {};
-  return { outcome: 'approval', code: 'approval_required', facts, needs: answer.approval ?? APPROVER };
+  return { outcome: 'approval', code: 'approval_required', facts, needs: answer.approval ?? ONE_APPROVER };
 }
 
 /** A limit whose argument is not there cannot be held, and denies. */

@@ -1,3 +1,4 @@
+import type { ApprovalNeeds } from '../domain/approval.ts';
 import type { PolicyAction } from '../domain/question.ts';
 import type { Effect } from '../domain/profile.ts';
 import type { TaskMode } from '../domain/task.ts';
@@ -6,6 +7,7 @@ import type { ToolSet } from './tools/tool-set.ts';
 
 export { POLICY_ACTIONS } from '../domain/question.ts';
 export type { PolicyAction } from '../domain/question.ts';
+export type { ApprovalNeeds } from '../domain/approval.ts';
 
 /** One question to the policy set: plain data, stored with the decision so that it can be decided again. */
 export type PolicyRequest = ProfileRequest | TaskRequest | CallRequest;
@@ -44,6 +46,7 @@ export interface CallRequest {
     /** The grant under which it is called, where there is one. */
     readonly grant?: { readonly profile: string; readonly parameters: Readonly<Record<string, string>> };
   };
+  readonly exception?: CoveringException;
 }
 
 /** What of a context tells of the task: what it is, whom it is for, and whose hands it went through. */
@@ -71,6 +74,8 @@ interface RequestBase {
     readonly id: string;
     readonly groups: readonly string[];
     readonly attributes: Readonly<Record<string, string>>;
+    /** What the issuer calls it; kept with the decision, and not shown to policies. */
+    readonly source?: { readonly issuer: string; readonly subject: string };
   };
   readonly context: TaskFacts & {
     readonly parameters: Readonly<Record<string, string>>;
@@ -78,12 +83,23 @@ interface RequestBase {
     readonly requestedTtl: number;
     /** RFC 3339, whole seconds, UTC. */
     readonly now: string;
-    readonly approval?: { readonly id: string; readonly by: readonly string[] };
+    readonly approval?: GivenApproval;
   };
+  /** An active exception that covers this request: forbids of these ids do not count where they are marked as overridable. */
+  readonly exception?: CoveringException;
 }
 
+export type CoveringException = { readonly id: string; readonly policies: readonly string[] };
+
+export type GivenApproval = {
+  readonly id: string;
+  readonly by: readonly string[];
+  /** The roles of each of them: what the rules of now want is held against it. Absent: it is taken to be enough. Not shown to policies. */
+  readonly people?: readonly (readonly string[])[];
+};
+
 export interface PolicyAnswer {
-  /** `approval`: denied now, and an approval would change that. */
+  /** `approval`: denied now, and an approval would change that, or one by more or other people than have given it. */
   readonly outcome: 'allow' | 'deny' | 'approval';
   /**
    * Ids of the deciding policies, sorted: every satisfied permit of an allow, every satisfied forbid of a deny, and of
@@ -92,6 +108,10 @@ export interface PolicyAnswer {
   readonly policies: readonly string[];
   /** With `approval`: who has to give it. */
   readonly approval?: ApprovalNeeds;
+  /** Of what stands in the way: the forbids that an exception may set aside. Absent where there are none. */
+  readonly overridable?: readonly string[];
+  /** Forbids that the request's exception did set aside. Absent where there are none. */
+  readonly overridden?: readonly string[];
   /** The smallest `@max_ttl` among the permits; with `approval`, among those that would permit it then. */
   readonly maxTtl?: { readonly policy: string; readonly seconds: number };
   /** `@control` values of the deciding policies, sorted, once each. */
@@ -102,14 +122,10 @@ export interface PolicyAnswer {
   readonly errors: readonly { readonly policy: string; readonly message: string }[];
 }
 
-/** Whose approval is needed, and of how many. */
-export interface ApprovalNeeds {
-  readonly role: string;
-  readonly count: number;
-}
-
 export interface PolicySet {
   readonly ids: readonly string[];
+  /** Ids of the forbids that an exception may set aside. */
+  readonly overridable: readonly string[];
   readonly tools: ToolSet;
   /** Never throws: whatever goes wrong inside is a deny with an error. */
   decide(request: PolicyRequest): PolicyAnswer;

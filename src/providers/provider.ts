@@ -17,7 +17,10 @@ export interface Provider {
   readonly maxTtlSeconds?: number;
   /** Pure: exactly what will be asked, with its end and revocability. @throws ProviderError when limits are passed. */
   plan(profile: Profile, parameters: Parameters, mint: MintRequest): Plan;
-  /** Asks, then holds the answer against the plan. @throws ProviderError, with `nothingLives` where that is certain. */
+  /**
+   * Asks, then holds the answer against the plan. @throws ProviderError, with `nothingLives` where that is certain, and with a
+   * `handle` where something came to be that it ends.
+   */
   mint(plan: Plan, signal: AbortSignal): Promise<Minted>;
   /** Extends a first short life, once the handle is on record. Only where the provider mints that way. */
   confirm?(handle: JsonObject, signal: AbortSignal): Promise<void>;

@@ -73,7 +73,12 @@ export async function writeConfig(bench: Bench, rules: string): Promise<string> 
         },
       ],
     },
-    providers: { 'orders-db': { kind: 'postgres', url: bench.targetUrl }, tools: { kind: 'jwt' } },
+    providers: {
+      'orders-db': { kind: 'postgres', url: bench.targetUrl },
+      tools: { kind: 'jwt' },
+      'aws-main': { kind: 'aws', when: '' },
+      'vault-main': { kind: 'vault', when: '' },
+    },
     clients: {
       'orders-gateway': {
         trust: 'dev',

@@ -30,8 +30,7 @@ const deps: RulesDeps<Compiled> = {
   ],
   providerKinds,
   policyCompiler: {
-    generateSchema: (profiles, tools) =>
-      `// schema\n${[...profiles, ...tools].map(({ name }) => name).join('\n')}\n`,
+    generateSchema: (profiles, tools) => `// schema\n${[...profiles, ...tools].map(({ name }) => name).join('\n')}\n`,
     toolFaults: ({ mapping }) =>
       Object.entries(mapping).flatMap(([name, { cel }]) =>
         cel === 'wrong' ? [{ path: ['mapping', name, 'cel'], message: '{value} is wrong' }] : [],

@@ -15,7 +15,7 @@ import { makeLiveLimit } from '../../src/exchange/live-limit.ts';
 import { makeMinting } from '../../src/exchange/minting.ts';
 import { makeOrders } from '../../src/exchange/orders.ts';
 import { makeRenew } from '../../src/exchange/renew.ts';
-import { makeIssueOnce } from '../../src/exchange/repeat.ts';
+import { makeClaimOnce, makeIssueOnce, makeReplace } from '../../src/exchange/repeat.ts';
 import { makeRevoke, makeSettleGrant } from '../../src/exchange/revoke.ts';
 import { makeLiveRules } from '../../src/exchange/rules.ts';
 import type { RuleSet } from '../../src/exchange/rules.ts';
@@ -57,6 +57,7 @@ export function compile(body: string): RuleSet {
     profiles: new Map(profiles.map((profile) => [profile.name, profile])),
     policies: {
       ids: answer.policies,
+      overridable: [],
       tools: makeToolSet(tools),
       decide: () => answer,
       decideMany: async (requests) => requests.map(() => answer),
@@ -122,6 +123,7 @@ export async function startProcess(
     rules: makeLiveRules(ledger.generations, compile),
     providers: new Map(providers.map((provider) => [provider.name, provider])),
     clock,
+    approvals: { lifetimeSeconds: 3_600, notify: [], maxOpen: 1_000 },
     ids,
     owner: ids.mint(),
     log: { info: () => undefined, warn: note, error: note },
@@ -135,7 +137,8 @@ export async function startProcess(
     liveLimit: makeLiveLimit({ limit: liveGrants, count: ledger.grants.liveCount, nowMs: () => Date.now() }),
   };
   const issue = makeIssue(context, parts);
-  const issueOnce = makeIssueOnce(context, parts, issue, settleGrant);
+  const replace = makeReplace(context, parts, settleGrant);
+  const issueOnce = makeIssueOnce(context, issue, replace);
   return {
     context,
     parts,
@@ -150,7 +153,9 @@ export async function startProcess(
     request: issue,
     issue: async (...asked: Parameters<typeof issue>) => given(await issue(...asked)),
     issueOnce: async (...asked: Parameters<typeof issue>) => given(await issueOnce(...asked)),
+    requestOnce: issueOnce,
     claim: makeClaim(context, parts),
+    claimOnce: makeClaimOnce(context, makeClaim(context, parts), replace),
     renew: makeRenew(context, parts),
     revoke: makeRevoke(context, settleGrant),
     orders: makeOrders(context, () => undefined),

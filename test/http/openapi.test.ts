@@ -1,6 +1,9 @@
 import { readdir } from 'node:fs/promises';
 import type { ErrorRequestHandler, RequestHandler, Router } from 'express';
 import { Registry } from 'prom-client';
+import { accessRequestsRouter } from '../../src/http/access-requests.ts';
+import { approvalsRouter } from '../../src/http/approvals.ts';
+import { exceptionsRouter } from '../../src/http/exceptions.ts';
 import { authzenRouter } from '../../src/http/authzen.ts';
 import { decisionsRouter } from '../../src/http/decisions.ts';
 import { generationsRouter } from '../../src/http/generations.ts';
@@ -21,10 +24,21 @@ const auth = { asWorkload: step, asOperator: step, taskContext: step };
 const ROUTERS: Readonly<Record<string, Router>> = {
   grantsRouter: grantsRouter(
     {
-      ...{ issue: never, claim: never, approvalUrl: () => '', renew: never, revoke: never, find: never, list: never },
-      resolvePrincipal: never,
+      ...{ issue: never, claim: never, renew: never, revoke: never, find: never, list: never },
+      ...{ approvalUrl: () => '', approvalOf: never, awaitApproval: never, resolvePrincipal: never },
     },
     auth,
+    step,
+  ),
+  approvalsRouter: approvalsRouter({ show: never, list: never, answer: never, ofGrant: never }, () => '', step, step),
+  accessRequestsRouter: accessRequestsRouter(
+    { submit: never, show: never, reask: never, requestUrl: () => '' },
+    step,
+    step,
+  ),
+  exceptionsRouter: exceptionsRouter(
+    { show: never, list: never, request: never, answer: never, end: never, review: never },
+    step,
     step,
   ),
   ordersRouter: ordersRouter({ show: never, dryRun: never, create: never, lift: never }, step, step),

@@ -51,15 +51,15 @@ export interface SetUp {
 }
 
 /** Everything that a broker needs, and policies of profiles: `inv`, `inv-month` (of an entity's metadata), `db`, `more`. */
-export async function setUp(admin: Admin, names: Names = NAMES, policies?: readonly string[]): Promise<SetUp> {
+export async function setUp(admin: Admin, names: Names = NAMES): Promise<SetUp> {
   const { role, broker, approle, prefix, database } = names;
   const write = (name: string, policy: string) => admin.call('POST', `sys/policies/acl/${prefix}${name}`, { policy });
   await write('inv', 'path "secret/data/inv/*" { capabilities = ["read"] }');
   await write('inv-month', 'path "secret/data/inv/{{identity.entity.metadata.month}}/*" { capabilities = ["read"] }');
   await write('db', `path "${database}/creds/readonly" { capabilities = ["read"] }`);
   await write('more', 'path "secret/data/*" { capabilities = ["read"] }');
-  const broad = policies ?? (await pagePolicies(role));
-  await admin.call('POST', `sys/policies/acl/${broker}`, { policy: broad.join('\n') });
+  const policy = (await pagePolicies(role)).join('\n');
+  await admin.call('POST', `sys/policies/acl/${broker}`, { policy });
   await admin.call('POST', `auth/token/roles/${role}`, {
     allowed_policies: ['inv', 'inv-month', 'db', 'more'].map((name) => `${prefix}${name}`),
     allowed_policies_glob: ['writ-m*'],

@@ -68,12 +68,12 @@ export function makeProvider(entry: JsonObject, clock: ProviderDeps['clock'], fi
   });
 }
 
-export async function vaultWorld(policies?: readonly string[]): Promise<FakeVaultWorld> {
-  const server = makeServer();
+export async function vaultWorld(time?: () => number): Promise<FakeVaultWorld> {
+  const server = makeServer(time);
   const door = await openDoor(server);
   const admin = adminOf(door.url, server.rootToken());
   await admin.call('POST', 'sys/auth/approle', { type: 'approle' });
-  const made = await setUp(admin, undefined, policies);
+  const made = await setUp(admin);
   await admin.call('POST', 'database/roles/readonly', { default_ttl: '1h', max_ttl: '24h' });
   const clock = { now: server.now, offsetMs: () => 0 };
   const ids = makeIds(randomBytes, () => server.now().getTime());

@@ -79,7 +79,7 @@ forbid (principal, action == Action::"call", resource == Tool::"refund")
 when { context has grant && context.grant.parameters has ticket && context.arguments has order && context.grant.parameters.ticket != context.arguments.order };
 `;
 
-export const callRules = (...more: readonly RuleFiles[]): RuleFiles =>
+export const callRules = (more: RuleFiles = {}): RuleFiles =>
   withSchema({
     ...profile('lookup', 'tools', 'owner: payments', `jwt: { audience: "${TOOLS_AUDIENCE}" }`),
     ...profile('other', 'tools', `jwt: { audience: "${TOOLS_AUDIENCE}" }`),
@@ -91,5 +91,5 @@ export const callRules = (...more: readonly RuleFiles[]): RuleFiles =>
     ),
     'policies/calls.cedar': CALL_POLICIES,
     ...TOOLS,
-    ...Object.assign({}, ...more),
+    ...more,
   });

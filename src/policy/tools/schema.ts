@@ -132,11 +132,13 @@ function costs(schema: JsonObject, patternFault: (pattern: string) => string | u
   const found: [string, string][] = [];
   const { pattern, maxLength, uniqueItems, maxItems } = schema;
   if (typeof pattern === 'string') {
-    const whole = /^\^(?:\(\?:(?<grouped>.*)\)|(?<bare>.*))\$$/s.exec(pattern)?.groups;
-    const inner = whole?.['grouped'] ?? whole?.['bare'];
-    const fault =
-      inner === undefined ? 'must say what the whole text is: begin it with ^ and end it with $' : undefined;
-    const message = fault ?? patternFault(inner ?? '');
+    const inner = /^\^(.*)\$$/s.exec(pattern)?.[1];
+    const message =
+      inner === undefined
+        ? 'must say what the whole text is: begin it with ^ and end it with $'
+        : hasBareAlternatives(inner)
+          ? 'says what only a part of the text is: put its alternatives into one group, as in ^(?:a|b)$'
+          : patternFault(inner);
     if (message !== undefined) found.push(['pattern', message]);
     if (typeof maxLength !== 'number' || maxLength > MAX_PATTERN_TEXT) {
       found.push(['pattern', `needs a maxLength of at most ${MAX_PATTERN_TEXT} beside it`]);
@@ -146,6 +148,22 @@ function costs(schema: JsonObject, patternFault: (pattern: string) => string | u
     found.push(['uniqueItems', `needs a maxItems of at most ${MAX_UNIQUE_ITEMS} beside it`]);
   }
   return found;
+}
+
+/** Whether there is a `|` outside of every group and class: `^a|b$` is anchored at one end each. */
+function hasBareAlternatives(pattern: string): boolean {
+  let depth = 0;
+  let inClass = false;
+  for (let at = 0; at < pattern.length; at++) {
+    const char = pattern[at];
+    if (char === '\\') at += 1;
+    else if (inClass) inClass = char !== ']';
+    else if (char === '[') inClass = true;
+    else if (char === '(') depth += 1;
+    else if (char === ')') depth -= 1;
+    else if (char === '|' && depth === 0) return true;
+  }
+  return false;
 }
 
 function faultOf(error: ErrorObject | undefined): ArgumentFault {

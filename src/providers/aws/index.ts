@@ -75,7 +75,7 @@ function revocationOf(
       const parts = { clients, clock, record: record(provider), issuer, provider };
       const told = (facts: JsonObject) => warn?.({ provider, ...facts }, 'a deny list is out of the ordinary');
       accounts.set(account, {
-        boundary: makeBoundary({ ...parts, warn: told }, account, boundary, revocation),
+        boundary: makeBoundary({ ...parts, warn: told }, account, boundary, config),
         findRole: makeFindRole(clients.iam(boundary), clock),
       });
     }

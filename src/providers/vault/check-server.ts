@@ -19,7 +19,8 @@ export interface Health {
 /** As anybody may ask. @throws ProviderError. */
 export async function askHealth(client: Client, clock: Clock, signal: AbortSignal): Promise<Health> {
   const step = 'health';
-  const health = parse(HealthAnswer, await client({ step, method: 'GET', path: at`sys/health` }, signal), step);
+  const call = { step, method: 'GET', path: at`sys/health`, everywhere: true } as const;
+  const health = parse(HealthAnswer, await client(call, signal), step);
   const secondary = health.replication_dr_mode === 'secondary';
   const offset = health.server_time_utc - clock.now().getTime() / 1000;
   const findings: HealthFinding[] = [];

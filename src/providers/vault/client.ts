@@ -1,4 +1,3 @@
-import nodeVault from 'node-vault';
 import { ProviderError } from '../../domain/errors.ts';
 import type { JsonObject } from '../../domain/json.ts';
 import type { Secret } from '../../domain/secret.ts';
@@ -18,6 +17,8 @@ export interface Call {
   readonly body?: JsonObject;
   /** For a login there is none. */
   readonly token?: Secret<string>;
+  /** Of the server as a whole: such paths are not served in a namespace. */
+  readonly everywhere?: true;
   /** Response wrapping: how long the wrapped answer may be fetched, as Vault writes durations. */
   readonly wrapTtl?: string;
 }
@@ -30,38 +31,9 @@ interface Server {
   readonly namespace: string;
 }
 
-/**
- * node-vault 0.12.0, of which nothing but `request` is used. Its own methods for tokens and logins put the new token in place
- * of ours, drop parameters and take 202 for an error, and `commands` leaves them out. What it reads from the environment
- * (a token, a namespace, a prefix, VAULT_SKIP_VERIFY) is overwritten. It logs whole bodies for DEBUG=node-vault: `debug`
- * is silent. And as its HTTP client follows redirects with the token, has no time limit and puts the token into its
- * errors, the requests go out over our own `Wire`, by the seam that it has for that.
- */
+/** Nothing is loaded or asked before the first call. */
 export function makeClient({ address, namespace }: Server, wire: Wire): Client {
-  const send = async ({ method = 'GET', uri = '', headers = {}, json, signal, deliver }: Outgoing) => {
-    const body = json === undefined ? undefined : JSON.stringify(json);
-    const reply = await wire.send({
-      method,
-      url: new URL(uri),
-      headers: { ...headers, 'x-vault-request': 'true', ...(body === undefined ? {} : JSON_BODY) },
-      ...(body === undefined ? {} : { body }),
-      signal,
-    });
-    deliver(reply);
-    return { statusCode: reply.status, body: reply.body, request: { path: new URL(uri).pathname } };
-  };
-  const options = {
-    apiVersion: 'v1',
-    endpoint: address,
-    commands: {},
-    debug: () => undefined,
-    rpDefaults: { strictSSL: true },
-    'request-promise': { defaults: () => send },
-  };
-  const client = nodeVault(options);
-  client.endpoint = address;
-  client.token = '';
-  Object.assign(client, { namespace: '', pathPrefix: '' });
+  let opened: ReturnType<typeof open> | undefined;
 
   /** Judged by its status alone, and not as node-vault judges it. */
   async function once(call: Call, signal: AbortSignal): Promise<Reply> {
@@ -72,7 +44,7 @@ export function makeClient({ address, namespace }: Server, wire: Wire): Client {
       // Made anew for each call, as node-vault keeps the first token in them.
       headers: {
         ...(call.token && { 'X-Vault-Token': call.token.reveal() }),
-        ...(namespace !== '' && { 'X-Vault-Namespace': namespace }),
+        ...(namespace !== '' && !call.everywhere && { 'X-Vault-Namespace': namespace }),
         ...(call.wrapTtl !== undefined && { 'X-Vault-Wrap-TTL': call.wrapTtl }),
       },
       ...(call.body && { json: call.body }),
@@ -80,7 +52,8 @@ export function makeClient({ address, namespace }: Server, wire: Wire): Client {
       deliver: (delivered: Reply) => void (reply = delivered),
     };
     try {
-      await client.request(outgoing);
+      const { request } = await (opened ??= open(address, wire));
+      await request(outgoing);
     } catch (error) {
       if (error instanceof ProviderError) throw during(call, error);
     }
@@ -98,6 +71,30 @@ export function makeClient({ address, namespace }: Server, wire: Wire): Client {
   };
 }
 
+/**
+ * node-vault 0.12.0, of which nothing but `request` is used. Its own methods for tokens and logins put the new token in place
+ * of ours, drop parameters and take 202 for an error, and `commands` leaves them out. What it reads from the environment
+ * (a token, a namespace, a prefix, VAULT_SKIP_VERIFY) is overwritten. It logs whole bodies for DEBUG=node-vault: `debug`
+ * is silent. And as its HTTP client follows redirects with the token, has no time limit and puts the token into its
+ * errors, the requests go out over our own `Wire`, by the seam that it has for that.
+ */
+async function open(address: string, wire: Wire) {
+  const { default: nodeVault } = await import('node-vault');
+  const options = {
+    apiVersion: 'v1',
+    endpoint: address,
+    commands: {},
+    debug: () => undefined,
+    rpDefaults: { strictSSL: true },
+    'request-promise': { defaults: () => (outgoing: Outgoing) => sendOver(wire, outgoing) },
+  };
+  const client = nodeVault(options);
+  client.endpoint = address;
+  client.token = '';
+  Object.assign(client, { namespace: '', pathPrefix: '' });
+  return client;
+}
+
 const JSON_BODY = { 'content-type': 'application/json' };
 
 /** What node-vault hands on, of what it was given. */
@@ -108,6 +105,17 @@ interface Outgoing {
   readonly json?: JsonObject;
   readonly signal: AbortSignal;
   readonly deliver: (reply: Reply) => void;
+}
+
+async function sendOver(wire: Wire, { method = 'GET', uri = '', headers = {}, json, signal, deliver }: Outgoing) {
+  const url = new URL(uri);
+  const body = json === undefined ? undefined : JSON.stringify(json);
+  const sent = { method, url, headers: { ...headers, 'x-vault-request': 'true' }, signal };
+  const reply = await wire.send(
+    body === undefined ? sent : { ...sent, body, headers: { ...sent.headers, ...JSON_BODY } },
+  );
+  deliver(reply);
+  return { statusCode: reply.status, body: reply.body, request: { path: url.pathname } };
 }
 
 function during({ step }: Call, { code, nothingLives, facts }: ProviderError): ProviderError {

@@ -32,6 +32,7 @@ export interface Wire {
   send(sent: Sent): Promise<Reply>;
   /** Trusts this authority (PEM) from now on, and no other; undefined: those of the system. */
   trust(ca: string | undefined): void;
+  /** What is under way fails, and nothing is sent any more. */
   close(): void;
 }
 
@@ -39,9 +40,11 @@ export function makeWire(): Wire {
   const http = new HttpAgent({ keepAlive: true, timeout: IDLE_MS });
   let trusted: string | undefined;
   let https = httpsAgent(undefined);
+  let closed = false;
 
   return {
     async send(sent) {
+      if (closed) throw new ProviderError('provider_unreachable', { nothingLives: true, facts: { finding: 'closed' } });
       const signal = AbortSignal.any([sent.signal, AbortSignal.timeout(CALL_MS)]);
       const way = { arrived: false };
       try {
@@ -62,6 +65,7 @@ export function makeWire(): Wire {
       before.destroy();
     },
     close() {
+      closed = true;
       http.destroy();
       https.destroy();
     },

@@ -20,10 +20,13 @@ const NEEDS: Readonly<Record<string, readonly string[]>> = {
   LIST: ['list'],
 };
 
-/** The server behind all doors: what it stores, its own time, and what it answers while nothing disturbs it. */
-export function makeServer() {
+/**
+ * The server behind all doors: what it stores, its own time, and what it answers while nothing disturbs it.
+ * @param time - where it is not one that stands still until it is moved.
+ */
+export function makeServer(time?: () => number) {
   let ms = Date.parse('2026-11-23T12:00:00.400Z');
-  const nowMs = () => ms;
+  const nowMs = time ?? (() => ms);
   const database = makeDatabase();
   const namespaces = new Map<string, FakeState>([
     ['', makeState(nowMs, '')],
@@ -64,7 +67,7 @@ export function makeServer() {
       return state;
     },
     rootToken: (namespace = '') => root(server.state(namespace)),
-    now: () => new Date(ms),
+    now: () => new Date(nowMs()),
     /** Everything up to then has come due. */
     advanceTo(instant: Date): void {
       ms = Math.max(ms, instant.getTime() + 1);
@@ -161,7 +164,7 @@ export function makeServer() {
       standby: standby || sealed,
       replication_performance_mode: 'disabled',
       replication_dr_mode: drSecondary ? 'secondary' : 'disabled',
-      server_time_utc: Math.floor(ms / 1000),
+      server_time_utc: Math.floor(nowMs() / 1000),
       version: '2.6.2',
       ...(sealed ? {} : { cluster_name: 'vault-cluster-58f55b05', cluster_id: server.cluster }),
     };
