@@ -68,7 +68,7 @@ const ROWS: readonly Row[] = [
   {
     name: 'on approval by policies',
     outcome: 'approval',
-    want: { outcome: 'approval', needs: [{ role: 'lead', count: 2 }] },
+    want: { outcome: 'approval', needs: [{ role: 'security', count: 2 }] },
   },
   { name: 'supervised', mode: 'supervised', want: { outcome: 'approval', needs: { role: 'approver', count: 1 } } },
   { name: 'supervised, approved', mode: 'supervised', approved: true, want: { outcome: 'allow' } },
@@ -95,7 +95,7 @@ test.each(ROWS)('$name', ({ outcome = 'allow', mode = 'autonomous', effect = 'pu
     approval: approved ? APPROVAL : undefined,
     grant: undefined,
   });
-  const asks = outcome === 'approval' ? { approval: [{ role: 'lead', count: 2 }] } : {};
+  const asks = outcome === 'approval' ? { approval: [{ role: 'security', count: 2 }] } : {};
   const answer: PolicyAnswer = { outcome, policies: [], controls: [], errors: [], ...asks };
   expect(judgeCall(tool, request, answer)).toMatchObject(want);
 });
