@@ -6,6 +6,7 @@ import type { Grant, GrantPage, IssueAnswer, IssuedGrant } from './grants.ts';
 import type { Introspection } from './oauth.ts';
 import type { Order, OrderPreview } from './orders.ts';
 import { notWrit } from './problem.ts';
+import type { CreatedTask, EndedTask, TaskTokenAnswer, TaskTree } from './tasks.ts';
 import type { Answer } from './transport.ts';
 
 /**
@@ -28,6 +29,10 @@ export const readGrantPage = reads<GrantPage>('grants');
 export const readOrder = reads<Order>('id', 'state', 'matched', 'by_provider', 'selector');
 export const readPreview = reads<OrderPreview>('matched', 'by_provider');
 export const readGeneration = reads<Generation>('hash', 'difference');
+export const readTask = reads<TaskTree>('id', 'state', 'purpose', 'below');
+export const readCreatedTask = reads<CreatedTask>('id', 'state', 'token', 'ends_at');
+export const readEndedTask = reads<EndedTask>('id', 'state', 'ended');
+export const readTaskToken = reads<TaskTokenAnswer>('access_token', 'issued_token_type', 'task');
 export const readDecisionPage = reads<DecisionPage>('decisions');
 export const readGenerationText = reads<GenerationText>('number', 'hash', 'files');
 export const readEvaluation = reads<EvaluationAnswer>('decision');

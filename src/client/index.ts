@@ -51,5 +51,16 @@ export type {
   OrderState,
 } from './orders.ts';
 export { ORDER_STATES } from './orders.ts';
+export type { TaskVerbs } from './task-verbs.ts';
+export type {
+  CreatedTask,
+  EndedTask,
+  Task,
+  TaskBounds,
+  TaskRequest,
+  TaskTokenAnswer,
+  TaskTree,
+  TaskWish,
+} from './tasks.ts';
 export type { Fetch } from './transport.ts';
 export type { CallOptions, IssueOptions, RenewOptions, WorkloadVerbs } from './workload.ts';

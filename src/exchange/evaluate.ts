@@ -9,6 +9,7 @@ import type { JsonObject } from '../domain/json.ts';
 import type { CallFacts, CallRecord, RecordedCall } from '../ledger/index.ts';
 import { judgeCall } from '../policy/index.ts';
 import type { ApprovalNeeds, CallVerdict, PolicyAnswer } from '../policy/index.ts';
+import { watchCall } from './after-revocation.ts';
 import { hashOf } from './approval.ts';
 import { askedOfDraft, draftCall } from './call-draft.ts';
 import type { Draft, DraftParts } from './call-draft.ts';
@@ -32,7 +33,7 @@ export interface EvaluateParts {
 /** For so long a batch keeps the process to itself before it lets others have a turn. */
 const SLICE_MS = 2;
 
-type Context = Pick<ExchangeContext, 'ledger' | 'rules' | 'ids' | 'clock' | 'log'>;
+type Context = Pick<ExchangeContext, 'ledger' | 'rules' | 'ids' | 'clock' | 'alert' | 'log'>;
 
 /**
  * Decides calls of tools, each afresh: on its arguments, by the rules of now, against the live state of its grant, its task and the
@@ -56,6 +57,9 @@ export function makeEvaluate(context: Context, parts: EvaluateParts) {
           if (recorded[index]?.code === null) tellException(context.log, { ...record, action: 'call' });
         }
         answers.push(...(await Promise.all(done.map((one, index) => answer(parts, rules, one, recorded[index])))));
+        await Promise.all(
+          done.map(({ record }, index) => watchCall(context, asker, record, recorded[index]?.code ?? null)),
+        );
         rest = enough(semantic, answers) ? [] : rest.slice(judged.length);
       }
       return answers;

@@ -38,8 +38,10 @@ export function makeKeeper(parts: {
   readonly wrapper: Wrapper;
   readonly clock: Clock;
   readonly times: Times;
+  /** The classes that must have a key. */
+  readonly classes: readonly string[];
 }): Keeper {
-  const { store, wrapper, clock, times } = parts;
+  const { store, wrapper, clock, times, classes } = parts;
   let known: KeySet | undefined;
   let problem: KeyProblem | undefined;
   let triedAt: Date | undefined;
@@ -80,7 +82,7 @@ export function makeKeeper(parts: {
     for (let attempt = 1; ; attempt++) {
       const rows = await store.list();
       const set = load(rows, now);
-      const due = CLASS_NAMES.flatMap((tokenClass) => {
+      const due = classes.flatMap((tokenClass) => {
         const succession = successionDue(
           rows.filter((row) => row.class === tokenClass),
           now,

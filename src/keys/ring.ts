@@ -24,6 +24,8 @@ export interface KeyRingOptions {
   readonly maxTokenLifeSeconds: number;
   /** How long a key is published before it signs; default 15 minutes. */
   readonly leadSeconds?: number;
+  /** The classes of token that are signed here; default all. */
+  readonly classes?: readonly TokenClass[];
 }
 
 export interface KeyRing {
@@ -96,7 +98,8 @@ export function makeKeyRing(options: KeyRingOptions): KeyRing {
 
   const wrapper = makeWrapper(options.encryption);
   const times = { rotateEverySeconds, leadSeconds, keepSeconds: maxTokenLifeSeconds + SLACK_SECONDS };
-  const keeper = makeKeeper({ store, wrapper, clock, times });
+  const classes = options.classes ?? CLASS_NAMES;
+  const keeper = makeKeeper({ store, wrapper, clock, times, classes });
 
   async function current(now: Date): Promise<KeySet> {
     const known = keeper.known();
@@ -151,7 +154,7 @@ export function makeKeyRing(options: KeyRingOptions): KeyRing {
       const now = clock.now();
       const known = keeper.known();
       const problem = keeper.problem();
-      const able = (set: KeySet) => CLASS_NAMES.every((tokenClass) => signingKey(ofClass(set, tokenClass), now));
+      const able = (set: KeySet) => classes.every((tokenClass) => signingKey(ofClass(set, tokenClass), now));
       return {
         healthy: known !== undefined && ageSeconds(known, now) <= staleSeconds && able(known),
         ...(known && { ageSeconds: ageSeconds(known, now) }),

@@ -6,7 +6,7 @@ import type { RunningBroker } from '../support/running-broker.ts';
 
 /** Every route, asked by everybody: what each gets, as status and code. */
 let broker: RunningBroker;
-let ids: { grant: string; order: string; token: string };
+let ids: { grant: string; order: string; task: string; token: string };
 
 beforeAll(async () => {
   broker = await startRunningBroker();
@@ -18,11 +18,13 @@ beforeAll(async () => {
     as: broker.people.operator('security'),
     json: { selector: { agent: 'nobody' }, reason: 'test' },
   });
+  const task = await broker.ask('POST', '/v1/tasks', { as: broker.people.workload('agent/owner'), json: TASK });
   const { token } = grant.body['credential'] as { token: string };
-  ids = { grant: String(grant.body['id']), order: String(order.body['id']), token };
+  ids = { grant: String(grant.body['id']), order: String(order.body['id']), task: String(task.body['id']), token };
 });
 afterAll(() => broker.close());
 
+const TASK = { purpose: 'test', mode: 'autonomous', environment: 'test' };
 const ROLES = ['platform', 'security', 'approver', 'auditor'] as const;
 type Who = keyof typeof WHO;
 const WHO = {
@@ -76,6 +78,10 @@ const forBoth = (own: string, others: string, allowed: readonly string[], want: 
   'another workload': others,
 });
 
+/** The token endpoint answers 400 to a caller of the wrong kind. */
+const inOAuthsForm = (want: Want): Want =>
+  Object.fromEntries(Object.entries(want).map(([who, what]) => [who, what.replace(/^403/, '400')])) as Want;
+
 interface Row {
   readonly route: string;
   readonly question?: () => Omit<Question, 'as'>;
@@ -105,6 +111,13 @@ const ROUTES: readonly Row[] = [
     question: () => ({ json: { reason: '' } }),
     want: forBoth('400 invalid_request', '400 invalid_request', ['security'], '400 invalid_request'),
   },
+  { route: 'POST /v1/tasks', question: () => ({ json: TASK }), want: forWorkloads('201', '201') },
+  { route: 'GET /v1/tasks/{id}', want: forBoth('200', '404 not_found', ROLES, '200') },
+  {
+    route: 'POST /v1/tasks/{id}/end',
+    question: () => ({ json: { reason: '' } }),
+    want: forBoth('400 invalid_request', '400 invalid_request', ['security'], '400 invalid_request'),
+  },
   {
     route: 'POST /v1/revocations',
     question: () => ({ json: { selector: { agent: 'x' }, reason: 'test', dry_run: true } }),
@@ -120,6 +133,11 @@ const ROUTES: readonly Row[] = [
     route: 'POST /v1/generations',
     question: () => ({ json: { files: broker.rules, dry_run: true } }),
     want: forOperators(['platform'], '200'),
+  },
+  {
+    route: 'POST /oauth/token',
+    question: () => ({ form: { grant_type: 'password' } }),
+    want: inOAuthsForm(forWorkloads('400 only token exchange is offered', '400 only token exchange is offered')),
   },
   {
     route: 'POST /oauth/introspect',
@@ -138,7 +156,7 @@ const ROUTES: readonly Row[] = [
 
 test.each(ROUTES)('$route', async ({ route, question, want }) => {
   const [method = '', path = ''] = route.split(' ');
-  const id = path.startsWith('/v1/grants') ? ids.grant : ids.order;
+  const id = path.startsWith('/v1/grants') ? ids.grant : path.startsWith('/v1/tasks') ? ids.task : ids.order;
   const got = await Promise.all(
     Object.entries(WHO).map(async ([who, token]) => {
       const answer = await broker.ask(method, path.replace('{id}', id), { as: token(), ...question?.() });
@@ -157,7 +175,7 @@ test('a scheme that is not Bearer is no evidence', async () => {
 });
 
 test('the table knows every operation, and who may call it', () => {
-  const passes = (want: string | undefined) => !/^40[1-3]/.test(want ?? '');
+  const passes = (want: string | undefined) => !/^40[1-3]|not_a_workload/.test(want ?? '');
   const said = OPERATIONS.map(({ method, path, workload, roles: allowed }) => ({
     route: `${method.toUpperCase()} ${path}`,
     workload: workload ?? false,

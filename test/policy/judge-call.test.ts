@@ -90,9 +90,8 @@ test.each(ROWS)('$name', ({ outcome = 'allow', mode = 'autonomous', effect = 'pu
     name: 'refund',
     tool,
     mapped: mapped ?? { amount: 20, count: 1 },
-    task: { purpose: '', mode, environment: 'production', implicit: false },
+    facts: { task: { purpose: '', mode, environment: 'production', implicit: false } },
     now: new Date('2026-11-23T12:00:00.900Z'),
-    onBehalfOf: undefined,
     approval: approved ? APPROVAL : undefined,
     grant: undefined,
   });
