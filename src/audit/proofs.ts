@@ -1,5 +1,6 @@
 import { EMPTY_ROOT, foldRight, nodeHash } from './merkle.ts';
 import { splitOf, storedAt, subtreesOf } from './stored.ts';
+import { LogDamaged } from './store.ts';
 import type { Subtree } from './stored.ts';
 
 /** Inclusion and consistency as in RFC 6962 §2.1.1 and §2.1.2, and the proof of a range of leaves. Hashes are innermost first. */
@@ -11,7 +12,7 @@ export interface Range {
   readonly end: number;
 }
 
-/** Reads stored hashes by their positions. A position that is not there is an error. */
+/** Reads stored hashes by their positions; fewer than were asked for where one is missing. */
 export type ReadStored = (positions: readonly number[]) => Promise<readonly Uint8Array[]>;
 
 /** What is beside a range: enough to compute the whole tree's root from its leaves. */
@@ -21,7 +22,7 @@ export interface RangeProof {
   readonly right: Hashes;
 }
 
-/** Makes proofs about any size up to the log's. Each takes one read of O(log n) hashes. */
+/** Makes proofs about any size up to the log's. Each takes one read of O(log n) hashes. @throws LogDamaged */
 export function makeProver(read: ReadStored) {
   async function rootsOf(ranges: readonly Range[]): Promise<Uint8Array[]> {
     const parts = ranges.map(({ first, end }) => subtreesOf(first, end));
@@ -34,7 +35,9 @@ export function makeProver(read: ReadStored) {
   }
 
   async function readAll(subtrees: readonly Subtree[]): Promise<readonly Uint8Array[]> {
-    return subtrees.length === 0 ? [] : read(subtrees.map(storedAt));
+    const hashes = subtrees.length === 0 ? [] : await read(subtrees.map(storedAt));
+    if (hashes.length !== subtrees.length) throw new LogDamaged('hashes_damaged', 'a stored hash is missing');
+    return hashes;
   }
 
   return {

@@ -7,6 +7,7 @@ import { makeIssuing } from './issuing.ts';
 import { makeOrders } from './orders.ts';
 import { makeProviderRecord } from './provider-record.ts';
 import { makeReaping } from './reaping.ts';
+import { makeSealing } from './sealing.ts';
 import { makeSigningKeys } from './signing-keys.ts';
 import { listen } from './listen.ts';
 
@@ -28,6 +29,7 @@ export function makeLedger(options: ConnectionOptions) {
     grants: makeGrants(connection),
     signingKeys: makeSigningKeys(connection),
     providerRecord: makeProviderRecord(connection),
+    sealing: makeSealing(connection),
     startClock: (localNow: () => number) => startDatabaseClock(connection, localNow),
     listen: (onNotice: () => void) => listen(options.url, onNotice),
     /** Which server and database this is; undefined where the login may not ask. */

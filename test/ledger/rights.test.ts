@@ -44,7 +44,6 @@ const CHANGING: Readonly<Record<string, readonly string[]>> = {
   approvals: ['consumed_at', 'state'],
   idempotency_keys: ['created_at', 'grant_id'],
   signing_keys: ['gone_at', 'kek_id', 'signs_until', 'wiped_at', 'wrapped'],
-  events: ['leaf'],
 };
 const DELETABLE = ['idempotency_keys'];
 
