@@ -23,9 +23,10 @@ export async function judge(store: LogStore, head: Stated, stated: Stated): Prom
     return new LogDamaged('shorter_than_signed', message);
   }
   const prover = makeProver(store.hashes);
-  const goesOn = stated.size === head.size
-    ? same(stated.root, head.root)
-    : isExtension(stated, head, await prover.consistency(stated.size, head.size));
+  const goesOn =
+    stated.size === head.size
+      ? same(stated.root, head.root)
+      : isExtension(stated, head, await prover.consistency(stated.size, head.size));
   const message = `what was signed of the first ${stated.size} events is not what the log has of them`;
   return goesOn ? undefined : new LogDamaged('differs_from_signed', message);
 }

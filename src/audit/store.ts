@@ -9,7 +9,10 @@ export interface LogStore {
    * The next events to be sealed, in their order, of transactions that are over and beside which no older one can appear:
    * up to `events`, and up to `bytes` of text where that is more than one. `from` is the head's `tx`; '0' looks at everything.
    */
-  unsealed(from: string, limits: { readonly events: number; readonly bytes: number }): Promise<readonly UnsealedEvent[]>;
+  unsealed(
+    from: string,
+    limits: { readonly events: number; readonly bytes: number },
+  ): Promise<readonly UnsealedEvent[]>;
 
   /** All or nothing. False: another sealer came first, and nothing was changed. */
   seal(batch: SealedBatch): Promise<boolean>;

@@ -91,7 +91,9 @@ export function makeSealing(connection: Connection) {
     },
 
     /** The oldest transaction of the whole server that may still write, if there is one: nothing beyond it can be sealed. */
-    async oldestTransaction(): Promise<{ readonly tx: string; readonly pid: number | null; readonly database: string | null } | undefined> {
+    async oldestTransaction(): Promise<
+      { readonly tx: string; readonly pid: number | null; readonly database: string | null } | undefined
+    > {
       const sql = `select s.xmin::text as tx, a.pid, coalesce(a.datname, p.database) as database
         from (select pg_snapshot_xmin(pg_current_snapshot()) as xmin, pg_snapshot_xmax(pg_current_snapshot()) as xmax) s
         left join pg_stat_activity a on a.backend_xid = s.xmin::xid left join pg_prepared_xacts p on p.transaction = s.xmin::xid
