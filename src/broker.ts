@@ -10,6 +10,7 @@ import { makeBuckets } from './domain/bucket.ts';
 import { makeIds } from './domain/ids.ts';
 import { makeApply } from './exchange/apply.ts';
 import type { ExchangeContext, Log } from './exchange/context.ts';
+import { makeEvidenceReads } from './exchange/evidence.ts';
 import { makeGiveUp } from './exchange/give-up.ts';
 import { makeIntrospect, makeRevokeToken } from './exchange/introspect.ts';
 import { makeIssue } from './exchange/issue.ts';
@@ -22,6 +23,7 @@ import { makeRevoke, makeSettleGrant } from './exchange/revoke.ts';
 import { makeLiveRules } from './exchange/rules.ts';
 import { makeSettle } from './exchange/settle.ts';
 import { json, makeApp, rulesJson } from './http/app.ts';
+import { auditRouter } from './http/audit.ts';
 import { makeAuthenticate } from './http/authenticate.ts';
 import { answerOAuthErrors } from './http/errors.ts';
 import { generationsRouter } from './http/generations.ts';
@@ -40,6 +42,7 @@ import { makeReadiness, startProviderChecks } from './readiness.ts';
 import { startReaper } from './reaper/index.ts';
 import { startRefusalCounts } from './refusal-counts.ts';
 import { makeRulesTools } from './rules-tools.ts';
+import { startSealedLog } from './sealed-log.ts';
 import { version } from './version.ts';
 
 export interface BrokerOptions {
@@ -113,8 +116,11 @@ async function build(
   // Not waited for: an issuer that is away keeps only its own workloads out.
   void keySources.load(clock.now());
 
-  const keys = await startKeys(settings.keys, ledger.signingKeys, clock, log);
+  const keys = await startKeys(settings.keys, ledger.signingKeys, clock, log, settings.audit.signer === undefined);
   closers.add('signing keys', keys.close);
+  const { checkpointKey: ringKey } = keys;
+  const sealedLog = await startSealedLog(settings.audit, { store: ledger.sealing, ringKey, outbound, clock, log });
+  closers.add('sealing', sealedLog.stop);
   const providers = buildProviders(settings, {
     clock,
     issuer,
@@ -180,6 +186,7 @@ async function build(
     providers: checks.last,
     attesters: () => [...attesters.map((attester) => attester.status()), ...operators.status()],
     keys: keys.health,
+    log: sealedLog.health,
     closing: () => closing,
   });
   metrics.follow({
@@ -187,6 +194,7 @@ async function build(
     overdueSeconds: ledger.reaping.overdueSeconds,
     clockOffsetMs: clock.offsetMs,
     generation: rules.status,
+    log: sealedLog,
     keysAgeSeconds: () => Object.fromEntries(attesters.map((one) => [one.name, one.status().keysAgeSeconds ?? 0])),
   });
   const grantVerbs = {
@@ -207,6 +215,7 @@ async function build(
       grantsRouter(grantVerbs, { asWorkload, asOperator }, json),
       ordersRouter(makeOrders(context, reaper.wake), asOperator, json),
       generationsRouter(makeApply(context, tools.apply), asOperator, rulesJson),
+      auditRouter(makeEvidenceReads(context), asOperator),
       oauthRouter(oauthVerbs, asWorkload, answerOAuthErrors(log)),
       healthRouter(readiness, metrics.registry),
       openApiRouter(openApi(version, issuer)),
@@ -228,12 +237,4 @@ async function build(
 
 function ownHosts(port: number): ReadonlySet<string> {
   return new Set([`127.0.0.1:${port}`, `localhost:${port}`, `[::1]:${port}`]);
-}
-
-/** What `serve` refuses to begin with. */
-export class StartError extends Error {
-  constructor(message: string, options?: ErrorOptions) {
-    super(message, options);
-    this.name = 'StartError';
-  }
 }

@@ -4,6 +4,7 @@ import { Fault } from './domain/errors.ts';
 import type { JsonObject } from './domain/json.ts';
 import type { Log } from './exchange/context.ts';
 import { makeKeyRing, REFRESH_EVERY_SECONDS } from './keys/ring.ts';
+import type { CheckpointKey } from './keys/ring.ts';
 import type { KeyStore } from './keys/store.ts';
 import type { Signer, TokenClass } from './providers/provider.ts';
 
@@ -13,12 +14,20 @@ const MAX_TOKEN_LIFE_SECONDS = 2_592_000;
 export interface Keys extends Signer {
   verify(tokenClass: TokenClass, token: string): Promise<JsonObject | undefined>;
   jwks(): Promise<JsonObject>;
+  /** Absent: no key signs the log's checkpoints here. */
+  readonly checkpointKey: (() => Promise<CheckpointKey>) | undefined;
   health(): JsonObject | undefined;
   close(): void;
 }
 
 /** The signing keys at work; without key-encryption keys in the settings nothing can be signed, and no token is ours. */
-export async function startKeys(settings: Settings['keys'], store: KeyStore, clock: Clock, log: Log): Promise<Keys> {
+export async function startKeys(
+  settings: Settings['keys'],
+  store: KeyStore,
+  clock: Clock,
+  log: Log,
+  checkpoints: boolean,
+): Promise<Keys> {
   if (!settings) return noKeys;
   const ring = makeKeyRing({
     store,
@@ -26,6 +35,7 @@ export async function startKeys(settings: Settings['keys'], store: KeyStore, clo
     clock,
     rotateEverySeconds: settings.rotateEverySeconds,
     maxTokenLifeSeconds: MAX_TOKEN_LIFE_SECONDS,
+    checkpoints,
   });
   const keepUp = async () => {
     try {
@@ -42,6 +52,7 @@ export async function startKeys(settings: Settings['keys'], store: KeyStore, clo
     sign: ring.sign,
     verify: ring.verify,
     jwks: async () => ({ ...(await ring.jwks()) }),
+    checkpointKey: checkpoints ? ring.checkpointKey : undefined,
     health: () => {
       const { healthy, problem, keys } = ring.status();
       return { ok: healthy, count: keys.length, ...(problem === undefined ? {} : { problem }) };
@@ -57,6 +68,7 @@ const noKeys: Keys = {
   sign: () => Promise.reject(new Fault('keys_unavailable')),
   verify: () => Promise.resolve(undefined),
   jwks: () => Promise.resolve({ keys: [] }),
+  checkpointKey: undefined,
   health: () => undefined,
   close: () => undefined,
 };

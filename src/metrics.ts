@@ -7,6 +7,13 @@ export interface MetricsSource {
   readonly clockOffsetMs: () => number;
   readonly generation: () => { readonly loaded?: number; readonly active?: number };
   readonly keysAgeSeconds: () => Readonly<Record<string, number>>;
+  readonly log: {
+    readonly size: () => Promise<number>;
+    readonly unsealedSeconds: () => Promise<number>;
+    readonly heldUpSeconds: () => number;
+    readonly isDamaged: () => boolean;
+    readonly witnessFailures: () => Readonly<Record<string, number>>;
+  };
 }
 
 export interface Metrics {
@@ -76,6 +83,26 @@ function follow(registry: Registry, source: MetricsSource): void {
   );
   plain('writ_overdue_seconds', 'How long the longest waiting end is due.', source.overdueSeconds);
   plain('writ_clock_offset_ms', 'This process’s clock ahead of the database’s.', async () => source.clockOffsetMs());
+  plain('writ_log_size', 'Events in the sealed log.', source.log.size);
+  plain(
+    'writ_log_unsealed_seconds',
+    'How long the oldest event that is committed and not sealed is there.',
+    source.log.unsealedSeconds,
+  );
+  plain(
+    'writ_log_oldest_transaction_seconds',
+    'How long one open transaction of the ledger’s server has held sealing up, as seen from here; 0: none does.',
+    async () => source.log.heldUpSeconds(),
+  );
+  plain('writ_log_damaged', '1: the log is not what was signed, and nothing more is sealed.', async () =>
+    source.log.isDamaged() ? 1 : 0,
+  );
+  labelled(
+    'writ_log_witness_failures',
+    'How often a witness could not be given a checkpoint, or disagreed, since the start.',
+    'witness',
+    async () => source.log.witnessFailures(),
+  );
   plain(
     'writ_generation_loaded',
     'The generation that this replica decides by; 0: none.',

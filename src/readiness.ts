@@ -41,12 +41,14 @@ export interface ReadinessSources {
   readonly providers: () => ReadonlyMap<string, Health>;
   readonly attesters: () => readonly AttesterStatus[];
   readonly keys: () => JsonObject | undefined;
+  readonly log: () => JsonObject;
   readonly closing: () => boolean;
 }
 
 /**
  * Ready: the ledger answers, the active rules are loaded, the clock is right, and nothing is shutting down. Providers and issuers of
- * evidence are shown; one that is sick concerns only those who need it.
+ * evidence are shown; one that is sick concerns only those who need it. So are the sealed log and its witnesses: what is wrong with
+ * them is an alarm, and taking replicas away would not help.
  */
 export function makeReadiness(sources: ReadinessSources): () => Promise<Readiness> {
   return async () => {
@@ -68,6 +70,7 @@ export function makeReadiness(sources: ReadinessSources): () => Promise<Readines
       providers: Object.fromEntries([...sources.providers()].map(([name, health]) => [name, healthBody(health)])),
       evidence: Object.fromEntries(sources.attesters().map((status) => [status.name, attesterBody(status)])),
       ...(keys ? { keys } : {}),
+      log: sources.log(),
     };
     return { ready: ledger && loaded && clock && !closing, checks };
   };

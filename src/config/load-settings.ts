@@ -4,6 +4,7 @@ import type { z } from 'zod';
 import { ProblemsError } from '../domain/problem.ts';
 import { Secret } from '../domain/secret.ts';
 import type { Json } from '../domain/json.ts';
+import { readAudit } from './audit-settings.ts';
 import { check } from './check.ts';
 import type { Report } from './check.ts';
 import { readEncryptionKeys } from './encryption-keys.ts';
@@ -77,6 +78,7 @@ async function toSettings(
         rotateEverySeconds: keys.rotate_every,
       },
     }),
+    audit: await readAudit(written.audit, directory, report),
     limits: {
       refusalsPerMinute: limits.refusals_per_minute,
       workloadBurst: limits.workload_burst,

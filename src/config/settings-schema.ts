@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { isJsonObject } from '../domain/json.ts';
 import type { Json } from '../domain/json.ts';
+import { audit } from './audit-schema.ts';
 import { databaseUrl, duration, hostAndPort, integer, name, network, origin, text } from './fields.ts';
 import { CLIENT_RIGHTS } from './settings.ts';
 
@@ -75,6 +76,7 @@ export const writYaml = z.strictObject({
       rotate_every: duration.refine((seconds) => seconds >= DAY, 'must be at least 1d').prefault('30d'),
     })
     .exactOptional(),
+  audit: audit.prefault({}),
   limits: limits.prefault({}),
   outbound: z.strictObject({ allow: z.array(hostAndPort).default([]) }).prefault({}),
   rules: text.default('.'),
@@ -96,6 +98,7 @@ export function salvage(value: Json): WritYaml {
     database: keep(shape.database, 'database', none.database),
     identity: keep(shape.identity, 'identity', none.identity),
     clients: keep(shape.clients, 'clients', none.clients),
+    audit: keep(shape.audit, 'audit', none.audit),
     rules: keep(shape.rules, 'rules', none.rules),
   };
 }

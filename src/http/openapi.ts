@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { OperatorRole } from '../domain/identity.ts';
 import type { Json, JsonObject } from '../domain/json.ts';
 import type { Step } from './context.ts';
+import { EventsQuery, ProofQuery, RangeQuery } from './audit.ts';
 import { ApplyBody } from './generations.ts';
 import { IssueBody, ListQuery, RenewBody, RevokeBody } from './grants.ts';
 import { TokenForm } from './oauth.ts';
@@ -97,6 +98,44 @@ export const OPERATIONS: readonly Operation[] = [
     roles: ['platform'],
     body: ApplyBody,
     answers: { 200: 'A dry run, or nothing changed', 201: 'The active generation' },
+  },
+  {
+    method: 'get',
+    path: '/v1/events',
+    summary: 'Sealed events, in their order, from a cursor on',
+    roles: ['auditor', 'security', 'platform'],
+    query: EventsQuery,
+    answers: { 200: 'A page of events' },
+  },
+  {
+    method: 'get',
+    path: '/v1/decisions/{id}',
+    summary: 'A decision, with everything that the policies saw',
+    roles: ['auditor', 'security', 'platform'],
+    answers: { 200: 'The decision' },
+  },
+  {
+    method: 'get',
+    path: '/v1/audit/checkpoint',
+    summary: 'The newest signed checkpoint of the log, and the key that has signed it',
+    roles: READERS,
+    answers: { 200: 'The checkpoint' },
+  },
+  {
+    method: 'get',
+    path: '/v1/audit/proof',
+    summary: 'Proofs of inclusion, of consistency, and of a range (RFC 6962)',
+    roles: READERS,
+    query: ProofQuery,
+    answers: { 200: 'The proof' },
+  },
+  {
+    method: 'get',
+    path: '/v1/audit/range',
+    summary: 'The leaves that hold the events of a span of time',
+    roles: READERS,
+    query: RangeQuery,
+    answers: { 200: 'The first leaf, and the one behind the last' },
   },
   {
     method: 'post',

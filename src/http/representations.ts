@@ -3,7 +3,7 @@ import type { OrderView } from '../exchange/orders.ts';
 import type { Applied } from '../exchange/apply.ts';
 import { readRevocability } from '../domain/grant.ts';
 import type { Revocability } from '../domain/grant.ts';
-import type { GrantView } from '../ledger/index.ts';
+import type { DecisionView, GrantView } from '../ledger/index.ts';
 
 /** The shapes of CONTRACT: snake_case, times in RFC 3339 UTC. */
 export function issuedBody(issued: Issued) {
@@ -93,6 +93,28 @@ export function orderBody({ order, matched, state, byProvider }: OrderView) {
     lift_requested_at: order.liftRequestedAt?.toISOString() ?? null,
     lifted_at: order.liftedAt?.toISOString() ?? null,
     lifted_by: order.liftedBy,
+  };
+}
+
+export function decisionBody(view: DecisionView) {
+  return {
+    id: view.id,
+    action: view.action,
+    outcome: view.outcome,
+    code: view.code,
+    generation: Number(view.generation),
+    rules_hash: view.rulesHash,
+    trust: view.trust,
+    subject: view.subject,
+    resource: view.resource,
+    task: view.taskId,
+    policies: view.policies,
+    controls: view.controls,
+    errors: view.errors,
+    inputs: view.inputs,
+    origin: view.origin,
+    at: view.at.toISOString(),
+    grants: view.grants.map(({ id }) => id),
   };
 }
 

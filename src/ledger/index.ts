@@ -1,6 +1,7 @@
 import { connect } from './connection.ts';
 import type { ConnectionOptions } from './connection.ts';
 import { startDatabaseClock } from './clock.ts';
+import { makeEvidence } from './evidence.ts';
 import { makeGenerations } from './generations.ts';
 import { makeGrants } from './grants.ts';
 import { makeIssuing } from './issuing.ts';
@@ -11,6 +12,7 @@ import { makeSealing } from './sealing.ts';
 import { makeSigningKeys } from './signing-keys.ts';
 import { listen } from './listen.ts';
 
+export type { DecisionView, EventFilter, EventPage, SealedEvent } from './evidence.ts';
 export type { DecisionRecord, MintIntent } from './issuing.ts';
 export type { Claim, CleanupClaim } from './reaping.ts';
 export type { GrantFilter, GrantView } from './grants.ts';
@@ -30,6 +32,7 @@ export function makeLedger(options: ConnectionOptions) {
     signingKeys: makeSigningKeys(connection),
     providerRecord: makeProviderRecord(connection),
     sealing: makeSealing(connection),
+    evidence: makeEvidence(connection),
     startClock: (localNow: () => number) => startDatabaseClock(connection, localNow),
     listen: (onNotice: () => void) => listen(options.url, onNotice),
     /** Which server and database this is; undefined where the login may not ask. */

@@ -9,6 +9,13 @@ test('every metric of Writ is on the page, and no other', async () => {
     clockOffsetMs: () => 0,
     generation: () => ({}),
     keysAgeSeconds: () => ({}),
+    log: {
+      size: () => Promise.resolve(0),
+      unsealedSeconds: () => Promise.resolve(0),
+      heldUpSeconds: () => 0,
+      isDamaged: () => false,
+      witnessFailures: () => ({}),
+    },
   });
   const names = (await metrics.registry.getMetricsAsJSON()).map(({ name }) => name);
   const own = names.filter((name) => name.startsWith('writ_'));

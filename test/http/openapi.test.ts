@@ -1,6 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import type { ErrorRequestHandler, RequestHandler, Router } from 'express';
 import { Registry } from 'prom-client';
+import { auditRouter } from '../../src/http/audit.ts';
 import { generationsRouter } from '../../src/http/generations.ts';
 import { grantsRouter } from '../../src/http/grants.ts';
 import { healthRouter } from '../../src/http/health.ts';
@@ -19,6 +20,7 @@ const ROUTERS: Readonly<Record<string, Router>> = {
   ordersRouter: ordersRouter({ show: never, dryRun: never, create: never, lift: never }, step, step),
   generationsRouter: generationsRouter(never, step, step),
   oauthRouter: oauthRouter({ introspect: never, revokeToken: never, jwks: never, issuer: '' }, step, errors),
+  auditRouter: auditRouter({ checkpoint: never, proof: never, events: never, decision: never, range: never }, step),
   healthRouter: healthRouter(never, new Registry()),
   openApiRouter: openApiRouter({}),
 };
