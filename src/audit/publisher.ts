@@ -6,8 +6,6 @@ import type { LogFault, LogHead, LogStore } from './store.ts';
 import type { SignedCheckpoint } from './checkpoint.ts';
 import type { Witness } from './witness.ts';
 
-const TIMEOUT_MS = 10_000;
-
 /** A witness keeps what this log does not say. */
 export class WitnessDisagrees extends Error {
   readonly code: LogFault | 'another_log';
@@ -41,7 +39,7 @@ export function makePublisher(
   const states = new Map<string, WitnessState>(witnesses.map(({ name }) => [name, { name, size: 0, failures: 0 }]));
 
   async function lastOf(witness: Witness, head: LogHead): Promise<SignedCheckpoint | undefined> {
-    const kept = await witness.last(AbortSignal.timeout(TIMEOUT_MS));
+    const kept = await witness.last();
     if (!kept) return undefined;
     if (kept.origin !== log.origin) {
       throw new WitnessDisagrees(witness.name, 'another_log', `it keeps a checkpoint of ${kept.origin}`);
@@ -87,7 +85,7 @@ export function makePublisher(
       const hand = async (witness: Witness) => {
         const kept = await lastOf(witness, await store.head());
         if (kept && kept.size >= checkpoint.size) return kept.size;
-        await witness.publish(checkpoint.note, AbortSignal.timeout(TIMEOUT_MS));
+        await witness.publish(checkpoint.note);
         return checkpoint.size;
       };
       const behind = witnesses.filter(({ name }) => needs(states.get(name), checkpoint.size));

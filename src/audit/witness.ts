@@ -7,7 +7,7 @@ export interface Witness {
   /** For people, metrics and logs: `file:checkpoints`. */
   readonly name: string;
   /** The last checkpoint that it has kept; undefined: none, or it cannot be asked. @throws when it cannot be reached. */
-  readonly last: (signal: AbortSignal) => Promise<SignedCheckpoint | undefined>;
+  readonly last: () => Promise<SignedCheckpoint | undefined>;
   /** Resolves once it is kept for good. */
-  readonly publish: (note: string, signal: AbortSignal) => Promise<void>;
+  readonly publish: (note: string) => Promise<void>;
 }

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Checkpointer } from '../audit/checkpointer.ts';
 import { WitnessDisagrees } from '../audit/publisher.ts';
 import type { Publisher } from '../audit/publisher.ts';
@@ -12,6 +13,8 @@ const SMALLEST_BATCH = 250;
 /** How often everything is looked at, also what is before the place that the log has come to. */
 const EVERYTHING_MS = 600_000;
 const LOOK_MS = 1_000;
+/** A process that goes does not wait longer for its witnesses. */
+const LAST_PUBLISH_MS = 3_000;
 /** A transaction that holds sealing up for so long is named in the log. */
 const TELL_AFTER_SECONDS = 10;
 
@@ -148,7 +151,8 @@ export function startSealing(parts: SealingParts) {
       await Promise.all(loops.map((loop) => loop.stop()));
       quietUntil = 0;
       await round().catch(failed('sealing'));
-      await publisher.publish(onWitnessFailure).catch(failed('publishing checkpoints'));
+      const published = publisher.publish(onWitnessFailure).catch(failed('publishing checkpoints'));
+      await Promise.race([published, sleep(LAST_PUBLISH_MS, undefined, { ref: false })]);
     },
   };
 }

@@ -14,10 +14,10 @@ let grant: { id: string; task: string; decision: { id: string } };
 
 const ask = (path: string, role: 'auditor' | 'security' = 'auditor') =>
   broker.ask('GET', path, { as: broker.people.operator(role) });
-const ok = async (path: string): Promise<Answer['body']> => {
+const ok = async <Shape extends object = Answer['body']>(path: string): Promise<Shape> => {
   const answer = await ask(path);
   expect([path, answer.status]).toEqual([path, 200]);
-  return answer.body;
+  return JSON.parse(answer.text) as Shape;
 };
 const bytes = (text: unknown) => Buffer.from(String(text), 'base64');
 const list = (value: unknown) => (value as string[]).map(bytes);
@@ -28,7 +28,7 @@ interface Page {
   readonly more: boolean;
   readonly size: number;
 }
-const page = async (query: string) => (await ok(`/v1/events?${query}`)) as Page & Answer['body'];
+const page = (query: string) => ok<Page>(`/v1/events?${query}`);
 
 beforeAll(async () => {
   broker = await startRunningBroker();
@@ -37,7 +37,7 @@ beforeAll(async () => {
       as: broker.people.workload('agent/one'),
       json: { profile: 'lookup', purpose: `wünsche ${n}` },
     });
-    grant = issued.body as unknown as typeof grant;
+    grant = JSON.parse(issued.text) as typeof grant;
   }
   const { n } = (await broker.database.pool.query<{ n: number }>('select count(*)::int as n from events')).rows[0] ?? {
     n: 0,
@@ -84,9 +84,7 @@ test('of a task, of a grant, of a type', async () => {
 });
 
 test('an event as text is what was sealed; as an object it says the same', async () => {
-  const asText = (await ok('/v1/events?limit=5&format=text')) as unknown as {
-    events: { leaf: number; body: string }[];
-  };
+  const asText = await ok<{ events: { leaf: number; body: string }[] }>('/v1/events?limit=5&format=text');
   const { events } = await page('limit=5');
   const { rows } = await broker.database.pool.query<{ body: string }>(
     'select body from events where leaf < 5 order by leaf',
@@ -96,9 +94,7 @@ test('an event as text is what was sealed; as an object it says the same', async
 });
 
 test('an event is proven to be in the log that was signed, by leaf and by number', async () => {
-  const { events } = (await ok(`/v1/events?grant=${grant.id}&format=text`)) as unknown as {
-    events: { leaf: number; body: string }[];
-  };
+  const { events } = await ok<{ events: { leaf: number; body: string }[] }>(`/v1/events?grant=${grant.id}&format=text`);
   for (const { leaf, body } of events) {
     const { seq } = JSON.parse(body) as { seq: number };
     const proof = await ok(`/v1/audit/proof?leaf=${leaf}`);
@@ -120,7 +116,7 @@ test('a log goes on from what it was, and a range of it is whole', async () => {
   expect(signed && isExtension(old, signed, list(now['path']))).toBe(true);
 
   const range = await ok(`/v1/audit/proof?first=3&end=9&size=${String(now['size'])}`);
-  const { events } = (await ok('/v1/events?cursor=3&limit=6&format=text')) as unknown as { events: { body: string }[] };
+  const { events } = await ok<{ events: { body: string }[] }>('/v1/events?cursor=3&limit=6&format=text');
   const tree = growFrom(3, list(range['left']));
   for (const { body } of events) tree.append(leafHash(body));
   expect(rootOfRange(tree.frontier(), 9, list(range['right']), Number(now['size']))).toEqual(bytes(now['root']));
