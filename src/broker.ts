@@ -8,7 +8,9 @@ import { makeClosers } from './closers.ts';
 import type { Settings } from './config/index.ts';
 import { makeBuckets } from './domain/bucket.ts';
 import { makeIds } from './domain/ids.ts';
+import type { ApprovalId } from './domain/ids.ts';
 import { makeApply } from './exchange/apply.ts';
+import { makeClaim } from './exchange/claim.ts';
 import type { ExchangeContext, Log } from './exchange/context.ts';
 import { makeEvidenceReads } from './exchange/evidence.ts';
 import { makeGiveUp } from './exchange/give-up.ts';
@@ -199,6 +201,8 @@ async function build(
   });
   const grantVerbs = {
     issue: makeIssueOnce(context, parts, makeIssue(context, parts), settleGrant),
+    claim: makeClaim(context, parts),
+    approvalUrl: (id: ApprovalId) => `${issuer}/v1/approvals/${id}`,
     renew: makeRenew(context, parts),
     revoke,
     find: ledger.grants.find,

@@ -1,4 +1,4 @@
-import type { Json, JsonObject } from '../../src/domain/json.ts';
+import type { Json, JsonObject } from '../domain/json.ts';
 
 /** An event of a grant: its type and the parsed body. */
 export interface GrantEvent {

@@ -12,6 +12,8 @@ export type MintId = Id<'mint'>;
 export type TaskId = Id<'task'>;
 export type DecisionId = Id<'decision'>;
 export type OrderId = Id<'order'>;
+export type ApprovalId = Id<'approval'>;
+export type ExceptionId = Id<'exception'>;
 
 const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz';
 const TIME_CHARS = 9; // 45 bits of milliseconds: until the year 3084
@@ -23,6 +25,8 @@ export interface Ids {
   task(): TaskId;
   decision(): DecisionId;
   order(): OrderId;
+  approval(): ApprovalId;
+  exception(): ExceptionId;
 }
 
 /** Ids from a source of random bytes and a clock in milliseconds. */
@@ -35,6 +39,8 @@ export function makeIds(random: (bytes: number) => Uint8Array, nowMs: () => numb
     task: () => timed('t') as TaskId,
     decision: () => timed('d') as DecisionId,
     order: () => timed('o') as OrderId,
+    approval: () => timed('a') as ApprovalId,
+    exception: () => timed('x') as ExceptionId,
   };
 }
 
@@ -54,6 +60,8 @@ const PATTERNS = {
   task: /^t[0-9a-hjkmnp-tv-z]{21}$/,
   decision: /^d[0-9a-hjkmnp-tv-z]{21}$/,
   order: /^o[0-9a-hjkmnp-tv-z]{21}$/,
+  approval: /^a[0-9a-hjkmnp-tv-z]{21}$/,
+  exception: /^x[0-9a-hjkmnp-tv-z]{21}$/,
 } as const;
 
 /** Reads an id that came from outside; `undefined` when it cannot be one of that kind. */

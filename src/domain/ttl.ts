@@ -11,6 +11,8 @@ export interface TtlLimits {
   /** The smallest `@max_ttl` of the policies that permitted it. */
   readonly policy?: { readonly id: string; readonly seconds: number } | undefined;
   readonly taskEndsAt?: Date | undefined;
+  /** The longest grant that the task allows. */
+  readonly taskMaxSeconds?: number | undefined;
   readonly vouchedUntil: Date;
   readonly providerMaxSeconds?: number | undefined;
 }
@@ -36,6 +38,7 @@ export function capTtl(limits: TtlLimits): Ttl {
   ];
   if (limits.policy) caps.push([`policy:${limits.policy.id}`, fromStart(limits.policy.seconds)]);
   if (limits.taskEndsAt) caps.push(['task', until(limits.taskEndsAt)]);
+  if (limits.taskMaxSeconds !== undefined) caps.push(['task', fromStart(limits.taskMaxSeconds)]);
   caps.push(['identity', until(limits.vouchedUntil)]);
   if (limits.providerMaxSeconds !== undefined) caps.push(['provider', limits.providerMaxSeconds]);
   const [decidedBy, seconds] = caps.reduce((least, cap) => (cap[1] < least[1] ? cap : least));

@@ -1,5 +1,5 @@
 import type { Identity } from '../domain/identity.ts';
-import type { DecisionId, Ids } from '../domain/ids.ts';
+import type { ApprovalId, DecisionId, Ids } from '../domain/ids.ts';
 import { Refusal } from '../domain/errors.ts';
 import type { RefusalCode } from '../domain/errors.ts';
 import type { JsonObject } from '../domain/json.ts';
@@ -16,7 +16,8 @@ export interface Question {
   readonly origin: string | null;
   readonly profile: Profile;
   readonly parameters: Parameters;
-  readonly task: Pick<Task, 'purpose' | 'mode' | 'environment' | 'implicit'>;
+  readonly task: Task;
+  readonly approval?: { readonly id: ApprovalId; readonly by: readonly string[] };
   readonly requestedTtl: number;
   readonly now: Date;
 }
@@ -33,6 +34,8 @@ export function decide(rules: ActiveRules, ids: Ids, question: Question): Decide
   const code = { allow: null, deny: 'policy_denied', approval: 'approval_required' }[answer.outcome];
   const record: DecisionRecord = {
     ...blankDecision(rules, ids.decision(), question.identity, question.origin),
+    ...ofTask(question.task),
+    ...(question.approval ? { approval_id: question.approval.id } : {}),
     action: question.action,
     resource: question.profile.name,
     outcome: answer.outcome,
@@ -50,9 +53,15 @@ export function refusedDecision(
   rules: ActiveRules,
   ids: Ids,
   caller: { identity: Identity; origin: string | null },
-  about: { action: PolicyAction; resource: string; code: RefusalCode },
+  { task, ...about }: { action: PolicyAction; resource: string; code: RefusalCode; task?: Task },
 ): DecisionRecord {
-  return { ...blankDecision(rules, ids.decision(), caller.identity, caller.origin), ...about, outcome: 'deny' };
+  const blank = blankDecision(rules, ids.decision(), caller.identity, caller.origin);
+  return { ...blank, ...(task ? ofTask(task) : {}), ...about, outcome: 'deny' };
+}
+
+/** The mode is on every decision; the task where it was there before it. */
+function ofTask({ id, mode, implicit, onBehalfOf }: Task) {
+  return { ...(implicit ? {} : { task_id: id }), mode, on_behalf_of: onBehalfOf ?? null };
 }
 
 /** Records a decision that gave nothing, and refuses with it. */
@@ -112,6 +121,8 @@ function policyRequest(question: Question): PolicyRequest {
       parameters: question.parameters,
       requestedTtl: question.requestedTtl,
       now: `${question.now.toISOString().slice(0, 19)}Z`,
+      ...(task.onBehalfOf === undefined ? {} : { onBehalfOf: task.onBehalfOf }),
+      ...(question.approval ? { approval: question.approval } : {}),
     },
   };
 }

@@ -1,10 +1,14 @@
-import type { GrantId, TaskId } from '../domain/ids.ts';
+import { Refusal } from '../domain/errors.ts';
+import type { ApprovalId, GrantId, TaskId } from '../domain/ids.ts';
 import type { Json } from '../domain/json.ts';
 import type { Parameters, Profile } from '../domain/profile.ts';
+import { UNBOUNDED } from '../domain/task.ts';
 import type { Task } from '../domain/task.ts';
 import type { Ttl } from '../domain/ttl.ts';
+import { toTask } from '../ledger/index.ts';
 import type { DecisionRecord } from '../ledger/index.ts';
 import type { Plan } from '../providers/provider.ts';
+import { approvalRequest, askedOf } from './approval.ts';
 import type { Caller, ExchangeContext } from './context.ts';
 import { judge } from './judge.ts';
 import { mintIntent } from './minting.ts';
@@ -17,6 +21,8 @@ export interface IssueRequest {
   readonly parameters: Readonly<Record<string, Json>>;
   readonly ttlSeconds?: number | undefined;
   readonly purpose?: string | undefined;
+  /** One of the caller's own that was made before; otherwise one is made for this call alone. */
+  readonly task?: TaskId | undefined;
   readonly idempotency?: { readonly key: string; readonly requestHash: string } | undefined;
 }
 
@@ -31,6 +37,19 @@ export interface Issued extends Handover {
   readonly decision: DecisionRecord;
 }
 
+/** A person has to answer first: nothing was minted, and nothing is handed out. */
+export interface Pending {
+  readonly grant: GrantId;
+  readonly task: TaskId;
+  readonly profile: string;
+  readonly provider: string;
+  readonly subject: string;
+  readonly ttl: Pick<Ttl, 'seconds' | 'decidedBy'>;
+  readonly revocability: Plan['revocability'];
+  readonly decision: DecisionRecord;
+  readonly approval: { readonly id: ApprovalId; readonly expiresAt: Date };
+}
+
 export interface IssueParts {
   readonly mintAndActivate: ReturnType<typeof makeMinting>;
   readonly liveLimit: { within<T>(trust: string, id: string, open: () => Promise<T>): Promise<T> };
@@ -40,53 +59,70 @@ export interface IssueParts {
 export function makeIssue(context: ExchangeContext, { mintAndActivate, liveLimit }: IssueParts) {
   const { ledger, ids, clock } = context;
 
-  return function issue(caller: Caller, request: IssueRequest): Promise<Issued> {
+  return function issue(caller: Caller, request: IssueRequest): Promise<Issued | Pending> {
     return withRules(context.rules, async (rules) => {
       const { trust, id } = caller.identity;
       const { profile, provider } = await offered(context, rules, caller, 'issue', request.profile);
       const parameters = fitting(profile, request.parameters);
-      const task = implicitTask(ids.task(), profile, request.purpose);
+      const task = await taskOf(context, caller, request, profile);
       const now = clock.now();
       const about = { profile, provider, parameters, task, now, startedAt: now, askedSeconds: request.ttlSeconds };
-      const { record, ttl } = await judge(context, rules, { action: 'issue', ...caller, ...about });
+      const { record, ttl, waits } = await judge(context, rules, { action: 'issue', ...caller, ...about });
 
       const names = { mint: ids.mint(), grant: ids.grant(), task: task.id };
       const plan = provider.plan(profile, parameters, { ...names, subject: { trust, id }, now, endsAt: ttl.endsAt });
+      const wanted = { caller, profile, provider, parameters, task, grant: names.grant, ttlSeconds: ttl.seconds };
+      const approval = waits ? approvalRequest(ids.approval(), 'issue', askedOf(wanted), waits, now) : null;
       const { epoch } = await liveLimit.within(trust, id, () =>
         ledger.issuing.openGrant({
           decision: record,
-          task: {
-            id: task.id,
-            purpose: task.purpose,
-            mode: task.mode,
-            environment: task.environment,
-            on_behalf_of: null,
-          },
+          task: taskRecord(task),
           grant: grantRecord(names.grant, profile, parameters, ttl, plan),
-          mint: mintIntent(plan),
+          mint: approval ? null : mintIntent(plan),
+          approval,
           origin: caller.origin,
           idempotency: request.idempotency
             ? { key: request.idempotency.key, request_hash: request.idempotency.requestHash }
             : null,
         }),
       );
-      const handover = await mintAndActivate(provider, plan, epoch, caller.origin, true);
-      return {
-        ...handover,
-        ...names,
-        profile: profile.name,
-        provider: provider.name,
-        subject: id,
-        ttl,
-        decision: record,
-      };
+      const { revocability } = plan;
+      const said = { ...names, profile: profile.name, provider: provider.name, subject: id, ttl, decision: record };
+      if (approval)
+        return { ...said, revocability, approval: { id: approval.id, expiresAt: new Date(approval.expires_at) } };
+      return { ...(await mintAndActivate(provider, plan, epoch, caller.origin, true)), ...said };
     });
   };
 }
 
-/** The task that a single call makes for itself: policy alone decides, and the environment is the profile's. */
-function implicitTask(id: TaskId, profile: Profile, purpose: string | undefined): Task {
-  return { id, purpose: purpose ?? '', mode: 'autonomous', environment: profile.environment, implicit: true };
+/** One that was made before, of the caller's own; or one that this call makes for itself: policy alone decides, in the profile's environment. */
+async function taskOf(
+  { ledger, ids }: ExchangeContext,
+  caller: Caller,
+  request: IssueRequest,
+  profile: Profile,
+): Promise<Task> {
+  if (request.task === undefined) {
+    const id = ids.task();
+    const { environment } = profile;
+    return {
+      id,
+      purpose: request.purpose ?? '',
+      mode: 'autonomous',
+      environment,
+      implicit: true,
+      path: [id],
+      bounds: UNBOUNDED,
+    };
+  }
+  const row = await ledger.tasks.find(request.task);
+  const { trust, id } = caller.identity;
+  if (!row || row.implicit || row.trust !== trust || row.subject !== id) throw new Refusal('task_not_found');
+  return toTask(row);
+}
+
+function taskRecord({ id, purpose, mode, environment, implicit, onBehalfOf }: Task) {
+  return { id, purpose, mode, environment, on_behalf_of: onBehalfOf ?? null, there: !implicit };
 }
 
 function grantRecord(id: GrantId, profile: Profile, parameters: Parameters, ttl: Ttl, plan: Plan) {

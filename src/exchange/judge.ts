@@ -1,7 +1,9 @@
 import { Refusal } from '../domain/errors.ts';
+import { outsideTask } from '../domain/task.ts';
 import { capTtl } from '../domain/ttl.ts';
 import type { Ttl } from '../domain/ttl.ts';
 import type { DecisionRecord } from '../ledger/index.ts';
+import type { ApprovalNeeds } from '../policy/policy.ts';
 import type { Provider } from '../providers/provider.ts';
 import type { ExchangeContext } from './context.ts';
 import { decide, refuse } from './decide.ts';
@@ -17,21 +19,26 @@ export interface Asked extends Omit<Question, 'requestedTtl'> {
   readonly minSeconds?: number;
 }
 
-/** A yes: its record, to be committed with the intent, and for how long. */
+/** A yes, or a yes once somebody has approved: its record, to be committed with the intent, and for how long. */
 export interface Judged {
   readonly record: DecisionRecord;
   readonly ttl: Ttl;
+  /** A person has to answer first, and who that is. */
+  readonly waits?: ApprovalNeeds;
 }
 
 /**
- * Asks the policy set, and takes the minimum of all that can shorten the grant.
- * @throws Refusal `policy_denied`, `approval_required`, `ttl_below_minimum`; each is on record by then.
+ * Asks the policy set, holds its answer against the task's mode and bounds, and takes the minimum of all that can shorten the grant.
+ * @throws Refusal `policy_denied`, `outside_task`, `task_observes`, `ttl_below_minimum`; each is on record by then.
  */
 export async function judge({ ledger, ids }: ExchangeContext, rules: ActiveRules, asked: Asked): Promise<Judged> {
-  const { profile, askedSeconds, identity, provider, now, startedAt } = asked;
+  const { profile, askedSeconds, identity, provider, now, startedAt, task } = asked;
   const { answer, record } = decide(rules, ids, { ...asked, requestedTtl: askedSeconds ?? profile.ttl.default });
   if (answer.outcome === 'deny') await refuse(ledger, record, 'policy_denied', {});
-  if (answer.outcome === 'approval') await refuse(ledger, record, 'approval_required', {});
+  const outside = task.implicit ? [] : outsideTask(task, profile, asked.parameters);
+  if (outside.length > 0) await refuse(ledger, record, 'outside_task', { outside });
+  if (task.mode === 'observe') await refuse(ledger, record, 'task_observes', { would: answer.outcome });
+  const waits = answer.outcome === 'approval' || isSupervised(asked) ? (answer.approval ?? SUPERVISOR) : undefined;
   try {
     const ttl = capTtl({
       now,
@@ -39,12 +46,22 @@ export async function judge({ ledger, ids }: ExchangeContext, rules: ActiveRules
       askedSeconds,
       rule: { ...profile.ttl, min: asked.minSeconds ?? profile.ttl.min },
       policy: answer.maxTtl && { id: answer.maxTtl.policy, seconds: answer.maxTtl.seconds },
+      taskEndsAt: task.endsAt,
+      taskMaxSeconds: task.bounds.maxTtlSeconds,
       vouchedUntil: identity.vouchedUntil,
       providerMaxSeconds: provider.maxTtlSeconds,
     });
-    return { record, ttl };
+    if (!waits) return { record, ttl };
+    return { record: { ...record, outcome: 'approval', code: 'approval_required' }, ttl, waits };
   } catch (error) {
     if (error instanceof Refusal) return refuse(ledger, record, error.code, error.facts);
     throw error;
   }
+}
+
+const SUPERVISOR: ApprovalNeeds = { role: 'approver', count: 1 };
+
+/** Under supervision every effect beyond read needs an approval, whatever the policies say. */
+function isSupervised({ task, profile, approval }: Asked): boolean {
+  return task.mode === 'supervised' && profile.effect !== 'read' && !approval;
 }

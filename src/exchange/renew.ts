@@ -4,6 +4,7 @@ import type { Parameters } from '../domain/profile.ts';
 import type { GrantView } from '../ledger/index.ts';
 import type { Caller, ExchangeContext } from './context.ts';
 import type { Issued, IssueParts } from './issue.ts';
+import { refuse } from './decide.ts';
 import { judge } from './judge.ts';
 import { mintIntent } from './minting.ts';
 import { fitting, offered } from './offer.ts';
@@ -67,14 +68,16 @@ export function mintAgain(
     const now = clock.now();
     const planned = (endsAt: Date) => provider.plan(profile, parameters, { ...names, subject, now, endsAt });
 
-    const left = secondsLeft(view, now);
     const kind = again.kind(planned(view.expiresAt).short === true);
-    const asked = kind === 'child' ? { askedSeconds: left, minSeconds: 1 } : { askedSeconds: again.askedSeconds(now) };
+    const left = kind === 'child' ? secondsLeft(view, now) : undefined;
+    const asked =
+      left === undefined ? { askedSeconds: again.askedSeconds(now) } : { askedSeconds: left, minSeconds: 1 };
     const about = { profile, provider, parameters, task, now, startedAt: view.openedAt, ...asked };
-    const { record, ttl } = await judge(context, rules, { action: again.action, ...caller, ...about });
+    const { record, ttl, waits } = await judge(context, rules, { action: again.action, ...caller, ...about });
+    if (waits) await refuse(ledger, record, 'approval_required', {});
 
     // What the grant has left is not rounded down once more: its children end with it.
-    const endsAt = kind === 'child' && ttl.seconds === left ? view.expiresAt : ttl.endsAt;
+    const endsAt = ttl.seconds === left ? view.expiresAt : ttl.endsAt;
     const plan = planned(endsAt);
     const { epoch } = await ledger.issuing.openMint({
       grant: names.grant,

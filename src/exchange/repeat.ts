@@ -2,7 +2,7 @@ import { Refusal } from '../domain/errors.ts';
 import { LIVE_STATES } from '../domain/grant.ts';
 import type { GrantId } from '../domain/ids.ts';
 import type { Caller, ExchangeContext } from './context.ts';
-import type { Issued, IssueParts, IssueRequest } from './issue.ts';
+import type { Issued, IssueParts, IssueRequest, Pending } from './issue.ts';
 import { mintAgain, ownGrant, secondsLeft } from './renew.ts';
 import type { SettleGrant } from './revoke.ts';
 
@@ -15,7 +15,7 @@ import type { SettleGrant } from './revoke.ts';
 export function makeIssueOnce(
   context: ExchangeContext,
   parts: IssueParts,
-  issue: (caller: Caller, request: IssueRequest) => Promise<Issued>,
+  issue: (caller: Caller, request: IssueRequest) => Promise<Issued | Pending>,
   settleGrant: SettleGrant,
 ) {
   const { ledger } = context;
@@ -33,7 +33,7 @@ export function makeIssueOnce(
     });
   }
 
-  return async function issueOnce(caller: Caller, request: IssueRequest): Promise<Issued> {
+  return async function issueOnce(caller: Caller, request: IssueRequest): Promise<Issued | Pending> {
     if (!request.idempotency) return issue(caller, request);
     const { trust, id } = caller.identity;
     const earlier = await ledger.grants.repeated(trust, id, request.idempotency.key);

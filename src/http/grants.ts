@@ -6,11 +6,11 @@ import { Refusal } from '../domain/errors.ts';
 import { GRANT_STATES } from '../domain/grant.ts';
 import { OPERATOR_ROLES } from '../domain/identity.ts';
 import { parseId } from '../domain/ids.ts';
-import type { GrantId } from '../domain/ids.ts';
+import type { ApprovalId, GrantId } from '../domain/ids.ts';
 import { canonicalJson } from '../domain/json.ts';
 import type { Json } from '../domain/json.ts';
 import type { Caller } from '../exchange/context.ts';
-import type { Issued, IssueRequest } from '../exchange/issue.ts';
+import type { Issued, IssueRequest, Pending } from '../exchange/issue.ts';
 import { actorOf } from '../exchange/orders.ts';
 import type { RenewRequest } from '../exchange/renew.ts';
 import type { Revocation } from '../exchange/revoke.ts';
@@ -20,7 +20,7 @@ import { body, query } from './body.ts';
 import type { RequestFault } from './body.ts';
 import type { Principal, Req, Res, Step } from './context.ts';
 import { operatorOf, workloadOf } from './context.ts';
-import { grantBody, issuedBody } from './representations.ts';
+import { grantBody, issuedBody, pendingBody } from './representations.ts';
 import { noStore } from './steps.ts';
 
 const MAX_TTL_SECONDS = 2_592_000;
@@ -58,7 +58,10 @@ export const ListQuery = z.strictObject({
 });
 
 export interface GrantVerbs {
-  readonly issue: (caller: Caller, request: IssueRequest) => Promise<Issued>;
+  readonly issue: (caller: Caller, request: IssueRequest) => Promise<Issued | Pending>;
+  readonly claim: (caller: Caller, grant: GrantId) => Promise<Issued>;
+  /** Where an approval is seen and answered. */
+  readonly approvalUrl: (id: ApprovalId) => string;
   readonly renew: (caller: Caller, request: RenewRequest) => Promise<Issued>;
   readonly revoke: (revocation: Revocation) => Promise<GrantView>;
   readonly find: (id: GrantId) => Promise<GrantView | null>;
@@ -85,7 +88,9 @@ export function grantsRouter(
           purpose: input.purpose ?? null,
         }),
       };
-      handOver(res, await verbs.issue(workloadOf(res), request));
+      const answer = await verbs.issue(workloadOf(res), request);
+      if ('approval' in answer) res.status(202).json(pendingBody(answer, verbs.approvalUrl));
+      else handOver(res, answer);
     },
     idempotencyFaults,
   );
@@ -93,6 +98,10 @@ export function grantsRouter(
   const renew = body(RenewBody, async (input, req, res) => {
     handOver(res, await verbs.renew(workloadOf(res), { grant: grantId(req), ttlSeconds: input.ttl_seconds }));
   });
+
+  const claim: Step = async (req, res) => {
+    handOver(res, await verbs.claim(workloadOf(res), grantId(req)));
+  };
 
   const revoke = body(RevokeBody, async (input, req, res) => {
     const view = await verbs.revoke({
@@ -121,6 +130,7 @@ export function grantsRouter(
   router.post('/v1/grants', noStore, asWorkload, workloads, json, issue);
   router.get('/v1/grants', noStore, asOperator, roles(...OPERATOR_ROLES), list);
   router.get('/v1/grants/:id', noStore, asWorkload, workloadsOr(...OPERATOR_ROLES), show);
+  router.post('/v1/grants/:id/claim', noStore, asWorkload, workloads, claim);
   router.post('/v1/grants/:id/renew', noStore, asWorkload, workloads, json, renew);
   router.post('/v1/grants/:id/revoke', noStore, asWorkload, workloadsOr('security'), json, revoke);
   return router;

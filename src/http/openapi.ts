@@ -53,6 +53,13 @@ export const OPERATIONS: readonly Operation[] = [
   },
   {
     method: 'post',
+    path: '/v1/grants/{id}/claim',
+    summary: 'Turn an approved request into its credential, once',
+    workload: true,
+    answers: { 201: 'The grant, with its credential' },
+  },
+  {
+    method: 'post',
     path: '/v1/grants/{id}/renew',
     summary: 'Decide again, and mint again',
     workload: true,

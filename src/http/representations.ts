@@ -1,8 +1,9 @@
-import type { Issued } from '../exchange/issue.ts';
+import type { Issued, Pending } from '../exchange/issue.ts';
 import type { OrderView } from '../exchange/orders.ts';
 import type { Applied } from '../exchange/apply.ts';
 import { readRevocability } from '../domain/grant.ts';
 import type { Revocability } from '../domain/grant.ts';
+import type { ApprovalId } from '../domain/ids.ts';
 import type { DecisionView, GrantView } from '../ledger/index.ts';
 
 /** The shapes of CONTRACT: snake_case, times in RFC 3339 UTC. */
@@ -22,6 +23,23 @@ export function issuedBody(issued: Issued) {
     ttl: { seconds: issued.ttl.seconds, decided_by: issued.ttl.decidedBy },
     decision: { id: decision.id, generation: decision.generation, policies: decision.policies },
     credential: issued.credential.reveal(),
+  };
+}
+
+export function pendingBody(pending: Pending, urlOf: (id: ApprovalId) => string) {
+  const { decision, approval } = pending;
+  return {
+    id: pending.grant,
+    state: 'pending_approval',
+    task: pending.task,
+    profile: pending.profile,
+    provider: pending.provider,
+    subject: pending.subject,
+    expires_at: approval.expiresAt.toISOString(),
+    revocability: revocabilityBody(pending.revocability),
+    ttl: { seconds: pending.ttl.seconds, decided_by: pending.ttl.decidedBy },
+    decision: { id: decision.id, generation: decision.generation, policies: decision.policies },
+    approval: { id: approval.id, url: urlOf(approval.id), expires_at: approval.expiresAt.toISOString() },
   };
 }
 

@@ -1,9 +1,10 @@
 import type { GrantState } from '../domain/grant.ts';
 import { LIVE_STATES } from '../domain/grant.ts';
 import type { GrantId, MintId, TaskId } from '../domain/ids.ts';
-import type { Task, TaskMode } from '../domain/task.ts';
+import type { Task } from '../domain/task.ts';
 import type { Prisma } from '../generated/client.ts';
 import type { Connection } from './connection.ts';
+import { toTask } from './tasks.ts';
 
 /** A grant with its task, decision and mints: what the API shows, the credential never being there to show. */
 export type GrantView = Prisma.GrantGetPayload<{ include: { decision: true; mints: true } }>;
@@ -58,12 +59,8 @@ export function makeGrants(connection: Connection) {
       }),
 
     /** What a decision needs of a task. */
-    async task(id: TaskId): Promise<Pick<Task, 'purpose' | 'mode' | 'environment' | 'implicit'>> {
-      const { purpose, mode, environment, implicit } = await connection.prisma((client) =>
-        client.task.findUniqueOrThrow({ where: { id } }),
-      );
-      return { purpose, mode: mode as TaskMode, environment, implicit };
-    },
+    task: async (id: TaskId): Promise<Task> =>
+      toTask(await connection.prisma((client) => client.task.findUniqueOrThrow({ where: { id } }))),
 
     /** Live grants of a workload, counted up to `limit`. */
     async liveCount(trust: string, subject: string, limit: number): Promise<number> {

@@ -1,5 +1,6 @@
 import { connect } from './connection.ts';
 import type { ConnectionOptions } from './connection.ts';
+import { makeApprovals } from './approvals.ts';
 import { startDatabaseClock } from './clock.ts';
 import { makeEvidence } from './evidence.ts';
 import { makeGenerations } from './generations.ts';
@@ -10,13 +11,17 @@ import { makeProviderRecord } from './provider-record.ts';
 import { makeReaping } from './reaping.ts';
 import { makeSealing } from './sealing.ts';
 import { makeSigningKeys } from './signing-keys.ts';
+import { makeTasks } from './tasks.ts';
 import { listen } from './listen.ts';
 
+export type { ApprovalRow, ApprovalState } from './approvals.ts';
 export type { DecisionView, EventFilter, EventPage, SealedEvent } from './evidence.ts';
-export type { DecisionRecord, MintIntent } from './issuing.ts';
+export type { ApprovalRequest, DecisionRecord, MintIntent } from './issuing.ts';
 export type { Claim, CleanupClaim } from './reaping.ts';
 export type { GrantFilter, GrantView } from './grants.ts';
 export type { OrderProgress, OrderRow } from './orders.ts';
+export { toTask } from './tasks.ts';
+export type { EndedTask, OpenTask, TaskRow } from './tasks.ts';
 
 /** The record in Postgres. Each transition is one call that commits the change together with its event. */
 export type Ledger = ReturnType<typeof makeLedger>;
@@ -27,6 +32,8 @@ export function makeLedger(options: ConnectionOptions) {
     issuing: makeIssuing(connection),
     reaping: makeReaping(connection),
     orders: makeOrders(connection),
+    tasks: makeTasks(connection),
+    approvals: makeApprovals(connection),
     generations: makeGenerations(connection),
     grants: makeGrants(connection),
     signingKeys: makeSigningKeys(connection),

@@ -2,7 +2,7 @@ import { Fault, Refusal } from '../domain/errors.ts';
 import type { RefusalCode } from '../domain/errors.ts';
 import type { EndReason, GrantState, Revocability } from '../domain/grant.ts';
 import type { Actor } from '../domain/identity.ts';
-import type { DecisionId, GrantId, MintId, TaskId } from '../domain/ids.ts';
+import type { ApprovalId, DecisionId, ExceptionId, GrantId, MintId, TaskId } from '../domain/ids.ts';
 import type { JsonObject } from '../domain/json.ts';
 import type { Effect, Parameters } from '../domain/profile.ts';
 import type { TaskMode } from '../domain/task.ts';
@@ -27,6 +27,12 @@ export interface DecisionRecord {
   readonly errors: readonly JsonObject[];
   readonly inputs: JsonObject;
   readonly origin: string | null;
+  /** The task that it is about, where there is one before the decision. */
+  readonly task_id?: TaskId;
+  readonly mode?: TaskMode;
+  readonly on_behalf_of?: string | null;
+  readonly approval_id?: ApprovalId;
+  readonly exception_id?: ExceptionId;
 }
 
 /** A mint's intent: what will be asked, and until when the answer may be recorded. */
@@ -46,6 +52,8 @@ export interface OpenGrant {
     readonly mode: TaskMode;
     readonly environment: string;
     readonly on_behalf_of: string | null;
+    /** It was made before; otherwise it is made here, for this grant alone. */
+    readonly there: boolean;
   };
   readonly grant: {
     readonly id: GrantId;
@@ -60,9 +68,35 @@ export interface OpenGrant {
     readonly expires_at: string;
     readonly revocability: Revocability;
   };
-  readonly mint: MintIntent;
+  /** Null where a person has to approve first. */
+  readonly mint: MintIntent | null;
+  readonly approval: ApprovalRequest | null;
   readonly origin: string | null;
   readonly idempotency: { readonly key: string; readonly request_hash: string } | null;
+}
+
+/** What a person is asked; the hash is over the canonical text of `asked`. */
+export interface ApprovalRequest {
+  readonly id: ApprovalId;
+  readonly kind: 'issue' | 'call';
+  readonly asked_hash: string;
+  readonly asked: JsonObject;
+  readonly needs: { readonly role: string; readonly count: number };
+  /** Who is on the chain of the request, and may not answer it. */
+  readonly chain: readonly { readonly issuer: string; readonly subject: string }[];
+  readonly expires_at: string;
+}
+
+/** An approved grant is claimed: its approval is consumed and its mint intended. */
+export interface ClaimGrant {
+  readonly grant: GrantId;
+  readonly decision: DecisionRecord;
+  readonly approval: ApprovalId;
+  readonly asked_hash: string;
+  readonly ttl: { readonly ends_at: string; readonly seconds: number; readonly decided_by: string };
+  readonly revocability: Revocability;
+  readonly mint: MintIntent;
+  readonly origin: string | null;
 }
 
 export interface OpenMint {
@@ -106,6 +140,16 @@ const REFUSALS: ReadonlySet<string> = new Set<RefusalCode>([
   'request_in_progress',
   'already_lifted',
   'lift_needs_another_operator',
+  'task_not_found',
+  'task_ended',
+  'task_budget_spent',
+  'too_many_hops',
+  'delegation_loop',
+  'approval_required',
+  'approval_pending',
+  'approval_closed',
+  'already_answered',
+  'own_request',
 ]);
 
 /** @throws Refusal or Fault for an answer that says no. */
@@ -129,6 +173,11 @@ export function makeIssuing(connection: Connection) {
         if (error instanceof LedgerConflict && error.sqlState === 'WR409') throw new Refusal('request_in_progress');
         throw error;
       }
+    },
+
+    /** @throws Refusal `approval_pending`, `approval_required`, `under_order`, `task_ended`, `task_budget_spent`, `grant_not_active`; Fault. */
+    async claimGrant(claiming: ClaimGrant) {
+      return admit(await one<Opened>('claim_grant', claiming));
     },
 
     /** One more mint of an active grant. @throws as `openGrant`, and Refusal `not_found`, `grant_not_active`. */

@@ -73,6 +73,7 @@ function answer(outcome: PolicyAnswer['outcome'], verdict: Verdict, then: Verdic
   return {
     outcome,
     policies: verdict.policies.map(({ id }) => id).sort(),
+    ...(outcome === 'approval' ? { approval: { role: 'approver', count: 1 } } : {}),
     ...(maxTtl && { maxTtl }),
     controls: [...new Set(verdict.policies.flatMap(({ controls }) => controls))].sort(),
     errors: verdict.errors,

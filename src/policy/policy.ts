@@ -57,12 +57,20 @@ export interface PolicyAnswer {
    * `approval` what stood in its way: the forbids, or all permits where some of them are given on approval only.
    */
   readonly policies: readonly string[];
+  /** With `approval`: who has to give it. */
+  readonly approval?: ApprovalNeeds;
   /** The smallest `@max_ttl` among the permits; with `approval`, among those that would permit it then. */
   readonly maxTtl?: { readonly policy: string; readonly seconds: number };
   /** `@control` values of the deciding policies, sorted, once each. */
   readonly controls: readonly string[];
   /** Ids of policies that failed to evaluate, with the reason: any makes the outcome a deny. */
   readonly errors: readonly { readonly policy: string; readonly message: string }[];
+}
+
+/** Whose approval is needed, and of how many. */
+export interface ApprovalNeeds {
+  readonly role: string;
+  readonly count: number;
 }
 
 export interface PolicySet {

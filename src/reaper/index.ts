@@ -39,9 +39,10 @@ export function startReaper(
   const wakeEnders = () => enders.forEach((ender) => ender.wake());
 
   const due = async () => {
-    const moved = await ledger.reaping.advanceDue(DUE_BATCH);
+    const moved = (await ledger.reaping.advanceDue(DUE_BATCH)) + (await ledger.tasks.advance(DUE_BATCH));
+    const lapsed = await ledger.approvals.lapse(DUE_BATCH);
     if (moved > 0) wakeEnders();
-    return moved >= DUE_BATCH;
+    return Math.max(moved, lapsed) >= DUE_BATCH;
   };
   const sweep = async () => {
     let more = false;

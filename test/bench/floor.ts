@@ -1,9 +1,10 @@
 /**
  * The floor: what an issuance cannot do without, and nothing more. One verify, one decision, the broker's own two SQL calls, one sign; no
- * HTTP. argv: a JSON of what is needed; prints one JSON line for each number of callers.
+ * HTTP. argv: a JSON of what is needed; each line of the input, `{"callers", "count"}`, is answered with one of figures.
  */
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
+import { createInterface } from 'node:readline';
 import { createLocalJWKSet, generateKeyPair, jwtVerify, SignJWT } from 'jose';
 import { readRules } from '../../src/config/index.ts';
 import { makeIds } from '../../src/domain/ids.ts';
@@ -12,16 +13,12 @@ import type { PolicyRequest } from '../../src/policy/index.ts';
 import { makeRulesTools } from '../../src/rules-tools.ts';
 import { measure } from './measure.ts';
 
-const { ledgerUrl, bundleFile, token, rulesDirectory, callers, count } = JSON.parse(
-  process.argv[2] ?? '',
-) as FloorInput;
+const { ledgerUrl, bundleFile, token, rulesDirectory } = JSON.parse(process.argv[2] ?? '') as FloorInput;
 export interface FloorInput {
   ledgerUrl: string;
   bundleFile: string;
   token: string;
   rulesDirectory: string;
-  callers: number[];
-  count: number;
 }
 
 const { keys } = JSON.parse(await readFile(bundleFile, 'utf8')) as { keys: Record<string, unknown>[] };
@@ -84,7 +81,15 @@ async function issue(): Promise<void> {
       inputs: { ...inputs },
       origin: null,
     },
-    task: { id: task, purpose: 'bench', mode: 'autonomous', environment: 'development', on_behalf_of: null },
+    task: {
+      id: task,
+      purpose: 'bench',
+      mode: 'autonomous',
+      environment: 'development',
+      on_behalf_of: null,
+      there: false,
+    },
+    approval: null,
     grant: {
       id: grant,
       profile: 'tools-refund-read',
@@ -109,5 +114,10 @@ async function issue(): Promise<void> {
   await ledger.issuing.activate(mint, epoch, { jti: mint }, endsAt, null);
 }
 
-for (const each of callers) process.stdout.write(`${JSON.stringify(await measure(each, count, issue))}\n`);
+const answer = (value: object) => process.stdout.write(`${JSON.stringify(value)}\n`);
+answer({ ready: true });
+for await (const line of createInterface({ input: process.stdin })) {
+  const { callers, count } = JSON.parse(line) as { callers: number; count: number };
+  answer(await measure(callers, count, issue));
+}
 await ledger.close();

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { codesOf, readPage, ROOT, sectionOf } from './pages.ts';
 
 /** Every type of event that the migrations write is on the page with its facts, and the page has no other. */
-const HEADINGS = ['Decisions and tasks', 'Grants', 'Mints', 'Orders', 'Rules, keys, evidence'];
+const HEADINGS = ['Decisions and tasks', 'Grants', 'Mints', 'Approvals', 'Orders', 'Rules, keys, evidence'];
 
 const page = await readPage('docs/events.md');
 const sql = await migrations();
@@ -24,7 +24,7 @@ type Catalogue = Map<string, Set<string>>;
 /** Each `perform emit_...event(...)`: the types that it can write, and the members of the facts, its last argument. */
 function written(): Catalogue {
   const catalogue: Catalogue = new Map();
-  for (const [statement] of sql.matchAll(/perform emit_(?:own_|grant_)?event ?\([^;]*;/g)) {
+  for (const [statement] of sql.matchAll(/perform emit_(?:own_|grant_|task_)?event ?\([^;]*;/g)) {
     const facts = statement.lastIndexOf(', jsonb_build_object(');
     const types = typesOf(facts < 0 ? statement : statement.slice(0, facts));
     const names = facts < 0 ? [] : membersAt(statement.slice(facts + ', jsonb_build_object('.length));

@@ -88,12 +88,6 @@ test.each([
     decision: { outcome: 'deny', errors: [{ policy: 'broken', message: 'no such attribute' }] },
   },
   {
-    name: 'on approval only',
-    rules: answer({ outcome: 'approval' }),
-    code: 'approval_required',
-    decision: { outcome: 'approval' },
-  },
-  {
     name: 'too short a life',
     rules: answer({ maxTtl: { policy: 'agents-read', seconds: 9 } }),
     code: 'ttl_below_minimum',

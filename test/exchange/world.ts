@@ -4,9 +4,10 @@ import type { GrantId } from '../../src/domain/ids.ts';
 import type { Profile } from '../../src/domain/profile.ts';
 import { makeApply } from '../../src/exchange/apply.ts';
 import type { Caller, ExchangeContext, OperatorCaller } from '../../src/exchange/context.ts';
+import { makeClaim } from '../../src/exchange/claim.ts';
 import { makeGiveUp } from '../../src/exchange/give-up.ts';
 import { makeIssue } from '../../src/exchange/issue.ts';
-import type { IssueRequest, Issued } from '../../src/exchange/issue.ts';
+import type { IssueRequest, Issued, Pending } from '../../src/exchange/issue.ts';
 import { makeLiveLimit } from '../../src/exchange/live-limit.ts';
 import { makeMinting } from '../../src/exchange/minting.ts';
 import { makeOrders } from '../../src/exchange/orders.ts';
@@ -116,6 +117,7 @@ export async function startProcess(url: string, providers: readonly MemoryProvid
     liveLimit: makeLiveLimit({ limit: liveGrants, count: ledger.grants.liveCount, nowMs: () => Date.now() }),
   };
   const issue = makeIssue(context, parts);
+  const issueOnce = makeIssueOnce(context, parts, issue, settleGrant);
   return {
     context,
     parts,
@@ -124,8 +126,11 @@ export async function startProcess(url: string, providers: readonly MemoryProvid
     settleGrant,
     giveUp: lost.giveUp,
     drain: lost.drain,
-    issue,
-    issueOnce: makeIssueOnce(context, parts, issue, settleGrant),
+    /** Where a person may have to answer first. */
+    request: issue,
+    issue: async (...asked: Parameters<typeof issue>) => given(await issue(...asked)),
+    issueOnce: async (...asked: Parameters<typeof issue>) => given(await issueOnce(...asked)),
+    claim: makeClaim(context, parts),
     renew: makeRenew(context, parts),
     revoke: makeRevoke(context, settleGrant),
     orders: makeOrders(context, () => undefined),
@@ -140,6 +145,12 @@ export async function startProcess(url: string, providers: readonly MemoryProvid
       await ledger.close();
     },
   };
+}
+
+/** The credential's answer, where nobody has to be asked. */
+export function given(answer: Issued | Pending): Issued {
+  if ('approval' in answer) throw new Error('a person has to answer first');
+  return answer;
 }
 
 export function caller(id = 'spiffe://dev.local/agent/one', change: Partial<Identity> = {}): Caller {

@@ -123,13 +123,6 @@ const REFUSALS = [
   { why: 'no permit', json: { profile: 'lookup', purpose: '' }, code: 'policy_denied', outcome: 'deny' },
   { why: 'no permit for this trust', who: BRIEF, json: { profile: 'offline' }, code: 'policy_denied', outcome: 'deny' },
   {
-    why: 'no approval',
-    json: { profile: 'refund' },
-    code: 'approval_required',
-    outcome: 'approval',
-    policies: ['purchases-need-approval'],
-  },
-  {
     why: 'less than the minimum',
     json: { profile: 'lookup', ttl_seconds: 9 },
     code: 'ttl_below_minimum',
@@ -164,7 +157,7 @@ test.each(REFUSALS)('$why: $code', async ({ who, json, code, outcome, policies =
 });
 
 test('a refusal says what would help, where something would', async () => {
-  for (const profile of ['forbidden', 'refund']) expect((await ask({ profile })).body['detail']).toEqual(TEXT);
+  for (const profile of ['forbidden']) expect((await ask({ profile })).body['detail']).toEqual(TEXT);
 });
 
 test('a provider that cannot be reached: 502, nothing handed out, and the grant says so', async () => {

@@ -16,7 +16,11 @@ const auth = { asWorkload: step, asOperator: step };
 
 /** One of each: what they would do is of no interest here. */
 const ROUTERS: Readonly<Record<string, Router>> = {
-  grantsRouter: grantsRouter({ issue: never, renew: never, revoke: never, find: never, list: never }, auth, step),
+  grantsRouter: grantsRouter(
+    { issue: never, claim: never, approvalUrl: () => '', renew: never, revoke: never, find: never, list: never },
+    auth,
+    step,
+  ),
   ordersRouter: ordersRouter({ show: never, dryRun: never, create: never, lift: never }, step, step),
   generationsRouter: generationsRouter(never, step, step),
   oauthRouter: oauthRouter({ introspect: never, revokeToken: never, jwks: never, issuer: '' }, step, errors),

@@ -95,6 +95,11 @@ const ROUTES: readonly Row[] = [
   { route: 'GET /v1/grants', want: forOperators(ROLES, '200') },
   { route: 'GET /v1/grants/{id}', want: forBoth('200', '404 not_found', ROLES, '200') },
   {
+    route: 'POST /v1/grants/{id}/claim',
+    question: () => ({ json: {} }),
+    want: forWorkloads('409 grant_not_active', '404 not_found'),
+  },
+  {
     route: 'POST /v1/grants/{id}/renew',
     question: () => ({ json: {} }),
     want: forWorkloads('201', '404 not_found'),

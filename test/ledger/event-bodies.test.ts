@@ -69,7 +69,8 @@ test('every event that the ledger writes has canonical text, with its type, time
 
 test.each([
   { types: /^(grant|mint)\./, resource: 'orders-read', workload: true },
-  { types: /^decision\.made$/, resource: 'orders-read', workload: true },
+  { types: /^decision\.made$/, resource: expect.stringMatching(/^(orders-read|task)$/), workload: true },
+  { types: /^(task|approval)\./, resource: expect.any(String), workload: true },
   { types: /^(order|generation|key)\./, resource: expect.any(String), workload: false },
 ])('$types names what it is about', async ({ types, resource, workload }) => {
   const rows = (await events()).filter(({ type }) => types.test(type)).map(parsed);

@@ -38,7 +38,7 @@ interface Model {
 }
 
 export function parsePrismaSchema(text: string): Table[] {
-  const models = [...text.matchAll(/^model (\w+) \{\n([^}]*)^\}/gm)].map(([, name = '', body = '']) =>
+  const models = [...text.matchAll(/^model (\w+) \{\n([\s\S]*?)^\}/gm)].map(([, name = '', body = '']) =>
     readModel(name, body),
   );
   return models.map((model) => table(model, models));

@@ -34,14 +34,17 @@ const codeOf = (sql: string) =>
 
 /** The columns that the steps of a life change; no other column of any table is the broker's to update. */
 const CHANGING: Readonly<Record<string, readonly string[]>> = {
-  tasks: ['calls_used', 'ended_at', 'ended_why', 'grants_used', 'state'],
-  grants: ['closed_at', 'ending_at', 'expires_at', 'issued_at', 'order_id', 'reason', 'state', 'why'],
+  tasks: ['calls_used', 'ended_at', 'ended_why', 'grants_used', 'state', 'swept_at'],
+  grants: [
+    ...['closed_at', 'decision_id', 'ending_at', 'expires_at', 'issued_at', 'opened_at', 'order_id', 'reason'],
+    ...['revocability', 'state', 'ttl_decided_by', 'ttl_seconds', 'why'],
+  ],
   mints: [
     ...['activated_at', 'attempts', 'claimed_by', 'cleanup_due_at', 'cleanup_tries', 'due_at'],
     ...['ended_at', 'epoch', 'handle', 'last_error', 'outcome', 'state'],
   ],
   orders: ['lift_reason', 'lift_requested_at', 'lift_requested_by', 'lifted_at', 'lifted_by', 'swept_at'],
-  approvals: ['consumed_at', 'state'],
+  approvals: ['closed_at', 'consumed_at', 'state'],
   idempotency_keys: ['created_at', 'grant_id'],
   signing_keys: ['gone_at', 'kek_id', 'signs_until', 'wiped_at', 'wrapped'],
 };

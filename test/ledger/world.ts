@@ -1,12 +1,12 @@
 import { createHash, randomBytes } from 'node:crypto';
-import type { GrantId, MintId, OrderId, TaskId } from '../../src/domain/ids.ts';
+import type { ApprovalId, GrantId, MintId, OrderId, TaskId } from '../../src/domain/ids.ts';
 import { makeIds } from '../../src/domain/ids.ts';
 import type { Actor } from '../../src/domain/identity.ts';
 import type { JsonObject } from '../../src/domain/json.ts';
 import type { Selector } from '../../src/domain/selector.ts';
 import { makeLedger } from '../../src/ledger/index.ts';
-import type { Claim, DecisionRecord, Ledger } from '../../src/ledger/index.ts';
-import type { OpenGrant, OpenMint } from '../../src/ledger/issuing.ts';
+import type { ApprovalRequest, Claim, DecisionRecord, EndedTask, Ledger, OpenTask } from '../../src/ledger/index.ts';
+import type { ClaimGrant, MintIntent, OpenGrant, OpenMint } from '../../src/ledger/issuing.ts';
 import type { TestDatabase } from '../support/database.ts';
 import { makeDatabase } from '../support/database.ts';
 
@@ -45,10 +45,22 @@ export interface OpenedGrant {
   readonly shape: Shape;
 }
 
+export interface PendingGrant {
+  readonly grant: GrantId;
+  readonly task: TaskId;
+  readonly approval: ApprovalId;
+  readonly shape: Shape;
+}
+
+/** An opening that waits for nobody. */
+export type Opening = OpenGrant & { readonly mint: MintIntent };
+
 export type Changes = Partial<Shape> & {
   readonly ttlSeconds?: number;
   readonly deadlineSeconds?: number;
   readonly idempotency?: OpenGrant['idempotency'];
+  /** A task that was made before. */
+  readonly task?: TaskId;
 };
 
 /** A ledger with its own database, reached with the broker's rights alone, and with rules activated. */
@@ -59,9 +71,18 @@ export interface World {
   generation(): number;
   activateRules(text?: string): Promise<number>;
   decision(change?: Partial<DecisionRecord>): DecisionRecord;
-  opening(change?: Changes): OpenGrant;
+  opening(change?: Changes): Opening;
   openingMint(of: OpenedGrant, kind: OpenMint['kind'], ttlSeconds?: number): OpenMint;
   open(change?: Changes): Promise<OpenedGrant>;
+  /** A grant that waits for a person. */
+  pending(
+    change?: Changes & { readonly needs?: number; readonly chain?: ApprovalRequest['chain'] },
+  ): Promise<PendingGrant>;
+  answer(of: { approval: ApprovalId }, answer?: 'approve' | 'deny', actor?: Actor): Promise<string>;
+  claimOf(of: PendingGrant): ClaimGrant;
+  openingTask(change?: Partial<OpenTask['task']>, shape?: Partial<Shape>): OpenTask;
+  task(change?: Partial<OpenTask['task']>, shape?: Partial<Shape>): Promise<TaskId>;
+  endTask(task: TaskId, batch?: number): Promise<EndedTask>;
   activate(of: { mint: MintId; epoch: number }, handle?: JsonObject): Promise<void>;
   /** Opened and activated. */
   live(change?: Changes): Promise<OpenedGrant>;
@@ -161,12 +182,14 @@ export async function makeWorld(options: { readonly via?: (url: string) => strin
       return {
         decision: world.decision({ trust, subject, resource: profile }),
         task: {
-          id: ids.task(),
+          id: change.task ?? ids.task(),
           purpose: 'look up an order',
           mode: 'autonomous',
           environment,
           on_behalf_of: onBehalfOf,
+          there: change.task !== undefined,
         },
+        approval: null,
         grant: {
           id: ids.grant(),
           profile,
@@ -205,6 +228,77 @@ export async function makeWorld(options: { readonly via?: (url: string) => strin
       const { grant, mint, task } = opening;
       return { grant: grant.id, mint: mint.id, task: task.id, epoch, shape: { ...SHAPE, ...change } };
     },
+
+    async pending({ needs = 1, chain = [], ...change } = {}) {
+      const { decision, ...opening } = world.opening(change);
+      const asked = { plan: { role: 'reader' } };
+      const approval: ApprovalRequest = {
+        id: ids.approval(),
+        kind: 'issue',
+        asked,
+        asked_hash: 'asked',
+        needs: { role: 'approver', count: needs },
+        chain,
+        expires_at: new Date(Date.now() + 600_000).toISOString(),
+      };
+      const waiting = { ...decision, outcome: 'approval', code: 'approval_required' } as const;
+      await ledger.issuing.openGrant({ ...opening, decision: waiting, mint: null, approval });
+      return { grant: opening.grant.id, task: opening.task.id, approval: approval.id, shape: { ...SHAPE, ...change } };
+    },
+
+    answer: ({ approval }, answer = 'approve', actor = OPERATOR) =>
+      ledger.approvals.answer({ approval, answer, reason: 'looked at it', actor, origin: null }),
+
+    claimOf: ({ grant, approval, shape }) => ({
+      grant,
+      approval,
+      asked_hash: 'asked',
+      decision: world.decision({ trust: shape.trust, subject: shape.subject, resource: shape.profile }),
+      ttl: { ends_at: new Date(Date.now() + 300_000).toISOString(), seconds: 300, decided_by: 'request' },
+      revocability: { mode: 'immediate' },
+      mint: { id: ids.mint(), request: { role: 'reader' }, deadline_seconds: 15 },
+      origin: null,
+    }),
+
+    openingTask(change = {}, shape = {}) {
+      const { trust, subject, environment } = { ...SHAPE, ...shape };
+      return {
+        decision: world.decision({
+          action: change.parent ? 'delegate' : 'create_task',
+          trust,
+          subject,
+          resource: 'task',
+        }),
+        task: {
+          id: ids.task(),
+          parent: null,
+          on_behalf_of: null,
+          principal: null,
+          purpose: 'close the month',
+          mode: 'autonomous',
+          environment,
+          ends_at: new Date(Date.now() + 3_600_000).toISOString(),
+          max_grants: null,
+          max_calls: null,
+          profiles: null,
+          tools: null,
+          parameters: {},
+          max_ttl_seconds: null,
+          ...change,
+        },
+        max_hops: 4,
+        origin: null,
+      };
+    },
+
+    async task(change = {}, shape = {}) {
+      const opening = world.openingTask(change, shape);
+      await ledger.tasks.open(opening);
+      return opening.task.id;
+    },
+
+    endTask: (task, batch = 500) =>
+      ledger.tasks.end({ task, why: 'ended', reason: 'done', actor: OPERATOR, origin: null, batch }),
 
     async activate({ mint, epoch }, handle = { login: mint }) {
       await ledger.issuing.activate(mint, epoch, handle, new Date(Date.now() + 600_000), '192.0.2.7');
@@ -262,6 +356,7 @@ export async function makeWorld(options: { readonly via?: (url: string) => strin
     },
 
     async calm() {
+      await sql(`update tasks set ends_at = now() + interval '1 day' where state = 'open' and ends_at is not null`);
       await sql('update orders set swept_at = now(), lifted_at = now() where swept_at is null or lifted_at is null');
       await sql(`update mints set due_at = now() + interval '1 day' where state <> 'ended'`);
       await sql(`update grants set expires_at = now() + interval '1 day' where state = 'active'`);

@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import { canonicalJson, type Json, type JsonObject } from '../../src/domain/json.ts';
-import { replayGrant, type GrantEvent } from './audit-replay.ts';
+import { replayGrant, type GrantEvent } from '../../src/audit/replay-grant.ts';
 
 /** A server that logins were issued for. */
 export interface AuditedTarget {

@@ -1,7 +1,6 @@
 import type { GrantState } from '../../../src/domain/grant.ts';
 import { SHAPE } from '../world.ts';
 import type { World } from '../world.ts';
-import { pending } from './transition.ts';
 import type { Transition } from './transition.ts';
 
 /** A grant whose end was claimed, begun for `why`; `issued` false: it never came to be active. */
@@ -55,7 +54,7 @@ export const ENDING: readonly Transition[] = [
     to: 'refused',
     events: ['grant.refused'],
     arrange: async (world) => {
-      const grant = await pending(world);
+      const { grant } = await world.pending();
       return { grant, run: () => world.revoke({ grant }) };
     },
   },

@@ -1,6 +1,8 @@
 import { ENDING } from './ending.ts';
 import { ISSUING } from './issuing.ts';
 import { OTHERS } from './others.ts';
+import { TASKS } from './tasks.ts';
 import type { Transition } from './transition.ts';
+import { WAITING } from './waiting.ts';
 
-export const TRANSITIONS: readonly Transition[] = [...ISSUING, ...ENDING, ...OTHERS];
+export const TRANSITIONS: readonly Transition[] = [...ISSUING, ...ENDING, ...WAITING, ...TASKS, ...OTHERS];

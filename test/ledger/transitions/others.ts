@@ -1,5 +1,5 @@
 import { ids, OPERATOR, SECOND_OPERATOR } from '../world.ts';
-import { pending, unsweptOrder } from './transition.ts';
+import { unsweptOrder } from './transition.ts';
 import type { Transition } from './transition.ts';
 
 const newKey = () => ({
@@ -34,13 +34,8 @@ export const OTHERS: readonly Transition[] = [
     to: 'refused',
     events: ['grant.refused', 'order.swept'],
     arrange: async (world) => {
-      const grant = await pending(world);
-      const [row] = await world.sql<{ task_id: string }>('select task_id from grants where id = $1', [grant]);
-      await world.sql(`update grants set state = 'ending', why = 'revocation' where task_id = $1 and id <> $2`, [
-        row?.task_id,
-        grant,
-      ]);
-      const order = await world.order({ kind: 'task', value: row?.task_id ?? '' });
+      const { grant, task } = await world.pending();
+      const order = await world.order({ kind: 'task', value: task });
       return { grant, run: () => world.ledger.reaping.sweep(order, 500) };
     },
   },

@@ -17,16 +17,6 @@ export interface Transition {
   readonly arrange: (world: World) => Promise<{ readonly grant?: GrantId; readonly run: () => Promise<unknown> }>;
 }
 
-/** A question to a person; nothing asks one yet, so the row is put there. */
-export async function pending(world: World): Promise<GrantId> {
-  const { grant } = await world.live();
-  const id = ids.grant();
-  const changed = `jsonb_build_object('id', $2::text, 'state', 'pending_approval', 'issued_at', null)`;
-  const copy = `insert into grants select (jsonb_populate_record(g, ${changed})).* from grants g where id = $1`;
-  await world.sql(copy, [grant, id]);
-  return id;
-}
-
 /** A live grant of a profile of its own, and an order on that. */
 export async function unsweptOrder(world: World) {
   await world.sql('update orders set swept_at = now() where swept_at is null');

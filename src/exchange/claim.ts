@@ -1,0 +1,71 @@
+import { Refusal } from '../domain/errors.ts';
+import type { GrantId, TaskId } from '../domain/ids.ts';
+import type { Parameters } from '../domain/profile.ts';
+import { approvalFacts, askedOf, hashOf } from './approval.ts';
+import type { Caller, ExchangeContext } from './context.ts';
+import { refuse, refusedDecision } from './decide.ts';
+import type { Issued, IssueParts } from './issue.ts';
+import { judge } from './judge.ts';
+import { mintIntent } from './minting.ts';
+import { fitting, offered } from './offer.ts';
+import { ownGrant } from './renew.ts';
+import { withRules } from './rules.ts';
+
+/**
+ * Turns an approved request into a credential, once: the workload is attested again, the rules of now decide again with the
+ * approval in hand, and what was approved must be to the letter what would be asked for now.
+ * @throws Refusal `not_found`, `approval_pending`, `approval_required` (denied, lapsed, used, or about something else),
+ * `grant_not_active`; and all that `issue` throws.
+ */
+export function makeClaim(context: ExchangeContext, { mintAndActivate }: IssueParts) {
+  const { ledger, ids, clock } = context;
+
+  return async function claim(caller: Caller, grant: GrantId): Promise<Issued> {
+    const view = await ownGrant(context, caller, grant);
+    const approval = await ledger.approvals.ofGrant(grant);
+    if (view.state !== 'pending_approval' || !approval) throw new Refusal('grant_not_active', { grant });
+    if (approval.state === 'pending' && approval.expiresAt > clock.now())
+      throw new Refusal('approval_pending', { grant });
+
+    return withRules(context.rules, async (rules) => {
+      const { profile, provider } = await offered(context, rules, caller, 'issue', view.profile);
+      const parameters = fitting(profile, view.parameters as Parameters);
+      const task = await ledger.grants.task(view.taskId as TaskId);
+      const names = { mint: ids.mint(), grant, task: task.id };
+      const wanted = { caller, profile, provider, parameters, task, grant, ttlSeconds: view.ttlSeconds };
+      if (hashOf(askedOf(wanted)) !== approval.askedHash) {
+        const about = { action: 'issue', resource: profile.name, code: 'approval_required', task } as const;
+        await refuse(ledger, refusedDecision(rules, ids, caller, about), 'approval_required', { changed: true });
+      }
+
+      const now = clock.now();
+      const about = { profile, provider, parameters, task, now, startedAt: now, askedSeconds: view.ttlSeconds };
+      const approved = { approval: approvalFacts(approval) };
+      const { record, ttl, waits } = await judge(context, rules, { action: 'issue', ...caller, ...about, ...approved });
+      if (waits) await refuse(ledger, record, 'approval_required', {});
+
+      const { trust, id } = caller.identity;
+      const plan = provider.plan(profile, parameters, { ...names, subject: { trust, id }, now, endsAt: ttl.endsAt });
+      const { epoch } = await ledger.issuing.claimGrant({
+        grant,
+        decision: record,
+        approval: approved.approval.id,
+        asked_hash: approval.askedHash,
+        ttl: { ends_at: ttl.endsAt.toISOString(), seconds: ttl.seconds, decided_by: ttl.decidedBy },
+        revocability: plan.revocability,
+        mint: mintIntent(plan),
+        origin: caller.origin,
+      });
+      const handover = await mintAndActivate(provider, plan, epoch, caller.origin, true);
+      return {
+        ...handover,
+        ...names,
+        profile: profile.name,
+        provider: provider.name,
+        subject: id,
+        ttl,
+        decision: record,
+      };
+    });
+  };
+}

@@ -1,0 +1,114 @@
+import type { Actor } from '../domain/identity.ts';
+import type { TaskId } from '../domain/ids.ts';
+import type { JsonObject } from '../domain/json.ts';
+import type { Task, TaskMode } from '../domain/task.ts';
+import type { Prisma } from '../generated/client.ts';
+import type { Connection } from './connection.ts';
+import { admit } from './issuing.ts';
+import type { Answer, DecisionRecord } from './issuing.ts';
+
+export type TaskRow = Prisma.TaskGetPayload<object>;
+
+/** A task to be made, or handed on where it has a parent; snake_case because the ledger takes it as it is. */
+export interface OpenTask {
+  readonly decision: DecisionRecord;
+  readonly task: {
+    readonly id: TaskId;
+    readonly parent: TaskId | null;
+    readonly on_behalf_of: string | null;
+    readonly principal: JsonObject | null;
+    readonly purpose: string;
+    readonly mode: TaskMode;
+    readonly environment: string;
+    readonly ends_at: string;
+    readonly max_grants: number | null;
+    readonly max_calls: number | null;
+    readonly profiles: readonly string[] | null;
+    readonly tools: readonly string[] | null;
+    readonly parameters: Readonly<Record<string, readonly string[]>>;
+    readonly max_ttl_seconds: number | null;
+  };
+  /** How many times a task may be handed on. */
+  readonly max_hops: number;
+  readonly origin: string | null;
+}
+
+export interface EndTask {
+  readonly task: TaskId;
+  /** Restricts it to whoever owns the task, or one above it. */
+  readonly subject?: { readonly trust: string; readonly id: string };
+  readonly why: 'ended' | 'deadline' | 'revoked';
+  readonly reason: string;
+  readonly actor: Actor;
+  readonly origin: string | null;
+  /** Grants that are ended in the same transaction; the reaper goes on. */
+  readonly batch: number;
+}
+
+export interface EndedTask {
+  /** Tasks that ended, this one included; none where it had ended before. */
+  readonly tasks: number;
+  readonly moved: number;
+  readonly done: boolean;
+}
+
+export function makeTasks(connection: Connection) {
+  return {
+    /** @throws Refusal `under_order`, `task_not_found`, `task_ended`, `task_budget_spent`, `too_many_hops`, `delegation_loop`; Fault. */
+    async open(opening: OpenTask): Promise<{ createdAt: Date }> {
+      type Opened = Answer & { created_at: string };
+      const answer = admit(await connection.transition<Opened>('open_task', opening));
+      return { createdAt: new Date(answer.created_at) };
+    },
+
+    /** @throws Refusal `not_found`. */
+    async end({ subject, ...ending }: EndTask): Promise<EndedTask> {
+      const argument = { ...ending, ...(subject ? { trust: subject.trust, subject: subject.id } : {}) };
+      return admit(await connection.transition<Answer & EndedTask>('end_task', argument));
+    },
+
+    find: (id: TaskId): Promise<TaskRow | null> =>
+      connection.prisma((client) => client.task.findUnique({ where: { id } })),
+
+    /** A task and all below it, from the top down. */
+    tree: (id: TaskId): Promise<TaskRow[]> =>
+      connection.prisma((client) =>
+        client.task.findMany({ where: { path: { has: id } }, orderBy: [{ createdAt: 'asc' }, { id: 'asc' }] }),
+      ),
+
+    /** Tasks from the root to this one. */
+    chain: (path: readonly string[]): Promise<TaskRow[]> =>
+      connection.prisma(async (client) => {
+        const rows = await client.task.findMany({ where: { id: { in: [...path] } } });
+        return rows.sort((a, b) => a.path.length - b.path.length);
+      }),
+
+    /** What the reaper does: deadlines, and what hung off tasks that have ended. Answers how many grants were moved. */
+    async advance(batch: number): Promise<number> {
+      const sql = 'select advance_tasks($1) as moved';
+      const rows = await connection.call<{ moved: number }>('advance_tasks', sql, [batch]);
+      return rows[0]?.moved ?? 0;
+    },
+  };
+}
+
+/** A row as decisions need it. */
+export function toTask(row: TaskRow): Task {
+  const { profiles, tools, parameters, maxTtlSeconds, endsAt, onBehalfOf } = row;
+  return {
+    id: row.id as TaskId,
+    purpose: row.purpose,
+    mode: row.mode as TaskMode,
+    environment: row.environment,
+    implicit: row.implicit,
+    ...(endsAt ? { endsAt } : {}),
+    ...(onBehalfOf === null ? {} : { onBehalfOf }),
+    path: row.path as TaskId[],
+    bounds: {
+      ...(profiles === null ? {} : { profiles: profiles as string[] }),
+      ...(tools === null ? {} : { tools: tools as string[] }),
+      parameters: parameters as Record<string, string[]>,
+      ...(maxTtlSeconds === null ? {} : { maxTtlSeconds }),
+    },
+  };
+}

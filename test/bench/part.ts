@@ -1,0 +1,7 @@
+import type { World } from './world.ts';
+
+/** One thing that is measured; `npm run bench -- --only NAME` runs it alone. */
+export interface Part {
+  readonly name: string;
+  run(world: World): Promise<void>;
+}

@@ -1,0 +1,88 @@
+import { fileURLToPath } from 'node:url';
+import { makeClient } from '../../src/client/index.ts';
+import { readRules } from '../../src/config/index.ts';
+import { startBrokerProcess } from './broker-process.ts';
+import { startFloor } from './floor-process.ts';
+import type { Floor } from './floor-process.ts';
+import { openCaller, post } from './http-caller.ts';
+import { measure } from './measure.ts';
+import type { Figures } from './measure.ts';
+import { startBench, writeConfig } from './servers.ts';
+import type { Bench } from './servers.ts';
+
+const WORKLOADS = 100;
+const RULES = fileURLToPath(new URL('../../config', import.meta.url));
+
+export interface Issuances {
+  readonly profile: string;
+  readonly callers: number;
+  readonly count: number;
+  /** Used in turn; one for each request where nothing that was verified before may help. */
+  readonly tokens: readonly string[];
+  readonly ttlSeconds?: number;
+}
+
+/** A whole broker in a process of its own on two servers of its own, and the floor in another process beside it. */
+export interface World {
+  readonly bench: Bench;
+  readonly brokerPid: number;
+  readonly brokerUrl: string;
+  readonly floor: Floor;
+  /** Fewer calls. */
+  readonly quick: boolean;
+  /** One for each of some workloads. */
+  readonly tokens: readonly string[];
+  freshTokens(count: number): Promise<string[]>;
+  issuances(asked: Issuances): Promise<Figures>;
+  say(line: string): void;
+  close(): Promise<void>;
+}
+
+export async function makeWorld(quick: boolean): Promise<World> {
+  const bench = await startBench();
+  const broker = await startBrokerProcess(await writeConfig(bench, RULES));
+  const operator = await bench.issuer.operatorToken('platform');
+  await makeClient({ url: broker.url, operatorToken: () => operator }).operator.apply(await readRules(RULES));
+  const token = (n: number) =>
+    bench.issuer.identityToken(`spiffe://dev.local/agent/${n % WORKLOADS}`, 'writ-bench', 3_000);
+  const tokens = await Promise.all(Array.from({ length: WORKLOADS }, (_, n) => token(n)));
+  const floor = await startFloor({
+    ledgerUrl: bench.ledgerUrl,
+    bundleFile: bench.issuer.bundleFile,
+    token: tokens[0] ?? '',
+    rulesDirectory: RULES,
+  });
+  return {
+    bench,
+    brokerPid: broker.pid,
+    brokerUrl: broker.url,
+    floor,
+    quick,
+    tokens,
+    freshTokens: (count) => Promise.all(Array.from({ length: count }, (_, n) => token(n))),
+    issuances: (asked) => issuances(broker.url, asked),
+    say: (line) => process.stdout.write(`${line}\n`),
+    async close() {
+      await floor.stop();
+      await broker.stop();
+      await bench.stop();
+    },
+  };
+}
+
+async function issuances(url: string, { profile, callers, count, tokens, ttlSeconds }: Issuances): Promise<Figures> {
+  const body = { profile, purpose: 'bench', ...(ttlSeconds === undefined ? {} : { ttl_seconds: ttlSeconds }) };
+  const requests = tokens.map((token) => post('/v1/grants', token, body));
+  const connections = Array.from({ length: callers }, () => openCaller(url));
+  let next = 0;
+  try {
+    return await measure(callers, count, async (caller) => {
+      const request = requests[next++ % requests.length];
+      const answer = request && (await connections[caller]?.call(request));
+      if (answer?.status !== 201)
+        throw new Error(`an issuance was answered ${answer?.status}: ${answer?.body.slice(0, 300)}`);
+    });
+  } finally {
+    for (const connection of connections) connection.close();
+  }
+}
