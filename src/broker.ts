@@ -24,6 +24,7 @@ import { makeIssueOnce } from './exchange/repeat.ts';
 import { makeRevoke, makeSettleGrant } from './exchange/revoke.ts';
 import { makeLiveRules } from './exchange/rules.ts';
 import { makeSettle } from './exchange/settle.ts';
+import { makeTimeline } from './exchange/timeline.ts';
 import { json, makeApp, rulesJson } from './http/app.ts';
 import { auditRouter } from './http/audit.ts';
 import { makeAuthenticate } from './http/authenticate.ts';
@@ -34,6 +35,7 @@ import { healthRouter } from './http/health.ts';
 import { oauthRouter } from './http/oauth.ts';
 import { openApi, openApiRouter } from './http/openapi.ts';
 import { ordersRouter } from './http/orders.ts';
+import { timelineRouter } from './http/timeline.ts';
 import { startKeys } from './keyring.ts';
 import { makeLedger } from './ledger/index.ts';
 import { startListening } from './listening.ts';
@@ -220,6 +222,7 @@ async function build(
       ordersRouter(makeOrders(context, reaper.wake), asOperator, json),
       generationsRouter(makeApply(context, tools.apply), asOperator, rulesJson),
       auditRouter(makeEvidenceReads(context), asOperator),
+      timelineRouter(makeTimeline(context), asOperator),
       oauthRouter(oauthVerbs, asWorkload, answerOAuthErrors(log)),
       healthRouter(readiness, metrics.registry),
       openApiRouter(openApi(version, issuer)),

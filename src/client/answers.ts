@@ -3,6 +3,7 @@ import type { Grant, GrantPage, IssueAnswer, IssuedGrant } from './grants.ts';
 import type { Introspection } from './oauth.ts';
 import type { Order, OrderPreview } from './orders.ts';
 import { notWrit } from './problem.ts';
+import type { TaskTimeline } from './timeline.ts';
 import type { Answer } from './transport.ts';
 
 /**
@@ -24,5 +25,6 @@ export const readIssued = reads<IssuedGrant>('id', 'state', 'expires_at', 'crede
 export const readGrantPage = reads<GrantPage>('grants');
 export const readOrder = reads<Order>('id', 'state', 'matched', 'by_provider', 'selector');
 export const readPreview = reads<OrderPreview>('matched', 'by_provider');
+export const readTimeline = reads<TaskTimeline>('task', 'hops', 'entries', 'decisions', 'credentials');
 export const readGeneration = reads<Generation>('hash', 'difference');
 export const readIntrospection = reads<Introspection>('active');

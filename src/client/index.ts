@@ -34,5 +34,6 @@ export type {
   OrderState,
 } from './orders.ts';
 export { ORDER_STATES } from './orders.ts';
+export type { TaskTimeline, TimelineCredential, TimelineDecision, TimelineEntry, TimelineHop } from './timeline.ts';
 export type { Fetch } from './transport.ts';
 export type { CallOptions, IssueOptions, RenewOptions, WorkloadVerbs } from './workload.ts';

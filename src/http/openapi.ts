@@ -8,6 +8,7 @@ import { ApplyBody } from './generations.ts';
 import { IssueBody, ListQuery, RenewBody, RevokeBody } from './grants.ts';
 import { TokenForm } from './oauth.ts';
 import { LiftBody, RevocationBody } from './orders.ts';
+import { TimelineQuery } from './timeline.ts';
 
 interface Operation {
   readonly method: 'get' | 'post';
@@ -120,6 +121,14 @@ export const OPERATIONS: readonly Operation[] = [
     summary: 'A decision, with everything that the policies saw',
     roles: ['auditor', 'security', 'platform'],
     answers: { 200: 'The decision' },
+  },
+  {
+    method: 'get',
+    path: '/v1/tasks/{id}/timeline',
+    summary: 'A task and all below it, rebuilt from the record',
+    roles: ['auditor', 'security', 'platform'],
+    query: TimelineQuery,
+    answers: { 200: 'A page of the timeline' },
   },
   {
     method: 'get',

@@ -12,6 +12,7 @@ import { makeReaping } from './reaping.ts';
 import { makeSealing } from './sealing.ts';
 import { makeSigningKeys } from './signing-keys.ts';
 import { makeTasks } from './tasks.ts';
+import { makeTimelineReads } from './timeline.ts';
 import { listen } from './listen.ts';
 
 export type { ApprovalRow, ApprovalState } from './approvals.ts';
@@ -20,6 +21,7 @@ export type { ApprovalRequest, DecisionRecord, MintIntent } from './issuing.ts';
 export type { Claim, CleanupClaim } from './reaping.ts';
 export type { GrantFilter, GrantView } from './grants.ts';
 export type { OrderProgress, OrderRow } from './orders.ts';
+export type { CredentialRow, DecidedRow, HopRow, OrderOfTimeline, TimelineEvent } from './timeline.ts';
 export { toTask } from './tasks.ts';
 export type { EndedTask, OpenTask, TaskRow } from './tasks.ts';
 
@@ -40,6 +42,7 @@ export function makeLedger(options: ConnectionOptions) {
     providerRecord: makeProviderRecord(connection),
     sealing: makeSealing(connection),
     evidence: makeEvidence(connection),
+    timeline: makeTimelineReads(connection),
     startClock: (localNow: () => number) => startDatabaseClock(connection, localNow),
     listen: (onNotice: () => void) => listen(options.url, onNotice),
     /** Which server and database this is; undefined where the login may not ask. */
