@@ -1,6 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
+import { makeSinkDelivery } from './audit/sinks/deliver.ts';
 import { makeAttest, makeAttesters } from './attesters/index.ts';
 import { makeKeySources } from './attesters/keys/sources.ts';
 import { makeOperators, operatorTrustSchema } from './attesters/operators.ts';
@@ -13,7 +14,9 @@ import { makeApply } from './exchange/apply.ts';
 import { makeClaim } from './exchange/claim.ts';
 import type { ExchangeContext, Log } from './exchange/context.ts';
 import { makeEvidenceReads } from './exchange/evidence.ts';
+import { makeEvidencePack } from './exchange/evidence-pack.ts';
 import { makeGiveUp } from './exchange/give-up.ts';
+import { makeHoldVerbs } from './exchange/holds.ts';
 import { makeIntrospect, makeRevokeToken } from './exchange/introspect.ts';
 import { makeIssue } from './exchange/issue.ts';
 import { makeLiveLimit } from './exchange/live-limit.ts';
@@ -24,26 +27,31 @@ import { makeIssueOnce } from './exchange/repeat.ts';
 import { makeRevoke, makeSettleGrant } from './exchange/revoke.ts';
 import { makeLiveRules } from './exchange/rules.ts';
 import { makeSettle } from './exchange/settle.ts';
+import { makeSinkVerbs } from './exchange/sinks.ts';
 import { makeTimeline } from './exchange/timeline.ts';
 import { json, makeApp, rulesJson } from './http/app.ts';
 import { auditRouter } from './http/audit.ts';
 import { makeAuthenticate } from './http/authenticate.ts';
 import { answerOAuthErrors } from './http/errors.ts';
+import { evidencePackRouter } from './http/evidence-pack.ts';
 import { generationsRouter } from './http/generations.ts';
 import { grantsRouter } from './http/grants.ts';
 import { healthRouter } from './http/health.ts';
+import { holdsRouter } from './http/holds.ts';
 import { oauthRouter } from './http/oauth.ts';
 import { openApi, openApiRouter } from './http/openapi.ts';
 import { ordersRouter } from './http/orders.ts';
+import { sinksRouter } from './http/sinks.ts';
 import { timelineRouter } from './http/timeline.ts';
 import { startKeys } from './keyring.ts';
-import { makeLedger } from './ledger/index.ts';
+import { makeLedger, openSinks } from './ledger/index.ts';
 import { startListening } from './listening.ts';
 import { makeMetrics } from './metrics.ts';
 import { makeOutbound } from './outbound/client.ts';
 import { buildProviders } from './provider-list.ts';
 import { makeReadiness, startProviderChecks } from './readiness.ts';
 import { startReaper } from './reaper/index.ts';
+import { startSinks } from './reaper/sinks.ts';
 import { startRefusalCounts } from './refusal-counts.ts';
 import { makeRulesTools } from './rules-tools.ts';
 import { startSealedLog } from './sealed-log.ts';
@@ -162,6 +170,14 @@ async function build(
   const refusals = startRefusalCounts(ledger.reaping.recordRefusals, clock.now);
   closers.add('refusal counts', refusals.close);
 
+  if (settings.audit.sinks.length > 0) {
+    const store = openSinks({ url: databaseUrl });
+    closers.add('connection of the sinks', store.close);
+    const deliver = makeSinkDelivery(outbound, clock.now, version);
+    const { sinks } = settings.audit;
+    closers.add('sinks', startSinks({ sinks, store, deliver, owner: context.owner, log }).stop);
+  }
+
   const settleGrant = makeSettleGrant(context, settle);
   const parts = {
     mintAndActivate: makeMinting(context, lost.giveUp),
@@ -199,6 +215,13 @@ async function build(
     clockOffsetMs: clock.offsetMs,
     generation: rules.status,
     log: sealedLog,
+    sinks: async () => {
+      const [{ size }, states] = await Promise.all([ledger.sealing.head(), ledger.sinks.states()]);
+      const known = new Set(settings.audit.sinks.map(({ name }) => name));
+      return states
+        .filter(({ name }) => known.has(name))
+        .map(({ name, position, dead }) => ({ name, lag: size - position, dead }));
+    },
     keysAgeSeconds: () => Object.fromEntries(attesters.map((one) => [one.name, one.status().keysAgeSeconds ?? 0])),
   });
   const grantVerbs = {
@@ -222,6 +245,9 @@ async function build(
       ordersRouter(makeOrders(context, reaper.wake), asOperator, json),
       generationsRouter(makeApply(context, tools.apply), asOperator, rulesJson),
       auditRouter(makeEvidenceReads(context), asOperator),
+      evidencePackRouter(makeEvidencePack(context, sealedLog.health), asOperator),
+      sinksRouter(makeSinkVerbs(context), asOperator, json),
+      holdsRouter(makeHoldVerbs(context), asOperator, json),
       timelineRouter(makeTimeline(context), asOperator),
       oauthRouter(oauthVerbs, asWorkload, answerOAuthErrors(log)),
       healthRouter(readiness, metrics.registry),

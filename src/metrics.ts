@@ -7,6 +7,7 @@ export interface MetricsSource {
   readonly clockOffsetMs: () => number;
   readonly generation: () => { readonly loaded?: number; readonly active?: number };
   readonly keysAgeSeconds: () => Readonly<Record<string, number>>;
+  readonly sinks: () => Promise<readonly { readonly name: string; readonly lag: number; readonly dead: number }[]>;
   readonly log: {
     readonly size: () => Promise<number>;
     readonly unsealedSeconds: () => Promise<number>;
@@ -102,6 +103,12 @@ function follow(registry: Registry, source: MetricsSource): void {
     'How often a witness could not be given a checkpoint, or disagreed, since the start.',
     'witness',
     async () => source.log.witnessFailures(),
+  );
+  labelled('writ_sink_lag_events', 'Sealed events that a sink has not been given yet.', 'sink', async () =>
+    Object.fromEntries((await source.sinks()).map(({ name, lag }) => [name, lag])),
+  );
+  labelled('writ_sink_dead_letters', 'Events that a sink did not take; more than none is an alarm.', 'sink', async () =>
+    Object.fromEntries((await source.sinks()).map(({ name, dead }) => [name, dead])),
   );
   plain(
     'writ_generation_loaded',

@@ -1,3 +1,5 @@
+import type { Framework } from '../domain/controls.ts';
+
 /**
  * Commands that work without a server. `main.ts` builds them, lazily, and hands them in: this room imports no other than
  * `client`. Each prints for itself, and answers with an exit code of `exit.ts` or throws an error that `report.ts` knows.
@@ -22,6 +24,17 @@ export interface LocalCommands {
   }): Promise<number>;
   /** What would be decided of the request in `file`, by which policies, and what would be asked of the provider. */
   policyExplain(options: { readonly file: string; readonly config: string; readonly json: boolean }): Promise<number>;
+  /** The mapping of a framework: of the configuration's `controls/`, or one that comes with Writ. @throws ProblemsError */
+  readFramework(options: { readonly config: string; readonly framework: string }): Promise<Framework>;
+  /** Puts a month of the record away, as the database's owner. */
+  archive(options: {
+    readonly url: string;
+    readonly month: string;
+    readonly out: string;
+    readonly drop: boolean;
+  }): Promise<number>;
+  /** Holds an archive against the checkpoint inside it. */
+  checkArchive(options: { readonly file: string }): Promise<number>;
   /** The files that `writ apply` sends: path inside the rules' directory, with `/`, to text. @throws ProblemsError */
   readRules(options: { readonly config: string }): Promise<{ readonly files: Readonly<Record<string, string>> }>;
 }

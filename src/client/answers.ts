@@ -1,4 +1,6 @@
+import type { EvidencePack } from './evidence.ts';
 import type { Generation } from './generations.ts';
+import type { DeadLetters, LegalHold } from './holds.ts';
 import type { Grant, GrantPage, IssueAnswer, IssuedGrant } from './grants.ts';
 import type { Introspection } from './oauth.ts';
 import type { Order, OrderPreview } from './orders.ts';
@@ -25,6 +27,11 @@ export const readIssued = reads<IssuedGrant>('id', 'state', 'expires_at', 'crede
 export const readGrantPage = reads<GrantPage>('grants');
 export const readOrder = reads<Order>('id', 'state', 'matched', 'by_provider', 'selector');
 export const readPreview = reads<OrderPreview>('matched', 'by_provider');
+export const readEvidencePack = reads<EvidencePack>('checkpoint', 'range', 'generations', 'events', 'samples', 'usage');
+export const readHold = reads<LegalHold>('id', 'reason', 'placed_at');
+export const readHolds = reads<{ readonly holds: readonly LegalHold[] }>('holds');
+export const readDeadLetters = reads<DeadLetters>('sinks', 'dead_letters');
+export const readReplay = reads<{ readonly count: number }>('count');
 export const readTimeline = reads<TaskTimeline>('task', 'hops', 'entries', 'decisions', 'credentials');
 export const readGeneration = reads<Generation>('hash', 'difference');
 export const readIntrospection = reads<Introspection>('active');

@@ -2,6 +2,16 @@
 export { makeClient, type Client, type ClientOptions, type Readiness } from './client.ts';
 export { credentialSource, type TokenSource } from './credential-source.ts';
 export { CLIENT_CODES, WritError, type ClientCode, type RequestFault } from './error.ts';
+export type {
+  EvidenceCount,
+  EvidenceGeneration,
+  EvidencePack,
+  EvidencePolicy,
+  EvidencePolicyCount,
+  EvidenceProfile,
+  EvidenceSample,
+  EvidenceUsage,
+} from './evidence.ts';
 export type { Generation, RuleFiles, RulesDifference } from './generations.ts';
 export type {
   AwsCredential,
@@ -22,6 +32,7 @@ export type {
   VaultSecret,
   VaultToken,
 } from './grants.ts';
+export type { DeadLetter, DeadLetters, LegalHold, SinkState } from './holds.ts';
 export type { Introspection } from './oauth.ts';
 export type { OperatorVerbs, PageOptions } from './operator.ts';
 export type {
@@ -33,6 +44,7 @@ export type {
   OrderSelector,
   OrderState,
 } from './orders.ts';
+export type { RecordVerbs } from './record.ts';
 export { ORDER_STATES } from './orders.ts';
 export type { TaskTimeline, TimelineCredential, TimelineDecision, TimelineEntry, TimelineHop } from './timeline.ts';
 export type { Fetch } from './transport.ts';

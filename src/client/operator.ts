@@ -1,8 +1,8 @@
-import { readGeneration, readGrant, readGrantPage, readOrder, readPreview, readTimeline } from './answers.ts';
+import { readGeneration, readGrant, readGrantPage, readOrder, readPreview } from './answers.ts';
 import type { Generation, RuleFiles } from './generations.ts';
 import type { Grant, GrantFilter, GrantPage } from './grants.ts';
 import type { LiftAnswer, Order, OrderPreview, OrderRequest } from './orders.ts';
-import type { TaskTimeline } from './timeline.ts';
+import { makeRecordVerbs, type RecordVerbs } from './record.ts';
 import type { Transport } from './transport.ts';
 import { grantPath, type CallOptions } from './workload.ts';
 
@@ -12,7 +12,7 @@ export interface PageOptions extends CallOptions {
 }
 
 /** What an operator may ask, with a token of theirs; the broker says which role each needs. Each verb throws `WritError`. */
-export interface OperatorVerbs {
+export interface OperatorVerbs extends RecordVerbs {
   /** One page; `cursor` is the page before's `next_cursor`. */
   listGrants(filter?: GrantFilter, options?: PageOptions & { readonly cursor?: string }): Promise<GrantPage>;
   /** Every grant that matches, page after page, fetched as they are taken. */
@@ -25,8 +25,6 @@ export interface OperatorVerbs {
   previewOrder(request: Omit<OrderRequest, 'dry_run'>, options?: CallOptions): Promise<OrderPreview>;
   order(id: string, options?: CallOptions): Promise<Order>;
   liftOrder(id: string, reason: string, options?: CallOptions): Promise<LiftAnswer>;
-  /** A task and all below it, rebuilt from the record: every page of it. */
-  timeline(task: string, options?: CallOptions): Promise<TaskTimeline>;
   /** Checks the rules and, unless it is a dry run, activates them for all replicas. */
   apply(files: RuleFiles, options?: CallOptions & { readonly dryRun?: boolean }): Promise<Generation>;
 }
@@ -73,18 +71,7 @@ export function makeOperatorVerbs(transport: Transport): OperatorVerbs {
       const answer = await transport({ as, method: 'POST', path: `${orderPath(id)}/lift`, json: { reason }, signal });
       return { outcome: answer.status === 202 ? 'lift_requested' : 'lifted', order: readOrder(answer) };
     },
-    async timeline(task, { signal } = {}) {
-      const path = `/v1/tasks/${encodeURIComponent(task)}/timeline`;
-      const page = async (cursor?: string) =>
-        readTimeline(await transport({ as, method: 'GET', path, query: { cursor, limit: '5000' }, signal }));
-      let last = await page();
-      const pages = [last];
-      while (last.next_cursor !== undefined) pages.push((last = await page(last.next_cursor)));
-      const decisions = new Map(pages.flatMap((each) => each.decisions).map((each) => [each.id, each]));
-      const orders = new Map(pages.flatMap((each) => each.orders).map((each) => [each['id'], each]));
-      const entries = pages.flatMap((each) => each.entries);
-      return { ...last, entries, decisions: [...decisions.values()], orders: [...orders.values()] };
-    },
+    ...makeRecordVerbs(transport),
     async apply(files, { dryRun, signal } = {}) {
       const json = dryRun ? { files, dry_run: true } : { files };
       return readGeneration(await transport({ as, method: 'POST', path: '/v1/generations', json, signal }));

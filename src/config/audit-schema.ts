@@ -34,10 +34,27 @@ const witness = z
   .strictObject({ file: text.exactOptional(), webhook: webhook.exactOptional(), s3: s3.exactOptional() })
   .refine((given) => Object.keys(given).length === 1, 'must have exactly one of file, webhook, s3');
 
+const sinkWebhook = z.strictObject({
+  url: z.url(),
+  /** Base64, as Standard Webhooks writes secrets. */
+  secret: z
+    .string()
+    .regex(
+      /^(whsec_)?(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/,
+      'must be base64, of at least 24 bytes: `openssl rand -base64 32` makes one',
+    )
+    .refine((text) => Buffer.from(text.replace(/^whsec_/, ''), 'base64').length >= 24, 'must hold at least 24 bytes'),
+  format: z.enum(['jsonl', 'ocsf']).default('jsonl'),
+  from: z.enum(['start', 'now']).default('start'),
+});
+
+const sink = z.strictObject({ name: name.exactOptional(), webhook: sinkWebhook });
+
 export const audit = z.strictObject({
   origin: noteName.exactOptional(),
   signer: z.strictObject({ key: z.string().exactOptional(), key_file: text.exactOptional() }).exactOptional(),
   witnesses: z.array(witness).default([]),
+  sinks: z.array(sink).max(20).default([]),
   seal_every: upTo(HOUR, '1h').prefault('1s'),
   publish_every: upTo(HOUR, '1h').prefault('10s'),
 });

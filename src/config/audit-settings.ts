@@ -5,7 +5,7 @@ import { resolve } from 'node:path';
 import { Secret } from '../domain/secret.ts';
 import type { AuditEntry } from './audit-schema.ts';
 import type { Report } from './check.ts';
-import type { AuditSettings, WitnessSettings } from './settings.ts';
+import type { AuditSettings, SinkSettings, WitnessSettings } from './settings.ts';
 
 /** The section `audit` as settings: paths absolute, the signer's key read. */
 export async function readAudit(entry: AuditEntry, directory: string, report: Report): Promise<AuditSettings> {
@@ -19,9 +19,26 @@ export async function readAudit(entry: AuditEntry, directory: string, report: Re
     ...(entry.origin === undefined ? {} : { origin: entry.origin }),
     ...(signer && { signer }),
     witnesses,
+    sinks: readSinks(entry.sinks, report),
     sealEverySeconds: entry.seal_every,
     publishEverySeconds: entry.publish_every,
   };
+}
+
+/** A sink without a name is known by its host; two must not share a cursor. */
+function readSinks(entries: AuditEntry['sinks'], report: Report): SinkSettings[] {
+  const sinks = entries.map(({ name, webhook: { url, secret, format, from } }) => ({
+    name: name ?? new URL(url).host.replace(/[^\w.-]/g, '_'),
+    url: new Secret(url),
+    secret: new Secret<Uint8Array>(Buffer.from(secret.replace(/^whsec_/, ''), 'base64')),
+    format,
+    from,
+  }));
+  for (const [index, { name }] of sinks.entries()) {
+    const isTaken = sinks.findIndex((other) => other.name === name) < index;
+    if (isTaken) report(['audit', 'sinks', index], `needs a name of its own: ${name} is taken`);
+  }
+  return sinks;
 }
 
 const WANTED = 'an Ed25519 private key in PEM, such as `openssl genpkey -algorithm ed25519` makes';

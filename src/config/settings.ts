@@ -90,10 +90,21 @@ export interface AuditSettings {
   /** Signs checkpoints. Absent: a key of the ring, wrapped in the ledger. */
   readonly signer?: Secret<KeyObject>;
   readonly witnesses: readonly WitnessSettings[];
+  readonly sinks: readonly SinkSettings[];
   /** How long after its commit an event is sealed, at most. */
   readonly sealEverySeconds: number;
   /** How often witnesses are given the newest checkpoint. */
   readonly publishEverySeconds: number;
+}
+
+/** Where sealed events are handed on to. */
+export interface SinkSettings {
+  /** The ledger keeps its cursor under this name. */
+  readonly name: string;
+  readonly url: Secret<string>;
+  readonly secret: Secret<Uint8Array>;
+  readonly format: 'jsonl' | 'ocsf';
+  readonly from: 'start' | 'now';
 }
 
 export type WitnessSettings =

@@ -5,9 +5,11 @@ import type { Json, JsonObject } from '../domain/json.ts';
 import type { Step } from './context.ts';
 import { EventsQuery, ProofQuery, RangeQuery } from './audit.ts';
 import { ApplyBody } from './generations.ts';
+import { HoldBody, LiftHoldBody } from './holds.ts';
 import { IssueBody, ListQuery, RenewBody, RevokeBody } from './grants.ts';
 import { TokenForm } from './oauth.ts';
 import { LiftBody, RevocationBody } from './orders.ts';
+import { DeadLettersQuery, ReplayBody } from './sinks.ts';
 import { TimelineQuery } from './timeline.ts';
 
 interface Operation {
@@ -129,6 +131,53 @@ export const OPERATIONS: readonly Operation[] = [
     roles: ['auditor', 'security', 'platform'],
     query: TimelineQuery,
     answers: { 200: 'A page of the timeline' },
+  },
+  {
+    method: 'get',
+    path: '/v1/audit/evidence',
+    summary: 'What there is to show for a span of time, with proofs',
+    roles: ['auditor', 'security', 'platform'],
+    query: RangeQuery,
+    answers: { 200: 'Counts, samples, configuration and use' },
+  },
+  {
+    method: 'get',
+    path: '/v1/audit/holds',
+    summary: 'Legal holds, newest first',
+    roles: ['auditor', 'security', 'platform'],
+    answers: { 200: 'The holds' },
+  },
+  {
+    method: 'post',
+    path: '/v1/audit/holds',
+    summary: 'Place a legal hold: no month that it covers is archived',
+    roles: ['security'],
+    body: HoldBody,
+    answers: { 201: 'The hold' },
+  },
+  {
+    method: 'post',
+    path: '/v1/audit/holds/{id}/lift',
+    summary: 'Lift a legal hold',
+    roles: ['security'],
+    body: LiftHoldBody,
+    answers: { 200: 'The hold' },
+  },
+  {
+    method: 'get',
+    path: '/v1/audit/dead-letters',
+    summary: 'What sinks did not take, and how far each sink is',
+    roles: ['auditor', 'security', 'platform'],
+    query: DeadLettersQuery,
+    answers: { 200: 'A page of dead letters' },
+  },
+  {
+    method: 'post',
+    path: '/v1/audit/dead-letters/replay',
+    summary: 'Have dead letters tried again',
+    roles: ['security', 'platform'],
+    body: ReplayBody,
+    answers: { 202: 'How many' },
   },
   {
     method: 'get',

@@ -3,23 +3,31 @@ import type { ConnectionOptions } from './connection.ts';
 import { makeApprovals } from './approvals.ts';
 import { startDatabaseClock } from './clock.ts';
 import { makeEvidence } from './evidence.ts';
+import { makeEvidenceCounts } from './evidence-counts.ts';
 import { makeGenerations } from './generations.ts';
 import { makeGrants } from './grants.ts';
+import { makeHolds } from './holds.ts';
 import { makeIssuing } from './issuing.ts';
 import { makeOrders } from './orders.ts';
 import { makeProviderRecord } from './provider-record.ts';
 import { makeReaping } from './reaping.ts';
 import { makeSealing } from './sealing.ts';
 import { makeSigningKeys } from './signing-keys.ts';
+import { makeSinks } from './sinks.ts';
 import { makeTasks } from './tasks.ts';
 import { makeTimelineReads } from './timeline.ts';
 import { listen } from './listen.ts';
 
 export type { ApprovalRow, ApprovalState } from './approvals.ts';
+export { COUNT_WINDOW } from './evidence-counts.ts';
+export type { EventCount, GenerationInForce, PolicyCount, UsageCursor, UsageRow } from './evidence-counts.ts';
 export type { DecisionView, EventFilter, EventPage, SealedEvent } from './evidence.ts';
 export type { ApprovalRequest, DecisionRecord, MintIntent } from './issuing.ts';
 export type { Claim, CleanupClaim } from './reaping.ts';
 export type { GrantFilter, GrantView } from './grants.ts';
+export type { HoldRow } from './holds.ts';
+export { openSinks } from './sinks.ts';
+export type { DeadLetter, SinkEvent, Sinks, SinkState } from './sinks.ts';
 export type { OrderProgress, OrderRow } from './orders.ts';
 export type { CredentialRow, DecidedRow, HopRow, OrderOfTimeline, TimelineEvent } from './timeline.ts';
 export { toTask } from './tasks.ts';
@@ -42,7 +50,10 @@ export function makeLedger(options: ConnectionOptions) {
     providerRecord: makeProviderRecord(connection),
     sealing: makeSealing(connection),
     evidence: makeEvidence(connection),
+    evidenceCounts: makeEvidenceCounts(connection),
     timeline: makeTimelineReads(connection),
+    sinks: makeSinks(connection),
+    holds: makeHolds(connection),
     startClock: (localNow: () => number) => startDatabaseClock(connection, localNow),
     listen: (onNotice: () => void) => listen(options.url, onNotice),
     /** Which server and database this is; undefined where the login may not ask. */

@@ -6,4 +6,6 @@ export type { CedarCompiler } from './compile.ts';
 export { explain, explanationJson } from './explain.ts';
 export type { ExplainedRules, Explanation } from './explain.ts';
 export type { PolicyAnswer, PolicyRequest, PolicySet, ProfileRequest, TaskRequest } from './policy.ts';
+export { summarisePolicies } from './summary.ts';
+export type { PolicySummary } from './summary.ts';
 export { generateSchema } from './schema.ts';

@@ -131,6 +131,20 @@ function recording(calls: { command: string; options: unknown }[]): LocalCommand
     identity: note('identity'),
     policyTest: note('policyTest'),
     policyExplain: note('policyExplain'),
+    archive: note('archive'),
+    checkArchive: note('checkArchive'),
+    readFramework: async (options) => {
+      calls.push({ command: 'readFramework', options });
+      return {
+        framework: 'x',
+        title: 'X',
+        version: '1',
+        prefix: 'X',
+        source: 'https://x.test',
+        cannot: [],
+        controls: [],
+      };
+    },
     readRules: async (options) => {
       calls.push({ command: 'readRules', options });
       return { files: { 'profiles/orders.yaml': 'name: orders' } };

@@ -75,7 +75,8 @@ describe('local commands get their options', () => {
     };
     const others = { serve: absent, dev: absent, migrate: absent, identity: absent };
     const rest = { policyTest: absent, policyExplain: absent, readRules: absent };
-    return { local: await station.run(['check'], {}, { local: { ...others, ...rest, ...over } }) };
+    const audit = { readFramework: absent, archive: absent, checkArchive: absent };
+    return { local: await station.run(['check'], {}, { local: { ...others, ...rest, ...audit, ...over } }) };
   }
 
   test.each([

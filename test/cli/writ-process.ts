@@ -15,6 +15,9 @@ const local: LocalCommands = {
   policyTest: absent,
   policyExplain: absent,
   readRules: absent,
+  readFramework: absent,
+  archive: absent,
+  checkArchive: absent,
 };
 
 process.exitCode = await run(process.argv.slice(2), {

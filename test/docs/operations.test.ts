@@ -9,6 +9,7 @@ test('every metric of Writ is on the page, and no other', async () => {
     clockOffsetMs: () => 0,
     generation: () => ({}),
     keysAgeSeconds: () => ({}),
+    sinks: async () => [],
     log: {
       size: () => Promise.resolve(0),
       unsealedSeconds: () => Promise.resolve(0),
