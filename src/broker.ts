@@ -244,7 +244,7 @@ async function build(
       grantsRouter(grantVerbs, { asWorkload, asOperator }, json),
       ordersRouter(makeOrders(context, reaper.wake), asOperator, json),
       generationsRouter(makeApply(context, tools.apply), asOperator, rulesJson),
-      auditRouter(makeEvidenceReads(context), asOperator),
+      auditRouter(makeEvidenceReads(context), version, asOperator),
       evidencePackRouter(makeEvidencePack(context, sealedLog.health), asOperator),
       sinksRouter(makeSinkVerbs(context), asOperator, json),
       holdsRouter(makeHoldVerbs(context), asOperator, json),

@@ -1,8 +1,10 @@
 import { Router } from 'express';
 import { z } from 'zod';
+import { toOcsf } from '../audit/ocsf.ts';
 import { Refusal } from '../domain/errors.ts';
 import { OPERATOR_ROLES } from '../domain/identity.ts';
 import { parseId } from '../domain/ids.ts';
+import type { JsonObject } from '../domain/json.ts';
 import type { EvidenceReads, ProofQuestion } from '../exchange/evidence.ts';
 import type { EventPage } from '../ledger/index.ts';
 import { roles } from './authenticate.ts';
@@ -26,8 +28,10 @@ export const EventsQuery = z.strictObject({
   grant: name,
   type: name,
   limit: z.coerce.number().int().min(1).max(1_000).default(100),
-  format: z.enum(['object', 'text']).default('object'),
+  format: z.enum(['object', 'text', 'ocsf']).default('object'),
 });
+
+type Format = z.output<typeof EventsQuery>['format'];
 
 export const ProofQuery = z.strictObject({
   leaf: count.optional(),
@@ -48,7 +52,7 @@ const instant = z
   .optional();
 export const RangeQuery = z.strictObject({ from: instant, to: instant });
 
-export function auditRouter(reads: EvidenceReads, asOperator: Step): Router {
+export function auditRouter(reads: EvidenceReads, version: string, asOperator: Step): Router {
   const checkpoint: Step = async (_req, res) => {
     const { origin, size, root, note, key } = await reads.checkpoint();
     res.json({ origin, size, root: Buffer.from(root).toString('base64'), checkpoint: note, key });
@@ -64,7 +68,7 @@ export function auditRouter(reads: EvidenceReads, asOperator: Step): Router {
 
   const events = query(EventsQuery, async ({ cursor, limit, format, task, grant, type }, _req, res) => {
     const page = await reads.events(operatorOf(res), cursor ?? 0, limit, { task, grant, type });
-    res.type('application/json').send(eventsText(page, format));
+    res.type('application/json').send(eventsText(page, format, version));
   });
 
   const decision: Step = async (req, res) => {
@@ -84,10 +88,12 @@ export function auditRouter(reads: EvidenceReads, asOperator: Step): Router {
 }
 
 /** An event's text is put in as it stands: parsing and writing it again could change what was sealed. */
-function eventsText({ events, next, size }: EventPage, format: 'object' | 'text'): string {
-  const items = events.map(({ leaf, body }) =>
-    format === 'object' ? `{"leaf":${leaf},"event":${body}}` : `{"leaf":${leaf},"body":${JSON.stringify(body)}}`,
-  );
+function eventsText({ events, next, size }: EventPage, format: Format, version: string): string {
+  const items = events.map(({ leaf, body }) => {
+    if (format === 'object') return `{"leaf":${leaf},"event":${body}}`;
+    if (format === 'text') return `{"leaf":${leaf},"body":${JSON.stringify(body)}}`;
+    return `{"leaf":${leaf},"ocsf":${JSON.stringify(toOcsf(JSON.parse(body) as JsonObject, leaf, version))}}`;
+  });
   return `{"events":[${items.join(',')}],"next_cursor":"${next}","more":${next < size},"size":${size}}`;
 }
 

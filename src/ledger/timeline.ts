@@ -78,7 +78,7 @@ export function makeTimelineReads(connection: Connection) {
 
     /** Their events by number, behind `after`: sealed or not. */
     events: (tasks: readonly string[], after: string, limit: number): Promise<TimelineEvent[]> => {
-      const sql = `select leaf::float8 as leaf, seq::text, body from events where task_id = any ($1) and seq > $2::bigint order by seq limit $3`;
+      const sql = `select leaf::float8 as leaf, seq::text, body from events where task_id = any ($1) and events.seq > $2::bigint order by events.seq limit $3`;
       return connection.call<TimelineEvent>('timeline_events', sql, [tasks, after, limit]);
     },
 

@@ -2,6 +2,10 @@ import { readdir } from 'node:fs/promises';
 import type { ErrorRequestHandler, RequestHandler, Router } from 'express';
 import { Registry } from 'prom-client';
 import { auditRouter } from '../../src/http/audit.ts';
+import { evidencePackRouter } from '../../src/http/evidence-pack.ts';
+import { holdsRouter } from '../../src/http/holds.ts';
+import { sinksRouter } from '../../src/http/sinks.ts';
+import { timelineRouter } from '../../src/http/timeline.ts';
 import { generationsRouter } from '../../src/http/generations.ts';
 import { grantsRouter } from '../../src/http/grants.ts';
 import { healthRouter } from '../../src/http/health.ts';
@@ -24,7 +28,15 @@ const ROUTERS: Readonly<Record<string, Router>> = {
   ordersRouter: ordersRouter({ show: never, dryRun: never, create: never, lift: never }, step, step),
   generationsRouter: generationsRouter(never, step, step),
   oauthRouter: oauthRouter({ introspect: never, revokeToken: never, jwks: never, issuer: '' }, step, errors),
-  auditRouter: auditRouter({ checkpoint: never, proof: never, events: never, decision: never, range: never }, step),
+  auditRouter: auditRouter(
+    { checkpoint: never, proof: never, events: never, decision: never, range: never },
+    '1.2.3',
+    step,
+  ),
+  timelineRouter: timelineRouter(never, step),
+  evidencePackRouter: evidencePackRouter(never, step),
+  sinksRouter: sinksRouter({ deadLetters: never, replay: never }, step, step),
+  holdsRouter: holdsRouter({ list: never, place: never, lift: never }, step, step),
   healthRouter: healthRouter(never, new Registry()),
   openApiRouter: openApiRouter({}),
 };

@@ -91,6 +91,13 @@ begin
   return jsonb_build_object('count', marked);
 end $$;
 
+-- As before, and it says what was affected.
+create or replace function record_refusals(p jsonb, since timestamptz) returns void language plpgsql as $$
+begin
+  perform emit_own_event('evidence.refused', system_actor('broker'), null, 'authentication', false,
+    jsonb_build_object('counts', p, 'since', utc_text(since)));
+end $$;
+
 -- While one stands, no month that it covers is put away. Without bounds it covers everything.
 create table legal_holds (
   id          text primary key,
@@ -179,6 +186,7 @@ begin
   elsif highest >= (select coalesce(max(size), 0) from log_checkpoints) then
     return 'unsigned';
   end if;
+  return null;
 end $$;
 
 -- Detaches a month whose events were written to a file with this digest. The database's owner alone may. Returns null, or why not:
