@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { open, rename } from 'node:fs/promises';
+import { link, open, rm } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import { archiveLine, checkArchive, makeRanges } from './audit/archive.ts';
 import type { ArchiveHeader } from './audit/archive.ts';
@@ -102,7 +102,8 @@ async function write(
   } finally {
     await file.close();
   }
-  await rename(draft, path);
+  // unlike a renaming, a link takes nothing's place
+  await link(draft, path).finally(() => rm(draft));
   return digest.digest('hex');
 }
 

@@ -183,7 +183,7 @@ begin
   execute format('select exists (select 1 from %s where leaf is null), (select max(leaf) from %s)', part, part) into unsealed, highest;
   if unsealed then
     return 'unsealed';
-  elsif highest >= (select coalesce(max(size), 0) from log_checkpoints) then
+  elsif coalesce(highest, 0) >= (select coalesce(max(size), 0) from log_checkpoints) then
     return 'unsigned';
   end if;
   return null;
