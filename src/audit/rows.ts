@@ -1,0 +1,124 @@
+import { isJsonObject } from '../domain/json.ts';
+import type { Json, JsonObject } from '../domain/json.ts';
+import { textOrNull } from './event.ts';
+import type { Event } from './event.ts';
+import type { Expected } from './row.ts';
+
+/** Tables whose rows are written whole by one event. Grants and approvals have lives of their own. */
+export const TABLES = ['decisions', 'tasks', 'orders', 'generations', 'signing_keys'] as const;
+export type TableName = (typeof TABLES)[number];
+
+/** What an event says of a row: all that it was made with, or a later step of it. */
+export interface Statement {
+  readonly table: TableName;
+  readonly id: string;
+  readonly expected: Expected;
+  /** This event made the row. */
+  readonly made: boolean;
+}
+
+/** Of a step that a row keeps: how many rows must say that it was taken. */
+export const STEPS_OF_ROWS: Readonly<Record<string, { readonly table: TableName; readonly taken: string }>> = {
+  'task.ended': { table: 'tasks', taken: `state = 'ended'` },
+  'order.swept': { table: 'orders', taken: 'swept_at is not null' },
+  'order.lifted': { table: 'orders', taken: 'lifted_at is not null' },
+  'key.wiped': { table: 'signing_keys', taken: 'wiped_at is not null' },
+};
+
+/** Undefined for events that no row of these tables answers to. */
+export function statementOf(event: Event): Statement | undefined {
+  return STATEMENTS[event.type]?.(event);
+}
+
+const STATEMENTS: Readonly<Record<string, (event: Event) => Statement | undefined>> = {
+  'decision.made': (event) => {
+    const { body, facts } = event;
+    return made('decisions', body['decision'], {
+      columns: {
+        ...who(body),
+        resource: body['resource'] ?? null,
+        origin: body['origin'] ?? null,
+        task_id: event.task,
+        grant_id: event.grant,
+        ...named(facts, [
+          'action',
+          'outcome',
+          'code',
+          'generation',
+          'rules_hash',
+          'policies',
+          'errors',
+          'mode',
+          'arguments_hash',
+          'inputs_hash',
+        ]),
+        approval_id: facts['approval'] ?? null,
+        exception_id: facts['exception'] ?? null,
+      },
+      near: { at: event.at },
+    });
+  },
+  'task.created': taskMade,
+  'task.delegated': taskMade,
+  'task.ended': ({ task, facts, at }) =>
+    step('tasks', task, { columns: { state: 'ended', ended_why: facts['why'] ?? null }, near: { ended_at: at } }),
+  'order.created': (event) =>
+    made('orders', event.facts['order'], {
+      columns: { ...named(event.facts, ['kind', 'value', 'reason', 'blocks']), author: event.body['actor'] ?? null },
+      near: { created_at: event.at },
+    }),
+  'order.swept': ({ facts, at }) => step('orders', facts['order'], { columns: {}, near: { swept_at: at } }),
+  'order.lifted': ({ facts, body, at }) =>
+    step('orders', facts['order'], { columns: { lifted_by: body['actor'] ?? null }, near: { lifted_at: at } }),
+  'generation.activated': (event) =>
+    made('generations', String(event.facts['number']), {
+      columns: {
+        ...named(event.facts, ['number', 'hash', 'difference']),
+        author: event.body['actor'] ?? null,
+        text_fits: true,
+      },
+      near: { activated_at: event.at },
+    }),
+  'key.added': ({ body, facts }) =>
+    made('signing_keys', body['resource'], { columns: named(facts, ['class', 'alg', 'signs_from']), near: {} }),
+  'key.wiped': ({ body, at }) => step('signing_keys', body['resource'], { columns: {}, near: { wiped_at: at } }),
+};
+
+/** A task that a single call made for itself has neither bounds nor a decision of its own. */
+function taskMade(event: Event): Statement | undefined {
+  const { body, facts, task, at } = event;
+  const bounds = ['ends_at', 'max_grants', 'max_calls', 'profiles', 'tools', 'max_ttl_seconds', 'principal'];
+  return made('tasks', task, {
+    columns: {
+      ...who(body),
+      ...named(facts, ['implicit', 'purpose', 'mode', 'environment', ...bounds]),
+      parameters: facts['parameters'] ?? {},
+      parent_id: facts['parent'] ?? null,
+      decision_id: facts['implicit'] === true ? null : (body['decision'] ?? null),
+      path_fits: true,
+    },
+    near: { created_at: at },
+  });
+}
+
+function who(body: JsonObject): JsonObject {
+  const workload = isJsonObject(body['workload']) ? body['workload'] : {};
+  return { trust: workload['trust'] ?? null, subject: workload['id'] ?? null, on_behalf_of: body['principal'] ?? null };
+}
+
+function named(facts: JsonObject, names: readonly string[]): Record<string, Json> {
+  return Object.fromEntries(names.map((name) => [name, facts[name] ?? null]));
+}
+
+function made(table: TableName, id: Json | undefined, expected: Expected): Statement | undefined {
+  return statement(table, id, expected, true);
+}
+
+function step(table: TableName, id: Json | undefined, expected: Expected): Statement | undefined {
+  return statement(table, id, expected, false);
+}
+
+function statement(table: TableName, id: Json | undefined, expected: Expected, isMade: boolean): Statement | undefined {
+  const key = textOrNull(id);
+  return key === null ? undefined : { table, id: key, expected, made: isMade };
+}
