@@ -18,7 +18,7 @@ export interface LogSource {
   head(): Promise<{ readonly size: number; readonly root: Uint8Array }>;
   /** Rows by leaf, from `first` up to `end`, in that order; as they are, so that one may be missing or be there twice. */
   events(first: number, end: number): Promise<readonly EventRow[]>;
-  /** Stored hashes from one position up to another, one behind the other; fewer where they are missing. */
+  /** Stored hashes from one position up to another, each at its place; zeros where one is missing. */
   stored(from: number, to: number): Promise<Buffer>;
   /** How many hashes are stored. */
   storedEnd(): Promise<number>;

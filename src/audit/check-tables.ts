@@ -38,7 +38,7 @@ export function makeTableCheck(source: TableRows, findings: Findings) {
   const approvals = makeApprovals();
   const doubtful = new Set<string>();
   const counts = new Map<string, number>();
-  let over: [string, ReplayedGrant][] = [];
+  const over: [string, ReplayedGrant][] = [];
   let statements: Statement[] = [];
   let settling: Promise<void> = Promise.resolve();
 

@@ -46,13 +46,13 @@ export function makeMismatches() {
         else findings.add('event_added', about, `event ${seq} stands there and was not sealed there`);
       }
       for (const { first, last } of runs([...empty.keys()].map((leaf) => ({ leaf, from: leaf })))) {
-        findings.add('event_missing', span(first.leaf, last.leaf), 'what was sealed there is gone');
+        findings.add('event_missing', spanOf(first.leaf, last.leaf), 'what was sealed there is gone');
       }
       for (const { first, last } of runs(moved)) {
         findings.add(
           'event_moved',
-          span(first.leaf, last.leaf),
-          `what stands there was sealed at ${span(first.from, last.from)}`,
+          spanOf(first.leaf, last.leaf),
+          `what stands there was sealed at ${spanOf(first.from, last.from)}`,
         );
       }
       if (more > 0) findings.add('event_altered', 'the log', `${more} more leaves do not fit`);
@@ -78,7 +78,7 @@ function runs<M extends Move>(moves: readonly M[]): { first: M; last: M }[] {
   return found;
 }
 
-function span(first: number, last: number): string {
+export function spanOf(first: number, last: number): string {
   return first === last ? `leaf ${first}` : `leaves ${first} to ${last}`;
 }
 

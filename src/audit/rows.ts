@@ -71,7 +71,7 @@ const STATEMENTS: Readonly<Record<string, (event: Event) => Statement | undefine
   'order.lifted': ({ facts, body, at }) =>
     step('orders', facts['order'], { columns: { lifted_by: body['actor'] ?? null }, near: { lifted_at: at } }),
   'generation.activated': (event) =>
-    made('generations', String(event.facts['number']), {
+    made('generations', JSON.stringify(event.facts['number'] ?? null), {
       columns: {
         ...named(event.facts, ['number', 'hash', 'difference']),
         author: event.body['actor'] ?? null,

@@ -2,10 +2,13 @@ import type { Grown, Window } from './check-log.ts';
 import type { EventRow } from './event.ts';
 import type { Findings } from './findings.ts';
 import { EMPTY_ROOT, HASH_BYTES, leafHash, nodeHash } from './merkle.ts';
+import { spanOf } from './mismatches.ts';
 import type { Mismatches } from './mismatches.ts';
 import { same } from './proofs.ts';
 import { storedAt, storedCount } from './stored.ts';
 import { growFrom } from './tree.ts';
+
+const MISSING = Buffer.alloc(HASH_BYTES);
 
 /**
  * A part of the log in which something does not fit: finds what, leaf by leaf, and grows the tree on with what was sealed, so that
@@ -16,7 +19,7 @@ export function repairWindow(window: Window, mismatches: Mismatches, findings: F
   const offset = storedCount(first);
   const hashAt = (position: number): Uint8Array | undefined => {
     const bytes = stored.subarray((position - offset) * HASH_BYTES, (position - offset + 1) * HASH_BYTES);
-    return bytes.length === HASH_BYTES ? bytes : undefined;
+    return same(bytes, MISSING) ? undefined : bytes;
   };
   const there = new Map<number, { seq: string; hash: Uint8Array }[]>();
   for (const row of rows) add(there, row);
@@ -33,6 +36,7 @@ export function repairWindow(window: Window, mismatches: Mismatches, findings: F
 
   let inner = 0;
   const altered: number[] = [];
+  const gone: number[] = [];
   let emitted = 0;
   const tree = growFrom(first, frontier, (hash) => {
     const expected = hashAt(offset + inner++);
@@ -46,11 +50,8 @@ export function repairWindow(window: Window, mismatches: Mismatches, findings: F
     const own = here[0];
     let chosen = sealed ?? own?.hash ?? EMPTY_ROOT;
     if (!right && own && (!sealed || (!fitsAbove(leaf, sealed) && fitsAbove(leaf, own.hash)))) {
-      findings.add(
-        'hashes_altered',
-        `leaf ${leaf}`,
-        sealed ? 'its stored hash was changed; its event was not' : 'its stored hash is gone',
-      );
+      if (sealed) findings.add('hashes_altered', `leaf ${leaf}`, 'its stored hash was changed; its event was not');
+      else gone.push(leaf);
       chosen = own.hash;
       mismatches.note(leaf, undefined, here.slice(1));
     } else if (!right || here.length > 1) {
@@ -69,6 +70,9 @@ export function repairWindow(window: Window, mismatches: Mismatches, findings: F
     const message = `${altered.length} stored hashes above leaves from ${from} on do not follow from those below them`;
     findings.add('hashes_altered', `leaf ${from}`, message);
   }
+  for (const [from, to] of runsOf(gone)) {
+    findings.add('hashes_altered', spanOf(from, to), 'what was stored of them is gone');
+  }
   return { frontier: [...tree.frontier()], roots };
 }
 
@@ -78,4 +82,15 @@ function add(there: Map<number, { seq: string; hash: Uint8Array }[]>, { leaf, se
   const list = there.get(leaf);
   if (list) list.push(one);
   else there.set(leaf, [one]);
+}
+
+/** Neighbours as one. */
+function runsOf(leaves: readonly number[]): [first: number, last: number][] {
+  const runs: [number, number][] = [];
+  for (const leaf of leaves) {
+    const run = runs.at(-1);
+    if (run && run[1] === leaf - 1) run[1] = leaf;
+    else runs.push([leaf, leaf]);
+  }
+  return runs;
 }

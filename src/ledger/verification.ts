@@ -65,13 +65,11 @@ const TAKEN: Readonly<Record<string, string>> = {
 };
 
 const EVENT = 'leaf::float8 as leaf, seq::text as seq, at::text as at, type, task_id as task, grant_id as grant, body';
+const HASH_BYTES = 32;
 const PAGE = 4_000;
 /** Times stay as they are written: a `Date` would cut them short. */
-const TIMESTAMPTZ = 1184;
-const AS_TEXT: pg.CustomTypesConfig = {
-  getTypeParser: (oid: number, format?: 'text' | 'binary') =>
-    oid === TIMESTAMPTZ ? (text: string) => text : pg.types.getTypeParser(oid, format as 'text'),
-};
+const AS_TEXT = new pg.TypeOverrides();
+AS_TEXT.setTypeParser(pg.types.builtins.TIMESTAMPTZ, (text: string) => text);
 const SOME = 1_000;
 
 /**
@@ -107,10 +105,10 @@ export async function openVerification(url: string) {
 
 /** Puts a connection into a transaction that only reads, as of now or of a snapshot, with times in UTC. */
 export async function beginReading(client: Pick<pg.ClientBase, 'query'>, snapshot?: string): Promise<void> {
-  await client.query(`select set_config(name, case name when 'TimeZone' then 'UTC' when 'DateStyle' then 'ISO' else '0' end, false) from pg_settings
-    where name in ('TimeZone', 'DateStyle', 'statement_timeout', 'transaction_timeout', 'idle_in_transaction_session_timeout')`);
   await client.query('begin transaction isolation level repeatable read, read only');
   if (snapshot !== undefined) await client.query(`set transaction snapshot '${snapshot}'`);
+  await client.query(`select set_config(name, case name when 'TimeZone' then 'UTC' when 'DateStyle' then 'ISO' else '0' end, true) from pg_settings
+    where name in ('TimeZone', 'DateStyle', 'statement_timeout', 'transaction_timeout', 'idle_in_transaction_session_timeout')`);
 }
 
 /** The same on connections that are in such a transaction already. */
@@ -136,14 +134,18 @@ export function verificationReads(
     events: (first: number, end: number): Promise<EventRow[]> =>
       read('events', `select ${EVENT} from events where leaf >= $1 and leaf < $2 order by events.leaf`, [first, end]),
 
-    /** Hashes from a position up to another; only the parts of rows that are wanted are read. */
+    /** Hashes from a position up to another, each at its place; zeros where one is missing. */
     async stored(from: number, to: number): Promise<Buffer> {
-      const sql = `select substring(hashes from (greatest($1::bigint - first, 0) * 32)::integer + 1 for
-          (least($2::bigint - first, octet_length(hashes) / 32) * 32 - greatest($1::bigint - first, 0) * 32)::integer) as part
+      const sql = `select greatest(first, $1::bigint)::float8 as at,
+          substring(hashes from (greatest($1::bigint - first, 0) * 32)::integer + 1 for
+            (least($2::bigint - first, octet_length(hashes) / 32) * 32 - greatest($1::bigint - first, 0) * 32)::integer) as part
         from log_hashes where first >= (select coalesce(max(first), 0) from log_hashes where first <= $1::bigint) and first < $2::bigint
           and first + octet_length(hashes) / 32 > $1::bigint order by first`;
-      const rows = await read<{ part: Buffer }>('stored', sql, [from, to]);
-      return Buffer.concat(rows.map(({ part }) => part));
+      const whole = Buffer.alloc((to - from) * HASH_BYTES);
+      for (const { at, part } of await read<{ at: number; part: Buffer }>('stored', sql, [from, to])) {
+        whole.set(part.subarray(0, (to - at) * HASH_BYTES), (at - from) * HASH_BYTES);
+      }
+      return whole;
     },
 
     async storedEnd(): Promise<number> {
