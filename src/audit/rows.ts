@@ -31,33 +31,31 @@ export function statementOf(event: Event): Statement | undefined {
 }
 
 const STATEMENTS: Readonly<Record<string, (event: Event) => Statement | undefined>> = {
-  'decision.made': (event) => {
-    const { body, facts } = event;
-    return made('decisions', body['decision'], {
+  'decision.made': ({ body, facts, task, grant, at }) =>
+    made('decisions', body['decision'], {
       columns: {
-        ...who(body),
+        trust: trustOf(body),
+        subject: subjectOf(body),
+        on_behalf_of: body['principal'] ?? null,
         resource: body['resource'] ?? null,
         origin: body['origin'] ?? null,
-        task_id: event.task,
-        grant_id: event.grant,
-        ...named(facts, [
-          'action',
-          'outcome',
-          'code',
-          'generation',
-          'rules_hash',
-          'policies',
-          'errors',
-          'mode',
-          'arguments_hash',
-          'inputs_hash',
-        ]),
+        task_id: task,
+        grant_id: grant,
+        action: facts['action'] ?? null,
+        outcome: facts['outcome'] ?? null,
+        code: facts['code'] ?? null,
+        generation: facts['generation'] ?? null,
+        rules_hash: facts['rules_hash'] ?? null,
+        policies: facts['policies'] ?? null,
+        errors: facts['errors'] ?? null,
+        mode: facts['mode'] ?? null,
+        arguments_hash: facts['arguments_hash'] ?? null,
+        inputs_hash: facts['inputs_hash'] ?? null,
         approval_id: facts['approval'] ?? null,
         exception_id: facts['exception'] ?? null,
       },
-      near: { at: event.at },
-    });
-  },
+      near: { at },
+    }),
   'task.created': taskMade,
   'task.delegated': taskMade,
   'task.ended': ({ task, facts, at }) =>
@@ -85,14 +83,24 @@ const STATEMENTS: Readonly<Record<string, (event: Event) => Statement | undefine
 };
 
 /** A task that a single call made for itself has neither bounds nor a decision of its own. */
-function taskMade(event: Event): Statement | undefined {
-  const { body, facts, task, at } = event;
-  const bounds = ['ends_at', 'max_grants', 'max_calls', 'profiles', 'tools', 'max_ttl_seconds', 'principal'];
+function taskMade({ body, facts, task, at }: Event): Statement | undefined {
   return made('tasks', task, {
     columns: {
-      ...who(body),
-      ...named(facts, ['implicit', 'purpose', 'mode', 'environment', ...bounds]),
-      parameters: facts['parameters'] ?? {},
+      trust: trustOf(body),
+      subject: subjectOf(body),
+      on_behalf_of: body['principal'] ?? null,
+      implicit: facts['implicit'] ?? null,
+      purpose: facts['purpose'] ?? null,
+      mode: facts['mode'] ?? null,
+      environment: facts['environment'] ?? null,
+      ends_at: facts['ends_at'] ?? null,
+      max_grants: facts['max_grants'] ?? null,
+      max_calls: facts['max_calls'] ?? null,
+      profiles: facts['profiles'] ?? null,
+      tools: facts['tools'] ?? null,
+      max_ttl_seconds: facts['max_ttl_seconds'] ?? null,
+      principal: facts['principal'] ?? null,
+      parameters: facts['parameters'] ?? NOTHING,
       parent_id: facts['parent'] ?? null,
       decision_id: facts['implicit'] === true ? null : (body['decision'] ?? null),
       path_fits: true,
@@ -100,10 +108,16 @@ function taskMade(event: Event): Statement | undefined {
     near: { created_at: at },
   });
 }
+const NOTHING: JsonObject = {};
 
-function who(body: JsonObject): JsonObject {
-  const workload = isJsonObject(body['workload']) ? body['workload'] : {};
-  return { trust: workload['trust'] ?? null, subject: workload['id'] ?? null, on_behalf_of: body['principal'] ?? null };
+function trustOf(body: JsonObject): Json {
+  const workload = body['workload'];
+  return isJsonObject(workload) ? (workload['trust'] ?? null) : null;
+}
+
+function subjectOf(body: JsonObject): Json {
+  const workload = body['workload'];
+  return isJsonObject(workload) ? (workload['id'] ?? null) : null;
 }
 
 function named(facts: JsonObject, names: readonly string[]): Record<string, Json> {
