@@ -24,7 +24,7 @@ export async function connectWorkload(shell: Shell, options: ConnectOptions): Pr
 export async function connectOperator(
   shell: Shell,
   options: ConnectOptions,
-  role: 'platform' | 'security',
+  role: 'platform' | 'security' | 'auditor',
 ): Promise<Client> {
   const asked = options.url ?? shell.env['WRIT_URL'];
   const given = shell.env['WRIT_OPERATOR_TOKEN']?.trim();

@@ -1,3 +1,4 @@
+import type { Checkpoint, Decision, EventPage, LeafRange, LogProof } from './evidence.ts';
 import type { Generation } from './generations.ts';
 import type { Grant, GrantPage, IssueAnswer, IssuedGrant } from './grants.ts';
 import type { Introspection } from './oauth.ts';
@@ -25,4 +26,9 @@ export const readGrantPage = reads<GrantPage>('grants');
 export const readOrder = reads<Order>('id', 'state', 'matched', 'by_provider', 'selector');
 export const readPreview = reads<OrderPreview>('matched', 'by_provider');
 export const readGeneration = reads<Generation>('hash', 'difference');
+export const readEventPage = reads<EventPage>('events', 'next_cursor', 'more', 'size');
+export const readCheckpoint = reads<Checkpoint>('origin', 'size', 'checkpoint', 'key');
+export const readProof = reads<LogProof>('kind', 'size', 'root');
+export const readLeafRange = reads<LeafRange>('first', 'end');
+export const readDecision = reads<Decision>('id', 'outcome', 'inputs');
 export const readIntrospection = reads<Introspection>('active');

@@ -2,6 +2,16 @@
 export { makeClient, type Client, type ClientOptions, type Readiness } from './client.ts';
 export { credentialSource, type TokenSource } from './credential-source.ts';
 export { CLIENT_CODES, WritError, type ClientCode, type RequestFault } from './error.ts';
+export type {
+  Checkpoint,
+  Decision,
+  EventFilter,
+  EventPage,
+  LeafRange,
+  LogProof,
+  ProofQuestion,
+  SealedEvent,
+} from './evidence.ts';
 export type { Generation, RuleFiles, RulesDifference } from './generations.ts';
 export type {
   AwsCredential,
@@ -23,7 +33,7 @@ export type {
   VaultToken,
 } from './grants.ts';
 export type { Introspection } from './oauth.ts';
-export type { OperatorVerbs, PageOptions } from './operator.ts';
+export type { EventOptions, OperatorVerbs, PageOptions } from './operator.ts';
 export type {
   LiftAnswer,
   Order,

@@ -131,6 +131,8 @@ function recording(calls: { command: string; options: unknown }[]): LocalCommand
     identity: note('identity'),
     policyTest: note('policyTest'),
     policyExplain: note('policyExplain'),
+    auditVerify: note('auditVerify'),
+    auditExport: note('auditExport'),
     readRules: async (options) => {
       calls.push({ command: 'readRules', options });
       return { files: { 'profiles/orders.yaml': 'name: orders' } };
