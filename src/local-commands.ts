@@ -82,6 +82,16 @@ export function makeLocalCommands({ env, print, printError }: LocalDeps): LocalC
       return readFramework(framework, [join(config, 'controls'), SHIPPED_CONTROLS]);
     },
 
+    async auditVerify(options) {
+      const { runAuditVerify } = await import('./audit-commands.ts');
+      return runAuditVerify(options, env, print);
+    },
+
+    async auditExport(options) {
+      const { runAuditExport } = await import('./audit-export.ts');
+      return runAuditExport(options);
+    },
+
     async readRules({ config }) {
       const { readRules, readRulesPlace } = await import('./config/index.ts');
       const { rulesDirectory } = await readRulesPlace(config, env);

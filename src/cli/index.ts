@@ -1,3 +1,3 @@
 export type { Context, SignalSource, Terminal, TextStream } from './context.ts';
-export type { LocalCommands } from './local.ts';
+export type { ExportOptions, LocalCommands, VerifyOptions } from './local.ts';
 export { run } from './run.ts';

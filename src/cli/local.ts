@@ -1,4 +1,33 @@
 import type { Framework } from '../domain/controls.ts';
+import type { OperatorVerbs } from '../client/index.ts';
+
+/** What `writ audit verify` is asked: a ledger, by default that of DATABASE_URL, or an export alone. */
+export interface VerifyOptions {
+  readonly database?: string;
+  readonly export?: string;
+  /** Files of checkpoints that were kept elsewhere. */
+  readonly checkpoints: readonly string[];
+  /** Keys of signers, or files of them. */
+  readonly keys: readonly string[];
+  readonly json: boolean;
+  readonly onProgress: (done: number, total: number) => void;
+  /** What is shown of the progress is out of the way. */
+  readonly beforeReport: () => Promise<void>;
+}
+
+/** What `writ audit export` is asked. `from` and `to` are leaves or times. */
+export interface ExportOptions {
+  readonly operator: OperatorVerbs;
+  /** Default: jsonl. */
+  readonly format?: 'jsonl' | 'ocsf';
+  readonly from?: string;
+  readonly to?: string;
+  readonly out?: string;
+  readonly checkpoints: readonly string[];
+  readonly write: (text: string) => Promise<void>;
+  readonly note: (text: string) => Promise<void>;
+  readonly onProgress: (done: number, total: number) => void;
+}
 
 /**
  * Commands that work without a server. `main.ts` builds them, lazily, and hands them in: this room imports no other than
@@ -35,6 +64,10 @@ export interface LocalCommands {
   }): Promise<number>;
   /** Holds an archive against the checkpoint inside it. */
   checkArchive(options: { readonly file: string }): Promise<number>;
+  /** Prints what it finds; 1 when there is any. */
+  auditVerify(options: VerifyOptions): Promise<number>;
+  /** Writes to `out`, or by `write`. */
+  auditExport(options: ExportOptions): Promise<number>;
   /** The files that `writ apply` sends: path inside the rules' directory, with `/`, to text. @throws ProblemsError */
   readRules(options: { readonly config: string }): Promise<{ readonly files: Readonly<Record<string, string>> }>;
 }

@@ -1,4 +1,5 @@
-import type { EvidencePack } from './evidence.ts';
+import type { EvidencePack } from './evidence-pack.ts';
+import type { Checkpoint, Decision, EventPage, LeafRange, LogProof } from './evidence.ts';
 import type { Generation } from './generations.ts';
 import type { DeadLetters, LegalHold } from './holds.ts';
 import type { Grant, GrantPage, IssueAnswer, IssuedGrant } from './grants.ts';
@@ -34,4 +35,9 @@ export const readDeadLetters = reads<DeadLetters>('sinks', 'dead_letters');
 export const readReplay = reads<{ readonly count: number }>('count');
 export const readTimeline = reads<TaskTimeline>('task', 'hops', 'entries', 'decisions', 'credentials');
 export const readGeneration = reads<Generation>('hash', 'difference');
+export const readEventPage = reads<EventPage>('events', 'next_cursor', 'more', 'size');
+export const readCheckpoint = reads<Checkpoint>('origin', 'size', 'checkpoint', 'key');
+export const readProof = reads<LogProof>('kind', 'size', 'root');
+export const readLeafRange = reads<LeafRange>('first', 'end');
+export const readDecision = reads<Decision>('id', 'outcome', 'inputs');
 export const readIntrospection = reads<Introspection>('active');

@@ -1,96 +1,98 @@
-import type { JsonObject } from '../domain/json.ts';
+import type { Json, JsonObject } from '../domain/json.ts';
 
-/** What there is to show for a span of time, as `GET /v1/audit/evidence` gives it. */
-export interface EvidencePack {
-  readonly from: string | null;
-  readonly to: string | null;
-  /** What everything is counted up to, and samples are proven against. */
-  readonly checkpoint: {
-    readonly origin: string;
-    readonly size: number;
-    /** Base64. */
-    readonly root: string;
-    /** The signed note. */
-    readonly checkpoint: string;
-    readonly key: string;
-  };
-  /** The leaves that were looked at: `first` up to, not including, `end`. */
-  readonly range: { readonly first: number; readonly end: number };
-  readonly generations: readonly EvidenceGeneration[];
-  readonly profiles: readonly EvidenceProfile[];
-  readonly events: readonly EvidenceCount[];
-  readonly policies: readonly EvidencePolicyCount[];
-  readonly samples: readonly EvidenceSample[];
-  readonly usage: readonly EvidenceUsage[];
-  readonly usage_cut: boolean;
-  readonly exceptions: readonly JsonObject[];
-  /** How the log fares: `ok`, `size`, `signed`, `witnesses`. */
-  readonly log: JsonObject;
+/** The wire's words for the record (docs/http.md, *Evidence*). Hashes are base64. */
+export interface EventFilter {
+  readonly task?: string;
+  readonly grant?: string;
+  readonly type?: string;
 }
 
-export interface EvidenceGeneration {
-  readonly number: number;
-  readonly hash: string;
-  readonly author: JsonObject;
-  readonly activated_at: string;
-  readonly policies: readonly EvidencePolicy[];
-}
-
-export interface EvidencePolicy {
-  readonly id: string;
-  readonly file: string;
-  readonly effect: 'permit' | 'forbid';
-  readonly controls: readonly string[];
-  readonly max_ttl_seconds: number | null;
-  readonly requires_approval: boolean;
-  readonly text: string;
-}
-
-export interface EvidenceProfile {
-  readonly name: string;
-  readonly provider: string;
-  readonly owner: string;
-  readonly environment: string;
-  readonly effect: string;
-  readonly max_ttl_seconds: number;
-}
-
-export interface EvidenceCount {
-  readonly type: string;
-  readonly success: boolean;
-  readonly outcome: string | null;
-  readonly code: string | null;
-  readonly count: number;
-  /** Leaves of the first and the last of them. */
-  readonly first: number;
-  readonly last: number;
-}
-
-export interface EvidencePolicyCount {
-  readonly rules_hash: string;
-  readonly policy: string;
-  readonly outcome: string;
-  readonly count: number;
-  readonly first: number;
-  readonly last: number;
-}
-
-export interface EvidenceSample {
+export interface SealedEvent {
+  /** Its place in the log. */
   readonly leaf: number;
-  /** The event, to the byte. */
+  /** The event as it was sealed, to the byte: JSON. */
   readonly body: string;
-  /** From it to the checkpoint's root, innermost first; base64. */
-  readonly path: readonly string[];
 }
 
-export interface EvidenceUsage {
+export interface EventPage {
+  readonly events: readonly SealedEvent[];
+  /** Where to go on, also later. */
+  readonly next_cursor: string;
+  /** There is more already. */
+  readonly more: boolean;
+  /** How many events are sealed. */
+  readonly size: number;
+}
+
+export interface Decision {
+  readonly id: string;
+  readonly action: string;
+  readonly outcome: 'allow' | 'deny' | 'approval';
+  readonly code: string | null;
+  readonly generation: number;
+  readonly rules_hash: string;
   readonly trust: string;
   readonly subject: string;
-  readonly profile: string;
-  readonly grants: number;
-  /** Of these, grants under which a call was allowed. */
-  readonly called: number;
-  readonly renewed: number;
-  readonly calls: number;
-  readonly granted_seconds: number;
+  readonly resource: string;
+  readonly task: string | null;
+  readonly policies: readonly string[];
+  readonly controls: readonly string[];
+  readonly errors: Json;
+  /** Everything that the policies saw. */
+  readonly inputs: JsonObject;
+  readonly origin: string | null;
+  readonly at: string;
+  readonly grants: readonly string[];
+}
+
+export interface Checkpoint {
+  readonly origin: string;
+  readonly size: number;
+  readonly root: string;
+  /** The signed note (https://c2sp.org/tlog-checkpoint). */
+  readonly checkpoint: string;
+  /** The key that has signed it, as signed notes write keys. */
+  readonly key: string;
+}
+
+export type ProofQuestion =
+  | { readonly leaf: number }
+  | { readonly seq: number }
+  | { readonly old_size: number }
+  | { readonly first: number; readonly end: number };
+
+export type LogProof = ProofCommon &
+  (
+    | {
+        readonly kind: 'inclusion';
+        readonly leaf: number;
+        readonly leaf_hash: string;
+        readonly path: readonly string[];
+      }
+    | {
+        readonly kind: 'consistency';
+        readonly old_size: number;
+        readonly old_root: string;
+        readonly path: readonly string[];
+      }
+    | {
+        readonly kind: 'range';
+        readonly first: number;
+        readonly end: number;
+        readonly left: readonly string[];
+        readonly right: readonly string[];
+      }
+  );
+
+interface ProofCommon {
+  readonly size: number;
+  readonly root: string;
+  /** Of this size, where there is one. */
+  readonly checkpoint?: string;
+}
+
+/** Leaves from `first` up to, not including, `end`. */
+export interface LeafRange {
+  readonly first: number;
+  readonly end: number;
 }

@@ -3,6 +3,16 @@ export { makeClient, type Client, type ClientOptions, type Readiness } from './c
 export { credentialSource, type TokenSource } from './credential-source.ts';
 export { CLIENT_CODES, WritError, type ClientCode, type RequestFault } from './error.ts';
 export type {
+  Checkpoint,
+  Decision,
+  EventFilter,
+  EventPage,
+  LeafRange,
+  LogProof,
+  ProofQuestion,
+  SealedEvent,
+} from './evidence.ts';
+export type {
   EvidenceCount,
   EvidenceGeneration,
   EvidencePack,
@@ -11,7 +21,7 @@ export type {
   EvidenceProfile,
   EvidenceSample,
   EvidenceUsage,
-} from './evidence.ts';
+} from './evidence-pack.ts';
 export type { Generation, RuleFiles, RulesDifference } from './generations.ts';
 export type {
   AwsCredential,
@@ -34,7 +44,7 @@ export type {
 } from './grants.ts';
 export type { DeadLetter, DeadLetters, LegalHold, SinkState } from './holds.ts';
 export type { Introspection } from './oauth.ts';
-export type { OperatorVerbs, PageOptions } from './operator.ts';
+export type { EventOptions, OperatorVerbs, PageOptions } from './operator.ts';
 export type {
   LiftAnswer,
   Order,

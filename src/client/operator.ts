@@ -1,4 +1,15 @@
+import { readCheckpoint, readDecision, readEventPage, readLeafRange, readProof } from './answers.ts';
 import { readGeneration, readGrant, readGrantPage, readOrder, readPreview } from './answers.ts';
+import type {
+  Checkpoint,
+  Decision,
+  EventFilter,
+  EventPage,
+  LeafRange,
+  LogProof,
+  ProofQuestion,
+  SealedEvent,
+} from './evidence.ts';
 import type { Generation, RuleFiles } from './generations.ts';
 import type { Grant, GrantFilter, GrantPage } from './grants.ts';
 import type { LiftAnswer, Order, OrderPreview, OrderRequest } from './orders.ts';
@@ -9,6 +20,11 @@ import { grantPath, type CallOptions } from './workload.ts';
 export interface PageOptions extends CallOptions {
   /** Grants on a page, 1 to 500; default 100. */
   readonly limit?: number;
+}
+
+export interface EventOptions extends PageOptions {
+  /** The leaf to begin with. */
+  readonly cursor?: string;
 }
 
 /** What an operator may ask, with a token of theirs; the broker says which role each needs. Each verb throws `WritError`. */
@@ -25,6 +41,17 @@ export interface OperatorVerbs extends RecordVerbs {
   previewOrder(request: Omit<OrderRequest, 'dry_run'>, options?: CallOptions): Promise<OrderPreview>;
   order(id: string, options?: CallOptions): Promise<Order>;
   liftOrder(id: string, reason: string, options?: CallOptions): Promise<LiftAnswer>;
+  /** Sealed events in their order, a page; `cursor` is the page before's `next_cursor`. Reading them is an event itself. */
+  events(filter?: EventFilter, options?: EventOptions): Promise<EventPage>;
+  /** Every event that matches, up to those that are there when a page is read. */
+  eachEvent(filter?: EventFilter, options?: EventOptions): AsyncGenerator<SealedEvent, void, void>;
+  decision(id: string, options?: CallOptions): Promise<Decision>;
+  /** The newest signed checkpoint of the log. */
+  checkpoint(options?: CallOptions): Promise<Checkpoint>;
+  /** Proofs as in RFC 6962, of the newest checkpoint's size where none is given. */
+  proof(question: ProofQuestion, options?: CallOptions & { readonly size?: number }): Promise<LogProof>;
+  /** The leaves of a span of time. */
+  leafRange(span: { readonly from?: string; readonly to?: string }, options?: CallOptions): Promise<LeafRange>;
   /** Checks the rules and, unless it is a dry run, activates them for all replicas. */
   apply(files: RuleFiles, options?: CallOptions & { readonly dryRun?: boolean }): Promise<Generation>;
 }
@@ -39,7 +66,38 @@ export function makeOperatorVerbs(transport: Transport): OperatorVerbs {
     return readGrantPage(await transport({ as, method: 'GET', path: '/v1/grants', query, signal }));
   };
 
+  const events: OperatorVerbs['events'] = async (filter = {}, { cursor, limit, signal } = {}) => {
+    const query = { ...filter, cursor, limit: limit?.toString(), format: 'text' };
+    return readEventPage(await transport({ as, method: 'GET', path: '/v1/events', query, signal }));
+  };
+
   return {
+    events,
+    async *eachEvent(filter = {}, options = {}) {
+      let { cursor } = options;
+      for (;;) {
+        const page = await events(filter, { ...options, ...(cursor !== undefined && { cursor }) });
+        yield* page.events;
+        if (!page.more) return;
+        cursor = page.next_cursor;
+      }
+    },
+    async decision(id, { signal } = {}) {
+      return readDecision(
+        await transport({ as, method: 'GET', path: `/v1/decisions/${encodeURIComponent(id)}`, signal }),
+      );
+    },
+    async checkpoint({ signal } = {}) {
+      return readCheckpoint(await transport({ as, method: 'GET', path: '/v1/audit/checkpoint', signal }));
+    },
+    async proof(question, { size, signal } = {}) {
+      const asked = Object.entries({ ...question, size }).map(([name, value]) => [name, value?.toString()]);
+      const query = Object.fromEntries(asked) as Record<string, string | undefined>;
+      return readProof(await transport({ as, method: 'GET', path: '/v1/audit/proof', query, signal }));
+    },
+    async leafRange(span, { signal } = {}) {
+      return readLeafRange(await transport({ as, method: 'GET', path: '/v1/audit/range', query: { ...span }, signal }));
+    },
     listGrants,
     async *eachGrant(filter = {}, options = {}) {
       let cursor: string | undefined;

@@ -1,5 +1,5 @@
 import { readDeadLetters, readEvidencePack, readHold, readHolds, readReplay, readTimeline } from './answers.ts';
-import type { EvidencePack } from './evidence.ts';
+import type { EvidencePack } from './evidence-pack.ts';
 import type { DeadLetters, LegalHold } from './holds.ts';
 import type { TaskTimeline } from './timeline.ts';
 import type { Transport } from './transport.ts';

@@ -1,10 +1,13 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { appendFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
+import { runAuditExport } from '../../src/audit-export.ts';
 import { readCheckpoint } from '../../src/audit/checkpoint.ts';
 import { leafHash } from '../../src/audit/merkle.ts';
 import { includes } from '../../src/audit/proofs.ts';
+import { canonicalJson } from '../../src/domain/json.ts';
+import type { JsonObject } from '../../src/domain/json.ts';
 import { makeClient } from '../../src/client/index.ts';
 import type { EvidencePack, TaskTimeline } from '../../src/client/index.ts';
 import { listFrameworks, readFramework } from '../../src/config/index.ts';
@@ -12,6 +15,7 @@ import { openStation } from '../cli/harness.ts';
 import type { Station } from '../cli/harness.ts';
 import { startRunningBroker } from '../support/running-broker.ts';
 import type { RunningBroker } from '../support/running-broker.ts';
+import { ocsfFaults } from './ocsf-schema.ts';
 import { until } from '../support/waiting.ts';
 
 /** What an auditor makes of a running broker's record, over HTTP and on the command line. */
@@ -45,6 +49,8 @@ const LOCAL = {
   readRules: absent,
   archive: absent,
   checkArchive: absent,
+  auditVerify: absent,
+  auditExport: runAuditExport,
 };
 
 async function issue(purpose: string) {
@@ -318,6 +324,31 @@ describe('evidence', () => {
     expect(missing('PR.PS-04')).toEqual(['no witness outside of the database keeps checkpoints']);
     expect(missing('PR.AA-05')).toEqual(expect.arrayContaining([expect.stringContaining('@control')]));
   });
+});
+
+test('an export as OCSF: a record a line, to be gone on with, whose events are what was sealed', async () => {
+  await sealed();
+  const file = join(directory, 'log.ocsf');
+  const whole = ['audit', 'export', '--format', 'ocsf', '--to', '12', '--out', file];
+  expect((await writ([...whole.slice(0, 5), '7', ...whole.slice(6)])).code).toBe(0);
+  await appendFile(file, '{"half');
+  expect((await writ(whole)).code).toBe(0);
+  const records = (await readFile(file, 'utf8'))
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as JsonObject);
+  expect(records.flatMap(ocsfFaults)).toEqual([]);
+  const { rows } = await broker.database.pool.query<{ body: string }>(
+    'select body from events where leaf < 12 order by leaf',
+  );
+  expect(records.map(({ unmapped }) => canonicalJson((unmapped as { event: JsonObject }).event))).toEqual(
+    rows.map(({ body }) => body),
+  );
+  const proof = await readFile(`${file}.proof`, 'utf8');
+  expect(proof.trimEnd().split('\n')).toHaveLength(2);
+  await writeFile(file, 'something else\n');
+  expect((await writ(whole)).code).toBe(2);
+  expect(await readFile(file, 'utf8')).toBe('something else\n');
 });
 
 /** No tag, attribute or link that this page did not make: everything that callers wrote is text. */

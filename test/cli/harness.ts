@@ -145,6 +145,8 @@ function recording(calls: { command: string; options: unknown }[]): LocalCommand
         controls: [],
       };
     },
+    auditVerify: note('auditVerify'),
+    auditExport: note('auditExport'),
     readRules: async (options) => {
       calls.push({ command: 'readRules', options });
       return { files: { 'profiles/orders.yaml': 'name: orders' } };

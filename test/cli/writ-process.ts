@@ -14,6 +14,8 @@ const local: LocalCommands = {
   identity: absent,
   policyTest: absent,
   policyExplain: absent,
+  auditVerify: absent,
+  auditExport: absent,
   readRules: absent,
   readFramework: absent,
   archive: absent,

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import type { Shell } from '../shell.ts';
 import { addApply } from './apply.ts';
-import { addAudit } from './audit/index.ts';
+import { addAudit } from './audit.ts';
 import { addCheck } from './check.ts';
 import { addCredential } from './credential.ts';
 import { addDev } from './dev.ts';
@@ -21,10 +21,10 @@ export const commands: readonly ((parent: Command, shell: Shell) => void)[] = [
   addGrants,
   addRevoke,
   addOrder,
-  addAudit,
   addCheck,
   addApply,
   addPolicy,
+  addAudit,
   addServe,
   addMigrate,
   addDev,
