@@ -1,5 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import { makeSinkDelivery } from './audit/sinks/deliver.ts';
 import { makeAttest, makeAttesters } from './attesters/index.ts';
@@ -10,11 +11,16 @@ import type { Settings } from './config/index.ts';
 import { makeBuckets } from './domain/bucket.ts';
 import { makeIds } from './domain/ids.ts';
 import type { ApprovalId } from './domain/ids.ts';
+import { makeAccessRequests } from './exchange/access-request.ts';
 import { makeApply } from './exchange/apply.ts';
+import { makeApprovals } from './exchange/approvals.ts';
+import { makeDeliver } from './exchange/channels.ts';
 import { makeClaim } from './exchange/claim.ts';
 import type { ExchangeContext, Log } from './exchange/context.ts';
 import { makeEvidenceReads } from './exchange/evidence.ts';
 import { makeEvidencePack } from './exchange/evidence-pack.ts';
+import { makeEvaluate } from './exchange/evaluate.ts';
+import { makeExceptionVerbs } from './exchange/exception-verbs.ts';
 import { makeGiveUp } from './exchange/give-up.ts';
 import { makeHoldVerbs } from './exchange/holds.ts';
 import { makeIntrospect, makeRevokeToken } from './exchange/introspect.ts';
@@ -22,18 +28,26 @@ import { makeIssue } from './exchange/issue.ts';
 import { makeLiveLimit } from './exchange/live-limit.ts';
 import { makeMinting } from './exchange/minting.ts';
 import { makeOrders } from './exchange/orders.ts';
+import { makeReportOutcome } from './exchange/outcome.ts';
+import { makeReask } from './exchange/reask.ts';
 import { makeRenew } from './exchange/renew.ts';
-import { makeIssueOnce } from './exchange/repeat.ts';
+import { makeClaimOnce, makeIssueOnce, makeReplace } from './exchange/repeat.ts';
 import { makeRevoke, makeSettleGrant } from './exchange/revoke.ts';
 import { makeLiveRules } from './exchange/rules.ts';
 import { makeSettle } from './exchange/settle.ts';
 import { makeSinkVerbs } from './exchange/sinks.ts';
 import { makeTimeline } from './exchange/timeline.ts';
-import { json, makeApp, rulesJson } from './http/app.ts';
 import { auditRouter } from './http/audit.ts';
+import { makeWaiting } from './exchange/waiting.ts';
+import { json, makeApp, rulesJson } from './http/app.ts';
+import { accessRequestsRouter } from './http/access-requests.ts';
+import { approvalsRouter } from './http/approvals.ts';
 import { makeAuthenticate } from './http/authenticate.ts';
+import { authzenRouter } from './http/authzen.ts';
+import { decisionsRouter } from './http/decisions.ts';
 import { answerOAuthErrors } from './http/errors.ts';
 import { evidencePackRouter } from './http/evidence-pack.ts';
+import { exceptionsRouter } from './http/exceptions.ts';
 import { generationsRouter } from './http/generations.ts';
 import { grantsRouter } from './http/grants.ts';
 import { healthRouter } from './http/health.ts';
@@ -52,16 +66,23 @@ import { buildProviders } from './provider-list.ts';
 import { makeReadiness, startProviderChecks } from './readiness.ts';
 import { startReaper } from './reaper/index.ts';
 import { startSinks } from './reaper/sinks.ts';
+import { makeDecisionPool } from './policy/index.ts';
+import { startNotifier } from './reaper/notifier.ts';
 import { startRefusalCounts } from './refusal-counts.ts';
 import { makeRulesTools } from './rules-tools.ts';
 import { startSealedLog } from './sealed-log.ts';
 import { version } from './version.ts';
+
+/** More than this would only wait for the ledger. */
+const MAX_THREADS = 4;
 
 export interface BrokerOptions {
   readonly databaseUrl: string;
   readonly log: Log;
   /** Answer only to the address listened on, by its own names (the embedded default). */
   readonly ownHostOnly?: boolean;
+  /** The compiled thread that batches are decided on; without it they are decided in turns with everything else. */
+  readonly decisionThread?: URL;
 }
 
 export interface Broker {
@@ -71,13 +92,11 @@ export interface Broker {
 }
 
 /** Builds everything from the settings; what it opened it closes in the reverse order. */
-export async function startBroker(
-  settings: Settings,
-  { databaseUrl, log, ownHostOnly }: BrokerOptions,
-): Promise<Broker> {
+export async function startBroker(settings: Settings, options: BrokerOptions): Promise<Broker> {
+  const { log } = options;
   const closers = makeClosers((name, error) => log.warn({ name, error }, 'could not be closed'));
   try {
-    return await build(settings, databaseUrl, log, ownHostOnly === true, closers);
+    return await build(settings, options, closers);
   } catch (error) {
     await closers.closeAll();
     throw error;
@@ -86,9 +105,7 @@ export async function startBroker(
 
 async function build(
   settings: Settings,
-  databaseUrl: string,
-  log: Log,
-  ownHostOnly: boolean,
+  { databaseUrl, log, ownHostOnly = false, decisionThread }: BrokerOptions,
   closers: ReturnType<typeof makeClosers>,
 ): Promise<Broker> {
   const nowMs = () => Date.now();
@@ -108,7 +125,9 @@ async function build(
   const clock = await ledger.startClock(nowMs);
   closers.add('clock', clock.close);
 
-  const tools = makeRulesTools(settings.providers);
+  const pool = decisionThread && makeDecisionPool(decisionThread, Math.min(MAX_THREADS, availableParallelism()));
+  if (pool) closers.add('decision threads', pool.close);
+  const tools = makeRulesTools(settings.providers, pool);
   const rules = makeLiveRules(ledger.generations, tools.compileText);
   await rules.refresh();
 
@@ -144,6 +163,7 @@ async function build(
     ledger: ledger.place,
     readFile: read,
     record: ledger.providerRecord,
+    warn: (facts, message) => log.warn(facts, message),
   });
   for (const provider of providers.values()) closers.add(`provider ${provider.name}`, () => provider.close());
   const checks = startProviderChecks(providers, (provider) =>
@@ -156,6 +176,11 @@ async function build(
     rules,
     providers,
     clock,
+    approvals: {
+      lifetimeSeconds: settings.approvals.lifetimeSeconds,
+      notify: settings.approvals.webhooks.map(({ name }) => name),
+      maxOpen: settings.limits.pendingApprovals,
+    },
     ids: makeIds(randomBytes, nowMs),
     owner: randomUUID(),
     log,
@@ -165,7 +190,17 @@ async function build(
   const reaper = startReaper(context, settle);
   closers.add('reaper', reaper.stop);
   closers.add('lost mints', lost.drain);
-  const notices = ledger.listen(reaper.wake);
+  const approvalUrl = (id: ApprovalId) => `${issuer}/v1/approvals/${id}`;
+  const channels = settings.approvals.webhooks;
+  const notifier = startNotifier(context, makeDeliver({ channels, outbound, approvalUrl, now: clock.now }));
+  closers.add('notifier', notifier.stop);
+  const waiting = makeWaiting({ settled: ledger.approvals.settled });
+  const notices = ledger.listen((what) => {
+    if (what !== 'approval') reaper.wake();
+    if (what !== undefined && what !== 'approval') return;
+    waiting.wake();
+    notifier.wake();
+  });
   closers.add('notices', notices.close);
   const refusals = startRefusalCounts(ledger.reaping.recordRefusals, clock.now);
   closers.add('refusal counts', refusals.close);
@@ -184,6 +219,19 @@ async function build(
     liveLimit: makeLiveLimit({ limit: settings.limits.liveGrants, count: ledger.grants.liveCount, nowMs }),
   };
   const revoke = makeRevoke(context, settleGrant);
+  const replace = makeReplace(context, parts, settleGrant);
+  const approvals = makeApprovals(context, waiting);
+  const accessRequests = makeAccessRequests(context, {
+    sign: (payload) => keys.sign('denial', payload),
+    verify: (token) => keys.verify('denial', token),
+    issuer,
+    waiting,
+  });
+  const accessVerbs = {
+    ...accessRequests,
+    reask: makeReask(context, settings.clients),
+    requestUrl: (id: ApprovalId) => `${issuer}/access/v1/requests/${id}`,
+  };
   const tokens = { clients: settings.clients, issuer, verify: keys.verify };
   const { asWorkload, asOperator } = makeAuthenticate({
     attest: (token) => attest({ kind: 'bearer', token }, clock.now()),
@@ -207,6 +255,7 @@ async function build(
     attesters: () => [...attesters.map((attester) => attester.status()), ...operators.status()],
     keys: keys.health,
     log: sealedLog.health,
+    channels: notifier.last,
     closing: () => closing,
   });
   metrics.follow({
@@ -222,12 +271,17 @@ async function build(
         .filter(({ name }) => known.has(name))
         .map(({ name, position, dead }) => ({ name, lag: size - position, dead }));
     },
+    approvalsWaiting: ledger.approvals.waiting,
+    notices: ledger.notices.counts,
+    exceptions: ledger.exceptions.counts,
     keysAgeSeconds: () => Object.fromEntries(attesters.map((one) => [one.name, one.status().keysAgeSeconds ?? 0])),
   });
   const grantVerbs = {
-    issue: makeIssueOnce(context, parts, makeIssue(context, parts), settleGrant),
-    claim: makeClaim(context, parts),
-    approvalUrl: (id: ApprovalId) => `${issuer}/v1/approvals/${id}`,
+    issue: makeIssueOnce(context, makeIssue(context, parts), replace),
+    claim: makeClaimOnce(context, makeClaim(context, parts), replace),
+    approvalUrl,
+    approvalOf: ledger.approvals.ofGrant,
+    awaitApproval: approvals.ofGrant,
     renew: makeRenew(context, parts),
     revoke,
     find: ledger.grants.find,
@@ -239,12 +293,39 @@ async function build(
     jwks: keys.jwks,
     issuer,
   };
+  const { clients } = settings;
+  const callVerbs = {
+    evaluate: makeEvaluate(context, {
+      requestable: async (call) => {
+        const offer = await accessRequests.offer(call);
+        const endpoint = `${issuer}/access/v1/requests`;
+        return offer && { endpoint, expires_at: offer.expiresAt.toISOString(), binding_token: offer.bindingToken };
+      },
+      clients,
+      outcomeUrl: (decision) => `${issuer}/v1/tool-calls/${decision}/outcome`,
+      onDecision: metrics.countCall,
+    }),
+    reportOutcome: makeReportOutcome(context, clients),
+    issuer,
+  };
+  const generationVerbs = {
+    apply: makeApply(context, tools.apply),
+    find: ledger.generations.find,
+    filesOf: tools.apply.filesOf,
+  };
+  const evidenceReads = makeEvidenceReads(context);
+  const decisionVerbs = { ...evidenceReads, now: clock.now };
   const app = makeApp({
     routers: [
       grantsRouter(grantVerbs, { asWorkload, asOperator }, json),
+      approvalsRouter(approvals, approvalUrl, asOperator, json),
+      exceptionsRouter(makeExceptionVerbs(context), asOperator, json),
       ordersRouter(makeOrders(context, reaper.wake), asOperator, json),
-      generationsRouter(makeApply(context, tools.apply), asOperator, rulesJson),
-      auditRouter(makeEvidenceReads(context), version, asOperator),
+      generationsRouter(generationVerbs, asOperator, rulesJson),
+      decisionsRouter(decisionVerbs, asOperator),
+      accessRequestsRouter(accessVerbs, asWorkload, json),
+      authzenRouter(callVerbs, asWorkload, json),
+      auditRouter(evidenceReads, version, asOperator),
       evidencePackRouter(makeEvidencePack(context, sealedLog.health), asOperator),
       sinksRouter(makeSinkVerbs(context), asOperator, json),
       holdsRouter(makeHoldVerbs(context), asOperator, json),
@@ -264,6 +345,7 @@ async function build(
 
   // In flight first: draining must end before anything that it uses goes.
   closers.add('requests in flight', listening.drain);
+  closers.add('long polls', waiting.close);
   closers.add('new requests', () => void (closing = true));
   return { url: listening.url, close: closers.closeAll };
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { setTimeout as sleep } from 'node:timers/promises';
-import { run } from './cli/index.ts';
+import { run, thisProcess } from './cli/index.ts';
 import { makeLocalCommands } from './local-commands.ts';
 import { version } from './version.ts';
 
@@ -12,6 +12,7 @@ process.exitCode = await run(process.argv.slice(2), {
   stdout: process.stdout,
   stderr: process.stderr,
   signals: process,
+  self: thisProcess(),
   now: () => new Date(),
   sleep: (ms) => sleep(ms),
   local: makeLocalCommands({

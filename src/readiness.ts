@@ -42,6 +42,8 @@ export interface ReadinessSources {
   readonly attesters: () => readonly AttesterStatus[];
   readonly keys: () => JsonObject | undefined;
   readonly log: () => JsonObject;
+  /** How the channels to approvers fared last: null, or why not. */
+  readonly channels: () => ReadonlyMap<string, string | null>;
   readonly closing: () => boolean;
 }
 
@@ -62,6 +64,7 @@ export function makeReadiness(sources: ReadinessSources): () => Promise<Readines
     const clock = Math.abs(offset) <= MAX_CLOCK_OFFSET_MS;
     const closing = sources.closing();
     const keys = sources.keys();
+    const channels = [...sources.channels()];
     const checks: JsonObject = {
       ledger: { ok: ledger },
       rules: { ok: loaded, ...rules },
@@ -69,6 +72,7 @@ export function makeReadiness(sources: ReadinessSources): () => Promise<Readines
       ...(closing ? { shutdown: { ok: false } } : {}),
       providers: Object.fromEntries([...sources.providers()].map(([name, health]) => [name, healthBody(health)])),
       evidence: Object.fromEntries(sources.attesters().map((status) => [status.name, attesterBody(status)])),
+      ...(channels.length > 0 ? { approvals: Object.fromEntries(channels.map(channelBody)) } : {}),
       ...(keys ? { keys } : {}),
       log: sources.log(),
     };
@@ -78,6 +82,10 @@ export function makeReadiness(sources: ReadinessSources): () => Promise<Readines
 
 function healthBody({ healthy, findings }: Health): JsonObject {
   return { ok: healthy, findings: findings.map(({ severity, code, message }) => ({ severity, code, message })) };
+}
+
+function channelBody([name, error]: [string, string | null]): [string, JsonObject] {
+  return [name, error === null ? { ok: true } : { ok: false, last_error: error }];
 }
 
 function attesterBody({ kind, healthy, keysAgeSeconds, lastError }: AttesterStatus): JsonObject {

@@ -8,13 +8,32 @@ export interface ConnectOptions {
   readonly url?: string | undefined;
 }
 
+/** A client, with what it was made of. */
+export interface Connected {
+  readonly client: Client;
+  readonly url: string;
+  readonly token: string;
+}
+
 const DEFAULT_URL = 'http://127.0.0.1:8080';
 
-/** A client with the workload's identity. `--url`, or `WRIT_URL`, or the embedded default's address, or port 8080. */
+/** A client with the workload's identity, which is read anew for each request. */
 export async function connectWorkload(shell: Shell, options: ConnectOptions): Promise<Client> {
-  const asked = options.url ?? shell.env['WRIT_URL'];
-  const url = checked(asked || ((await readDevFile(shell.cwd))?.url ?? DEFAULT_URL));
+  const url = await workloadUrl(shell, options);
   return makeClient({ url: url.href, identityToken: credentialSource(shell.env), ...fetchOf(shell) });
+}
+
+/** The same with one identity for all of its requests, for what must not be mixed with another's. @throws WritError. */
+export async function connectOnce(shell: Shell, options: ConnectOptions): Promise<Connected> {
+  const { href: url } = await workloadUrl(shell, options);
+  const token = await credentialSource(shell.env)();
+  return { client: makeClient({ url, identityToken: token, ...fetchOf(shell) }), url, token };
+}
+
+/** `--url`, or `WRIT_URL`, or the embedded default's address, or port 8080. */
+async function workloadUrl(shell: Shell, options: ConnectOptions): Promise<URL> {
+  const asked = options.url ?? shell.env['WRIT_URL'];
+  return checked(asked || ((await readDevFile(shell.cwd))?.url ?? DEFAULT_URL));
 }
 
 /**
@@ -24,7 +43,7 @@ export async function connectWorkload(shell: Shell, options: ConnectOptions): Pr
 export async function connectOperator(
   shell: Shell,
   options: ConnectOptions,
-  role: 'platform' | 'security' | 'auditor',
+  role: 'platform' | 'security' | 'approver' | 'auditor',
 ): Promise<Client> {
   const asked = options.url ?? shell.env['WRIT_URL'];
   const given = shell.env['WRIT_OPERATOR_TOKEN']?.trim();

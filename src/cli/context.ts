@@ -1,5 +1,6 @@
 import type { Fetch } from '../client/index.ts';
 import type { LocalCommands } from './local.ts';
+import type { ProcessInfo } from './self.ts';
 
 /** Everything that the command line takes from the process it runs in. `process` and its streams fit as they are. */
 export interface Context {
@@ -11,6 +12,8 @@ export interface Context {
   readonly stdout: TextStream;
   readonly stderr: TextStream;
   readonly signals: SignalSource;
+  /** `thisProcess()`. */
+  readonly self: ProcessInfo;
   now(): Date;
   sleep(ms: number): Promise<unknown>;
   /** Default: the platform's. */

@@ -1,4 +1,5 @@
 import type { IssuedGrant } from '../client/index.ts';
+import { credentialEnd } from './lifetime.ts';
 import { unfit, variablesOf } from './variables.ts';
 
 /** How `writ credential` prints one: each form for the program that reads it (docs/cli.md). */
@@ -9,7 +10,7 @@ export type Format = (typeof FORMATS)[number];
 export function formatCredential(grant: IssuedGrant, format: Format): string {
   switch (format) {
     case 'json':
-      return json({ ...grant.credential, grant: grant.id, expires_at: endOf(grant) });
+      return json({ ...grant.credential, grant: grant.id, expires_at: credentialEnd(grant) });
     case 'env':
       return Object.entries(variablesOf(grant))
         .map(([name, value]) => `export ${name}=${shellQuote(value)}\n`)
@@ -31,7 +32,7 @@ function awsProcess(grant: IssuedGrant): string {
     AccessKeyId: credential.access_key_id,
     SecretAccessKey: credential.secret_access_key,
     SessionToken: credential.session_token,
-    Expiration: endOf(grant),
+    Expiration: credentialEnd(grant),
   });
 }
 
@@ -43,13 +44,8 @@ function execCredential(grant: IssuedGrant): string {
   return json({
     apiVersion: 'client.authentication.k8s.io/v1',
     kind: 'ExecCredential',
-    status: { token: credential.token, expirationTimestamp: endOf(grant) },
+    status: { token: credential.token, expirationTimestamp: credentialEnd(grant) },
   });
-}
-
-/** Of the credential, which may be a short child of its grant. */
-function endOf({ credential_expires_at, expires_at }: IssuedGrant): string {
-  return credential_expires_at ?? expires_at;
 }
 
 function json(value: object): string {

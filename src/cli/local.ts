@@ -1,5 +1,5 @@
+import type { DecisionRecord, OperatorVerbs } from '../client/index.ts';
 import type { Framework } from '../domain/controls.ts';
-import type { OperatorVerbs } from '../client/index.ts';
 
 /** What `writ audit verify` is asked: a ledger, by default that of DATABASE_URL, or an export alone. */
 export interface VerifyOptions {
@@ -27,6 +27,15 @@ export interface ExportOptions {
   readonly write: (text: string) => Promise<void>;
   readonly note: (text: string) => Promise<void>;
   readonly onProgress: (done: number, total: number) => void;
+}
+
+/** How a decision comes out when it is made again. */
+export type Replayed = { readonly kind: 'not_asked' } | { readonly kind: 'same' | 'differs'; readonly now: Redecided };
+
+export interface Redecided {
+  readonly outcome: 'allow' | 'deny' | 'approval';
+  readonly code: string | null;
+  readonly policies: readonly string[];
 }
 
 /**
@@ -68,6 +77,13 @@ export interface LocalCommands {
   auditVerify(options: VerifyOptions): Promise<number>;
   /** Writes to `out`, or by `write`. */
   auditExport(options: ExportOptions): Promise<number>;
+  /**
+   * What recorded decisions come to under other rules: those of a configuration, or of a generation's files. Rules that do not check
+   * are an error. @throws ProblemsError
+   */
+  replay(
+    rules: { readonly config: string } | { readonly files: Readonly<Record<string, string>> },
+  ): Promise<(recorded: DecisionRecord) => Replayed>;
   /** The files that `writ apply` sends: path inside the rules' directory, with `/`, to text. @throws ProblemsError */
   readRules(options: { readonly config: string }): Promise<{ readonly files: Readonly<Record<string, string>> }>;
 }

@@ -1,5 +1,8 @@
 import type { EvidencePack } from './evidence-pack.ts';
-import type { Checkpoint, Decision, EventPage, LeafRange, LogProof } from './evidence.ts';
+import type { Checkpoint, EventPage, LeafRange, LogProof } from './evidence.ts';
+import type { Approval, ApprovalPage, AwaitedApproval, Exception, ExceptionPage } from './approvals.ts';
+import type { DecisionPage, DecisionRecord, GenerationText } from './decisions.ts';
+import type { EvaluationAnswer } from './evaluations.ts';
 import type { Generation } from './generations.ts';
 import type { DeadLetters, LegalHold } from './holds.ts';
 import type { Grant, GrantPage, IssueAnswer, IssuedGrant } from './grants.ts';
@@ -39,5 +42,14 @@ export const readEventPage = reads<EventPage>('events', 'next_cursor', 'more', '
 export const readCheckpoint = reads<Checkpoint>('origin', 'size', 'checkpoint', 'key');
 export const readProof = reads<LogProof>('kind', 'size', 'root');
 export const readLeafRange = reads<LeafRange>('first', 'end');
-export const readDecision = reads<Decision>('id', 'outcome', 'inputs');
+export const readDecision = reads<DecisionRecord>('id', 'outcome', 'inputs');
+export const readDecisionPage = reads<DecisionPage>('decisions');
+export const readGenerationText = reads<GenerationText>('number', 'hash', 'files');
+export const readEvaluation = reads<EvaluationAnswer>('decision');
+export const readEvaluations = reads<{ readonly evaluations: readonly EvaluationAnswer[] }>('evaluations');
 export const readIntrospection = reads<Introspection>('active');
+export const readApproval = reads<Approval>('id', 'state', 'asked', 'needs', 'expires_at');
+export const readApprovalPage = reads<ApprovalPage>('approvals');
+export const readAwaited = reads<AwaitedApproval>('id', 'state', 'expires_at');
+export const readException = reads<Exception>('id', 'state', 'scope', 'policies');
+export const readExceptionPage = reads<ExceptionPage>('exceptions');

@@ -1,5 +1,3 @@
-import type { Json, JsonObject } from '../domain/json.ts';
-
 /** The wire's words for the record (docs/http.md, *Evidence*). Hashes are base64. */
 export interface EventFilter {
   readonly task?: string;
@@ -22,27 +20,6 @@ export interface EventPage {
   readonly more: boolean;
   /** How many events are sealed. */
   readonly size: number;
-}
-
-export interface Decision {
-  readonly id: string;
-  readonly action: string;
-  readonly outcome: 'allow' | 'deny' | 'approval';
-  readonly code: string | null;
-  readonly generation: number;
-  readonly rules_hash: string;
-  readonly trust: string;
-  readonly subject: string;
-  readonly resource: string;
-  readonly task: string | null;
-  readonly policies: readonly string[];
-  readonly controls: readonly string[];
-  readonly errors: Json;
-  /** Everything that the policies saw. */
-  readonly inputs: JsonObject;
-  readonly origin: string | null;
-  readonly at: string;
-  readonly grants: readonly string[];
 }
 
 export interface Checkpoint {

@@ -1,8 +1,6 @@
 import { readCheckpoint, readDecision, readEventPage, readLeafRange, readProof } from './answers.ts';
-import { readGeneration, readGrant, readGrantPage, readOrder, readPreview } from './answers.ts';
 import type {
   Checkpoint,
-  Decision,
   EventFilter,
   EventPage,
   LeafRange,
@@ -10,6 +8,17 @@ import type {
   ProofQuestion,
   SealedEvent,
 } from './evidence.ts';
+import {
+  readGeneration,
+  readGrant,
+  readGrantPage,
+  readOrder,
+  readPreview,
+  readDecisionPage,
+  readGenerationText,
+} from './answers.ts';
+import { makeApprovingVerbs, type ApprovingVerbs } from './approving.ts';
+import type { DecisionPage, DecisionPeriod, DecisionRecord, GenerationText } from './decisions.ts';
 import type { Generation, RuleFiles } from './generations.ts';
 import type { Grant, GrantFilter, GrantPage } from './grants.ts';
 import type { LiftAnswer, Order, OrderPreview, OrderRequest } from './orders.ts';
@@ -28,7 +37,7 @@ export interface EventOptions extends PageOptions {
 }
 
 /** What an operator may ask, with a token of theirs; the broker says which role each needs. Each verb throws `WritError`. */
-export interface OperatorVerbs extends RecordVerbs {
+export interface OperatorVerbs extends ApprovingVerbs, RecordVerbs {
   /** One page; `cursor` is the page before's `next_cursor`. */
   listGrants(filter?: GrantFilter, options?: PageOptions & { readonly cursor?: string }): Promise<GrantPage>;
   /** Every grant that matches, page after page, fetched as they are taken. */
@@ -45,13 +54,19 @@ export interface OperatorVerbs extends RecordVerbs {
   events(filter?: EventFilter, options?: EventOptions): Promise<EventPage>;
   /** Every event that matches, up to those that are there when a page is read. */
   eachEvent(filter?: EventFilter, options?: EventOptions): AsyncGenerator<SealedEvent, void, void>;
-  decision(id: string, options?: CallOptions): Promise<Decision>;
+  decision(id: string, options?: CallOptions): Promise<DecisionRecord>;
   /** The newest signed checkpoint of the log. */
   checkpoint(options?: CallOptions): Promise<Checkpoint>;
   /** Proofs as in RFC 6962, of the newest checkpoint's size where none is given. */
   proof(question: ProofQuestion, options?: CallOptions & { readonly size?: number }): Promise<LogProof>;
   /** The leaves of a span of time. */
   leafRange(span: { readonly from?: string; readonly to?: string }, options?: CallOptions): Promise<LeafRange>;
+  /** One page of what was decided in a period, oldest first. */
+  listDecisions(period: DecisionPeriod, options?: PageOptions & { readonly cursor?: string }): Promise<DecisionPage>;
+  /** All of them, page after page, fetched as they are taken. */
+  eachDecision(period: DecisionPeriod, options?: PageOptions): AsyncGenerator<DecisionRecord, void, void>;
+  /** The files of a generation, by its number or hash, or the active one. */
+  generation(which: number | string, options?: CallOptions): Promise<GenerationText>;
   /** Checks the rules and, unless it is a dry run, activates them for all replicas. */
   apply(files: RuleFiles, options?: CallOptions & { readonly dryRun?: boolean }): Promise<Generation>;
 }
@@ -71,7 +86,13 @@ export function makeOperatorVerbs(transport: Transport): OperatorVerbs {
     return readEventPage(await transport({ as, method: 'GET', path: '/v1/events', query, signal }));
   };
 
+  const listDecisions: OperatorVerbs['listDecisions'] = async ({ from, to }, { cursor, limit, signal } = {}) => {
+    const query = { from, to, cursor, limit: limit?.toString() };
+    return readDecisionPage(await transport({ as, method: 'GET', path: '/v1/decisions', query, signal }));
+  };
+
   return {
+    ...makeApprovingVerbs(transport),
     events,
     async *eachEvent(filter = {}, options = {}) {
       let { cursor } = options;
@@ -99,6 +120,19 @@ export function makeOperatorVerbs(transport: Transport): OperatorVerbs {
       return readLeafRange(await transport({ as, method: 'GET', path: '/v1/audit/range', query: { ...span }, signal }));
     },
     listGrants,
+    listDecisions,
+    async *eachDecision(period, options = {}) {
+      let cursor: string | undefined;
+      do {
+        const page = await listDecisions(period, { ...options, ...(cursor !== undefined && { cursor }) });
+        yield* page.decisions;
+        cursor = page.next_cursor;
+      } while (cursor !== undefined);
+    },
+    async generation(which, { signal } = {}) {
+      const path = `/v1/generations/${encodeURIComponent(which)}`;
+      return readGenerationText(await transport({ as, method: 'GET', path, signal }));
+    },
     async *eachGrant(filter = {}, options = {}) {
       let cursor: string | undefined;
       do {

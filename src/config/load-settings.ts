@@ -7,6 +7,7 @@ import type { Json } from '../domain/json.ts';
 import { readAudit } from './audit-settings.ts';
 import { check } from './check.ts';
 import type { Report } from './check.ts';
+import { readWebhooks } from './channels.ts';
 import { readEncryptionKeys } from './encryption-keys.ts';
 import { readOperators, readProviders, readTrust } from './entries.ts';
 import type { EntryKind } from './entries.ts';
@@ -79,11 +80,16 @@ async function toSettings(
       },
     }),
     audit: await readAudit(written.audit, directory, report),
+    approvals: {
+      lifetimeSeconds: written.approvals.lifetime,
+      webhooks: await readWebhooks(written.approvals.notify, directory, written.outbound.allow, report),
+    },
     limits: {
       refusalsPerMinute: limits.refusals_per_minute,
       workloadBurst: limits.workload_burst,
       workloadPerSecond: limits.workload_per_second,
       liveGrants: limits.live_grants,
+      pendingApprovals: limits.pending_approvals,
     },
     outbound: written.outbound,
   };

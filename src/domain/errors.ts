@@ -14,10 +14,12 @@ export const REFUSAL_CODES = [
   'evidence_not_yet_valid',
   // request (400)
   'invalid_request',
+  'invalid_denial_binding',
   // rights (403)
   'not_an_operator',
   'not_a_workload',
   'role_missing',
+  'role_limited',
   'not_a_client',
   'policy_denied',
   'approval_required',
@@ -29,6 +31,16 @@ export const REFUSAL_CODES = [
   'too_many_hops',
   'delegation_loop',
   'task_budget_spent',
+  'own_request',
+  // calls of tools: reasons of a decision
+  'unknown_tool',
+  'unknown_action',
+  'unknown_subject',
+  'invalid_arguments',
+  'mapping_failed',
+  'over_limit',
+  'grant_required',
+  'profile_may_not_call',
   // state (404, 409)
   'not_found',
   'under_order',
@@ -42,12 +54,16 @@ export const REFUSAL_CODES = [
   'approval_pending',
   'approval_closed',
   'already_answered',
-  'own_request',
+  'exception_closed',
+  'already_reported',
   'superseded',
+  // over (410)
+  'expired_denial',
   // limits (429)
   'too_many_requests',
   'too_many_refusals',
   'too_many_live_grants',
+  'too_many_approvals',
 ] as const;
 export type RefusalCode = (typeof REFUSAL_CODES)[number];
 
@@ -88,6 +104,7 @@ export const PROVIDER_ERROR_CODES = [
   'provider_refused',
   'provider_throttled',
   'provider_answer_wrong',
+  'provider_limit',
 ] as const;
 export type ProviderErrorCode = (typeof PROVIDER_ERROR_CODES)[number];
 
@@ -99,11 +116,17 @@ export class ProviderError extends Error {
   readonly code: ProviderErrorCode;
   readonly nothingLives: boolean;
   readonly facts: JsonObject;
-  constructor(code: ProviderErrorCode, options: { nothingLives: boolean; facts?: JsonObject; cause?: unknown }) {
+  /** Where a mint failed after something came to be: what ends it, so that nobody has to look for it. */
+  readonly handle?: JsonObject;
+  constructor(
+    code: ProviderErrorCode,
+    options: { nothingLives: boolean; facts?: JsonObject; handle?: JsonObject; cause?: unknown },
+  ) {
     super(code, { cause: options.cause });
     this.name = 'ProviderError';
     this.code = code;
     this.nothingLives = options.nothingLives;
     this.facts = options.facts ?? {};
+    if (options.handle) this.handle = options.handle;
   }
 }

@@ -92,9 +92,17 @@ export function makeEvidenceReads({ ledger }: Pick<ExchangeContext, 'ledger'>) {
 
     /** @throws Refusal `not_found`. */
     async decision(caller: OperatorCaller, id: DecisionId): Promise<DecisionView> {
-      const found = await evidence.decision(id);
+      const found = await ledger.calls.findDecision(id);
       await record(caller, 'decision', id, {}, found ? 1 : 0);
       if (!found) throw new Refusal('not_found');
+      return found;
+    },
+
+    /** Of a period, oldest first, from behind one. */
+    async decisions(caller: OperatorCaller, from: Date, to: Date, limit: number, after?: DecisionId) {
+      const found = await ledger.calls.listDecisions(from, to, limit, after);
+      const query = { from: from.toISOString(), to: to.toISOString(), limit, ...(after && { after }) };
+      await record(caller, 'decisions', 'decisions', query, found.length);
       return found;
     },
 

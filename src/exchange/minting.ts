@@ -69,8 +69,14 @@ export function makeMinting({ ledger }: Pick<ExchangeContext, 'ledger'>, giveUp:
       try {
         return await step();
       } catch (error) {
-        const nothingLives = error instanceof ProviderError && error.nothingLives;
-        giveUp({ mint, handle, nothingLives, endGrant: endsGrant, error: codeOf(error) });
+        const failed = error instanceof ProviderError ? error : undefined;
+        giveUp({
+          mint,
+          handle: handle ?? failed?.handle ?? null,
+          nothingLives: failed?.nothingLives ?? false,
+          endGrant: endsGrant,
+          error: codeOf(error),
+        });
         throw error;
       }
     }

@@ -8,6 +8,8 @@ import { refuse } from './decide.ts';
 import { judge } from './judge.ts';
 import { mintIntent } from './minting.ts';
 import { fitting, offered } from './offer.ts';
+import { approvedFor } from './as-approved.ts';
+import { tellException } from './exceptions.ts';
 import { withRules } from './rules.ts';
 
 export interface RenewRequest {
@@ -72,7 +74,10 @@ export function mintAgain(
     const left = kind === 'child' ? secondsLeft(view, now) : undefined;
     const asked =
       left === undefined ? { askedSeconds: again.askedSeconds(now) } : { askedSeconds: left, minSeconds: 1 };
-    const about = { profile, provider, parameters, task, now, startedAt: view.openedAt, ...asked };
+    // What was approved is the grant as it stands: not that it is made longer.
+    const wanted = { caller, profile, provider, parameters, task, grant: names.grant };
+    const approved = kind === 'renewal' ? {} : await approvedFor(context, rules, wanted);
+    const about = { profile, provider, parameters, task, now, startedAt: view.openedAt, ...asked, ...approved };
     const { record, ttl, waits } = await judge(context, rules, { action: again.action, ...caller, ...about });
     if (waits) await refuse(ledger, record, 'approval_required', {});
 
@@ -87,6 +92,7 @@ export function mintAgain(
       mint: mintIntent(plan),
       origin: caller.origin,
     });
+    tellException(context.log, { ...record, exception: record.exception_id });
     const handover = await parts.mintAndActivate(provider, plan, epoch, caller.origin, false);
     return {
       ...handover,

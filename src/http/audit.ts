@@ -3,7 +3,6 @@ import { z } from 'zod';
 import { toOcsf } from '../audit/ocsf.ts';
 import { Refusal } from '../domain/errors.ts';
 import { OPERATOR_ROLES } from '../domain/identity.ts';
-import { parseId } from '../domain/ids.ts';
 import type { JsonObject } from '../domain/json.ts';
 import type { EvidenceReads, ProofQuestion } from '../exchange/evidence.ts';
 import type { EventPage } from '../ledger/index.ts';
@@ -11,7 +10,6 @@ import { roles } from './authenticate.ts';
 import { query } from './body.ts';
 import type { Step } from './context.ts';
 import { operatorOf } from './context.ts';
-import { decisionBody } from './representations.ts';
 import { noStore } from './steps.ts';
 
 const name = z.string().min(1).max(2_048).optional();
@@ -71,16 +69,9 @@ export function auditRouter(reads: EvidenceReads, version: string, asOperator: S
     res.type('application/json').send(eventsText(page, format, version));
   });
 
-  const decision: Step = async (req, res) => {
-    const id = parseId('decision', req.params['id'] ?? '');
-    if (!id) throw new Refusal('not_found');
-    res.json(decisionBody(await reads.decision(operatorOf(res), id)));
-  };
-
   const router = Router();
   const readers = roles('auditor', 'security', 'platform');
   router.get('/v1/events', noStore, asOperator, readers, events);
-  router.get('/v1/decisions/:id', noStore, asOperator, readers, decision);
   router.get('/v1/audit/checkpoint', noStore, asOperator, roles(...OPERATOR_ROLES), checkpoint);
   router.get('/v1/audit/proof', noStore, asOperator, roles(...OPERATOR_ROLES), proof);
   router.get('/v1/audit/range', noStore, asOperator, roles(...OPERATOR_ROLES), range);

@@ -1,10 +1,6 @@
 import type { Actor } from '../domain/identity.ts';
-import type { DecisionId } from '../domain/ids.ts';
 import type { JsonObject } from '../domain/json.ts';
-import type { Prisma } from '../generated/client.ts';
 import type { Connection } from './connection.ts';
-
-export type DecisionView = Prisma.DecisionGetPayload<{ include: { grants: { select: { id: true } } } }>;
 
 export interface EventFilter {
   readonly task?: string | undefined;
@@ -57,11 +53,6 @@ export function makeEvidence(connection: Connection) {
       const readTo = ofTask ? size : Math.min(size, from + WINDOW);
       return { events, next: cut && last ? last.leaf + 1 : Math.max(from, readTo), size };
     },
-
-    decision: (id: DecisionId): Promise<DecisionView | null> =>
-      connection.prisma((client) =>
-        client.decision.findUnique({ where: { id }, include: { grants: { select: { id: true } } } }),
-      ),
 
     /** The leaf of an event by its number. Sealed order is nearly that of numbers: it is found by halving, and then nearby. */
     async leafOf(seq: string): Promise<number | undefined> {

@@ -1,6 +1,9 @@
 import { connect } from './connection.ts';
 import type { ConnectionOptions } from './connection.ts';
 import { makeApprovals } from './approvals.ts';
+import { makeExceptions } from './exceptions.ts';
+import { makeNotices } from './notices.ts';
+import { makeCalls } from './calls.ts';
 import { startDatabaseClock } from './clock.ts';
 import { makeEvidence } from './evidence.ts';
 import { makeEvidenceCounts } from './evidence-counts.ts';
@@ -18,16 +21,23 @@ import { makeTasks } from './tasks.ts';
 import { makeTimelineReads } from './timeline.ts';
 import { listen } from './listen.ts';
 
-export type { ApprovalRow, ApprovalState } from './approvals.ts';
 export { COUNT_WINDOW } from './evidence-counts.ts';
 export type { EventCount, GenerationInForce, PolicyCount, UsageCursor, UsageRow } from './evidence-counts.ts';
-export type { DecisionView, EventFilter, EventPage, SealedEvent } from './evidence.ts';
-export type { ApprovalRequest, DecisionRecord, MintIntent } from './issuing.ts';
-export type { Claim, CleanupClaim } from './reaping.ts';
-export type { GrantFilter, GrantView } from './grants.ts';
+export type { EventFilter, EventPage, SealedEvent } from './evidence.ts';
 export type { HoldRow } from './holds.ts';
 export { openSinks } from './sinks.ts';
 export type { DeadLetter, SinkEvent, Sinks, SinkState } from './sinks.ts';
+export { APPROVAL_STATES } from './approvals.ts';
+export type { ApprovalFilter, ApprovalRow, ApprovalState, CallApproval } from './approvals.ts';
+export { EXCEPTION_STATES, exceptionState } from './exceptions.ts';
+export type { ExceptionAbout, ExceptionFilter, ExceptionRow, ExceptionScope, ExceptionState } from './exceptions.ts';
+export { OUTCOMES } from './calls.ts';
+export type { CallFacts, CallGrant, CallRecord, CallTask, DecisionView, OutcomeStatus, RecordedCall } from './calls.ts';
+export type { ApprovalRequest, ChainLink, DecisionRecord, MintIntent } from './issuing.ts';
+export type { Notice, NoticeState } from './notices.ts';
+export type { Claim, CleanupClaim } from './reaping.ts';
+export type { GrantFilter, GrantView, RepeatedRequest } from './grants.ts';
+export type { GenerationView } from './generations.ts';
 export type { OrderProgress, OrderRow } from './orders.ts';
 export type { CredentialRow, DecidedRow, HopRow, OrderOfTimeline, TimelineEvent } from './timeline.ts';
 export { toTask } from './tasks.ts';
@@ -44,6 +54,9 @@ export function makeLedger(options: ConnectionOptions) {
     orders: makeOrders(connection),
     tasks: makeTasks(connection),
     approvals: makeApprovals(connection),
+    notices: makeNotices(connection),
+    exceptions: makeExceptions(connection),
+    calls: makeCalls(connection),
     generations: makeGenerations(connection),
     grants: makeGrants(connection),
     signingKeys: makeSigningKeys(connection),
@@ -55,7 +68,7 @@ export function makeLedger(options: ConnectionOptions) {
     sinks: makeSinks(connection),
     holds: makeHolds(connection),
     startClock: (localNow: () => number) => startDatabaseClock(connection, localNow),
-    listen: (onNotice: () => void) => listen(options.url, onNotice),
+    listen: (onNotice: (what?: string) => void) => listen(options.url, onNotice),
     /** Which server and database this is; undefined where the login may not ask. */
     async place(): Promise<{ systemIdentifier: string; database: string } | undefined> {
       const sql =

@@ -20,7 +20,7 @@ export function summarisePolicies(file: string, text: string): PolicySummary[] {
     effect: policy.effect,
     controls: policy.controls,
     maxTtl: policy.maxTtl ?? null,
-    requiresApproval: policy.requiresApproval,
+    requiresApproval: policy.requires !== undefined,
     text: policy.source.text.trim(),
   }));
 }

@@ -17,7 +17,10 @@ export interface Provider {
   readonly maxTtlSeconds?: number;
   /** Pure: exactly what will be asked, with its end and revocability. @throws ProviderError when limits are passed. */
   plan(profile: Profile, parameters: Parameters, mint: MintRequest): Plan;
-  /** Asks, then holds the answer against the plan. @throws ProviderError, with `nothingLives` where that is certain. */
+  /**
+   * Asks, then holds the answer against the plan. @throws ProviderError, with `nothingLives` where that is certain, and with a
+   * `handle` where something came to be that it ends.
+   */
   mint(plan: Plan, signal: AbortSignal): Promise<Minted>;
   /** Extends a first short life, once the handle is on record. Only where the provider mints that way. */
   confirm?(handle: JsonObject, signal: AbortSignal): Promise<void>;
@@ -139,16 +142,27 @@ export interface ProviderDeps {
   readonly readFile: (path: string) => Promise<string>;
   /** What the ledger says of this provider's mints; absent where there is no ledger (`writ policy explain`). */
   readonly record?: (provider: string) => ProviderRecord;
+  /** Codes and ids only. Absent where nobody reads it. */
+  readonly warn?: (facts: JsonObject, message: string) => void;
   /** Where the ledger lives, so that a provider can say that it shares the server; absent where nobody knows. */
   readonly ledger?: () => Promise<LedgerPlace | undefined>;
 }
 
 /** Read in the ledger's own time; what is read was committed before. */
 export interface ProviderRecord {
-  /** Mints that were ended, or are being ended, before their time, and whose time has not come. */
-  endedEarly(): Promise<{ readonly at: Date; readonly mints: readonly EndedMint[] }>;
-  /** How many mints may live, by what a member of their plan's `request` says. */
-  livingBy(member: string): Promise<ReadonlyMap<string, number>>;
+  /**
+   * Mints that were ended, or are being ended, before their time, and whose time has not come.
+   * @param members - of their plan's `request`, those that are wanted; a large order ends many mints.
+   */
+  endedEarly(members?: readonly string[]): Promise<{ readonly at: Date; readonly mints: readonly EndedMint[] }>;
+  /** Grants that go on, by what a member of their mints' `request` says. */
+  livingBy(member: string): Promise<ReadonlyMap<string, LivingGrants>>;
+}
+
+export interface LivingGrants {
+  readonly grants: number;
+  /** The oldest of them was opened then. */
+  readonly since: Date;
 }
 
 export interface EndedMint extends MintRecord {
@@ -158,6 +172,8 @@ export interface EndedMint extends MintRecord {
   readonly mintedBefore: Date;
   /** False: the whole grant has ended; true: it goes on with another mint. */
   readonly grantGoesOn: boolean;
+  /** Its end is on record: it must not come alive again. */
+  readonly confirmed: boolean;
 }
 
 /** `systemIdentifier` is that of Postgres' `pg_control_system()`: the same for a server, its standbys and its proxies. */

@@ -5,7 +5,7 @@ import { readCheckpoint } from '../../src/audit/checkpoint.ts';
 import { eventLine, readEventLine } from '../../src/audit/export-file.ts';
 import { leafHash } from '../../src/audit/merkle.ts';
 import { runAuditExport } from '../../src/audit-export.ts';
-import { run } from '../../src/cli/index.ts';
+import { run, thisProcess } from '../../src/cli/index.ts';
 import type { ExportOptions } from '../../src/cli/index.ts';
 import { makeClient } from '../../src/client/index.ts';
 import type { Client } from '../../src/client/index.ts';
@@ -71,6 +71,7 @@ async function writ(...argv: string[]): Promise<{ code: number; lines: string[] 
     signals: { on: () => undefined, off: () => undefined },
     now: () => new Date(),
     sleep: () => Promise.resolve(),
+    self: thisProcess(),
     local: makeLocalCommands({ env: {}, print: note, printError: note }),
   });
   return { code, lines };

@@ -47,6 +47,7 @@ const LOCAL = {
   policyTest: absent,
   policyExplain: absent,
   readRules: absent,
+  replay: absent,
   archive: absent,
   checkArchive: absent,
   auditVerify: absent,

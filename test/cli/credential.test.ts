@@ -20,6 +20,7 @@ const credential = (profile: string, format: string, ...more: string[]) =>
   station.run(['credential', '--profile', profile, '--format', format, ...more], {
     WRIT_URL: broker.url,
     WRIT_IDENTITY_TOKEN: WORKLOAD_TOKEN,
+    XDG_RUNTIME_DIR: station.cwd,
   });
 const END = '2026-11-23T12:15:00.000Z';
 

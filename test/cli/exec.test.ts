@@ -1,4 +1,5 @@
 import { chmodSync } from 'node:fs';
+import { devNull } from 'node:os';
 import { join } from 'node:path';
 import { OPERATOR_TOKENS, startFakeBroker, WORKLOAD_TOKEN } from '../support/fake-broker.ts';
 import type { FakeBroker } from '../support/fake-broker.ts';
@@ -344,6 +345,161 @@ describe('signals', () => {
     const ran = await exec('jwt', node('process.exit(9)'));
     expect(ran.code).toBe(9);
     expect(ran.stderr).toContain('writ: grant g000000000001 could not be revoked');
+  });
+});
+
+describe('aws credentials that end before their grant', () => {
+  const PRINT = node('console.log(JSON.stringify(process.env))');
+  const FETCH = `
+    const { AWS_CONTAINER_CREDENTIALS_FULL_URI: url, AWS_CONTAINER_AUTHORIZATION_TOKEN: authorization } = process.env;
+    const read = async () => { const r = await fetch(url, { headers: { authorization } }); return [r.status, await r.json()]; };`;
+  const fetching = (script: string) => node(`${FETCH} (async () => { ${script} })()`);
+  beforeEach(() => broker.offer('short', CREDENTIALS.aws, { grant: 900, credential: 60 }));
+
+  test('come from an endpoint, and nothing that a client would look at before it is there', async () => {
+    const inherited = {
+      AWS_ACCESS_KEY_ID: 'standing',
+      AWS_SESSION_TOKEN: 'standing',
+      AWS_CREDENTIAL_EXPIRATION: 'standing',
+      AWS_CONTAINER_CREDENTIALS_RELATIVE_URI: '/standing',
+      AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE: '/standing',
+      AWS_CONFIG_FILE: '/standing',
+      AWS_ENDPOINT_URL_S3: 'http://setting',
+    };
+    const ran = await exec('short', PRINT, inherited);
+    expect(ran).toMatchObject({ code: 0, stderr: '' });
+    expect(JSON.parse(ran.stdout)).toEqual({
+      PATH: base().PATH,
+      WRIT_URL: broker.url,
+      AWS_ENDPOINT_URL_S3: 'http://setting',
+      AWS_REGION: 'eu-west-1',
+      AWS_DEFAULT_REGION: 'eu-west-1',
+      AWS_CONFIG_FILE: devNull,
+      AWS_SHARED_CREDENTIALS_FILE: devNull,
+      BOTO_CONFIG: devNull,
+      AWS_CONTAINER_CREDENTIALS_FULL_URI: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+\/credentials$/),
+      AWS_CONTAINER_AUTHORIZATION_TOKEN: expect.stringMatching(/^[\w-]{43}$/),
+    });
+    expect(ran.stdout).not.toContain(SECRET);
+    expect(states()).toEqual(['revoked']);
+  });
+
+  test('files that are kept stay; what would go before the endpoint goes all the same', async () => {
+    const inherited = {
+      AWS_CONFIG_FILE: '/mine',
+      BOTO_CONFIG: '/mine',
+      AWS_ACCESS_KEY_ID: 'standing',
+      AWS_SECURITY_TOKEN: 'x',
+    };
+    const ran = await exec('short', ['--keep', 'AWS_*', ...PRINT], inherited);
+    const found = JSON.parse(ran.stdout) as Record<string, string>;
+    expect(found).toMatchObject({
+      AWS_CONFIG_FILE: '/mine',
+      BOTO_CONFIG: '/mine',
+      AWS_SHARED_CREDENTIALS_FILE: devNull,
+    });
+    expect(Object.keys(found)).not.toEqual(expect.arrayContaining(['AWS_ACCESS_KEY_ID']));
+    expect(Object.keys(found)).not.toEqual(expect.arrayContaining(['AWS_SECURITY_TOKEN']));
+  });
+
+  test.each([
+    { name: 'as long as the grant: variables', profile: 'aws', options: [], endpoint: false },
+    { name: 'as long as the grant, on demand', profile: 'aws', options: ['--aws-endpoint'], endpoint: true },
+    { name: 'shorter: an endpoint', profile: 'short', options: [], endpoint: true },
+    { name: 'shorter, as variables on demand', profile: 'short', options: ['--aws-static'], endpoint: false },
+    { name: 'shorter by a rounding: variables', profile: 'rounded', options: [], endpoint: false },
+  ])('$name', async ({ profile, options, endpoint }) => {
+    broker.offer('rounded', CREDENTIALS.aws, { grant: 900, credential: 899 });
+    const found = JSON.parse((await exec(profile, [...options, ...PRINT])).stdout) as Record<string, string>;
+    expect('AWS_CONTAINER_CREDENTIALS_FULL_URI' in found).toBe(endpoint);
+    expect('AWS_ACCESS_KEY_ID' in found).toBe(!endpoint);
+    expect('AWS_CONFIG_FILE' in found).toBe(endpoint);
+  });
+
+  test.each(['--aws-endpoint', '--aws-static'])('%s is for AWS: anything else is given back', async (option) => {
+    const ran = await exec('jwt', [option, ...node('console.log("ran")')]);
+    expect(ran).toMatchObject({ code: 1, stdout: '' });
+    expect(ran.stderr).toMatch(new RegExp(`^writ: credential_unfit: ${option} is for credentials of type aws`));
+    expect(states()).toEqual(['revoked']);
+  });
+
+  test('both at once are a mistake', async () => {
+    const ran = await exec('short', ['--aws-endpoint', '--aws-static', ...PRINT]);
+    expect(ran).toMatchObject({ code: 2, stdout: '' });
+    expect(broker.requests).toHaveLength(0);
+  });
+
+  test('the answer is what SDKs read, with the credential’s own end', async () => {
+    const ran = await exec('short', fetching('console.log(JSON.stringify(await read()))'));
+    const body = {
+      AccessKeyId: 'ASIAEXAMPLE',
+      SecretAccessKey: SECRET,
+      Token: `session-${SECRET}`,
+      Expiration: '2026-11-23T12:01:00.000Z',
+    };
+    expect(JSON.parse(ran.stdout)).toEqual([200, body]);
+  });
+
+  const LIMITED = { status: 429, body: { code: 'too_many_requests', title: 'Too many' } };
+  test.each([
+    {
+      name: 'it refuses',
+      answer: { status: 409, body: { code: 'grant_not_active', title: 'Over' } },
+      want: [403, 'grant_not_active'],
+    },
+    {
+      name: 'it does not know us any more',
+      answer: { status: 401, body: { code: 'evidence_expired', title: 'Old' } },
+      want: [403, 'evidence_expired'],
+    },
+    { name: 'it is at its limit', answer: LIMITED, want: [503, 'too_many_requests'] },
+    {
+      name: 'it cannot now',
+      answer: { status: 502, body: { code: 'provider_refused', title: 'No' } },
+      want: [503, 'provider_refused'],
+    },
+    { name: 'it is gone', answer: { fault: 'reset' as const }, want: [503, 'unreachable'] },
+  ])(
+    'when the broker is asked for the next one and $name, the client is told, and stderr once',
+    async ({ answer, want }) => {
+      broker.next('POST /v1/grants/g000000000001/renew', answer);
+      const running = exec('short', [
+        '--verbose',
+        ...fetching(`
+        console.log('up');
+        while (!require('fs').existsSync('${join(station.cwd, 'go')}')) await new Promise((r) => setTimeout(r, 5));
+        const [status, { Code }] = await read(); await read();
+        console.log(JSON.stringify([status, Code]))`),
+      ]);
+      await until(() => station.stdout().includes('up'));
+      station.pass(61);
+      station.write('go', '');
+      const ran = await running;
+      expect(JSON.parse(ran.stdout.split('\n')[1] ?? '')).toEqual(want);
+      expect(ran.stderr.match(/no AWS credential of grant g000000000001: /g)).toHaveLength(1);
+      expect(ran.stderr).not.toContain(SECRET);
+      expect(states()).toEqual(['revoked']);
+    },
+  );
+
+  const codeOf = (error: unknown) => String(((error as Error).cause as NodeJS.ErrnoException).code);
+  test('the endpoint is gone when the grant is given back', async () => {
+    let refused = '';
+    broker.next('POST /v1/grants/g000000000001/revoke', {
+      status: 200,
+      body: broker.seed({ id: 'g000000000001', state: 'revoked' }),
+      before: async () => {
+        const [url = ''] = station.stdout().split('\n');
+        refused = await fetch(url).then(String, codeOf);
+      },
+    });
+    await exec('short', node('console.log(process.env.AWS_CONTAINER_CREDENTIALS_FULL_URI)'));
+    expect(refused).toBe('ECONNREFUSED');
+  });
+
+  test('and with a command that cannot be started', async () => {
+    expect(await exec('short', ['--', 'no-such-program-anywhere'])).toMatchObject({ code: 127 });
+    expect(states()).toEqual(['revoked']);
   });
 });
 

@@ -3,7 +3,7 @@ import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writ
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Context, LocalCommands, TextStream } from '../../src/cli/index.ts';
-import { run } from '../../src/cli/index.ts';
+import { run, thisProcess } from '../../src/cli/index.ts';
 import type { Credential } from '../../src/client/index.ts';
 import { FAKE_NOW } from '../support/fake-broker.ts';
 
@@ -42,6 +42,9 @@ export interface Ran {
 export interface Station {
   /** An empty working directory. */
   readonly cwd: string;
+  /** Its time, which stands still but for what it sleeps, and for `pass`. */
+  now(): Date;
+  pass(seconds: number): void;
   /** Sends a signal to the command line, not to this process. */
   readonly signals: EventEmitter;
   /** What the local commands were called with. */
@@ -70,6 +73,8 @@ export function openStation(): Station {
 
   return {
     cwd,
+    now: () => new Date(now),
+    pass: (seconds) => void (now += seconds * 1000),
     signals,
     local,
     stdout: () => read(files.stdout),
@@ -88,6 +93,7 @@ export function openStation(): Station {
         stdout: streamOf(streams.stdout),
         stderr: streamOf(streams.stderr),
         signals,
+        self: thisProcess(),
         now: () => new Date(now),
         sleep: async (ms) => {
           now += ms;
@@ -147,6 +153,10 @@ function recording(calls: { command: string; options: unknown }[]): LocalCommand
     },
     auditVerify: note('auditVerify'),
     auditExport: note('auditExport'),
+    replay: async (options) => {
+      calls.push({ command: 'replay', options });
+      return () => ({ kind: 'same', now: { outcome: 'allow', code: null, policies: [] } });
+    },
     readRules: async (options) => {
       calls.push({ command: 'readRules', options });
       return { files: { 'profiles/orders.yaml': 'name: orders' } };

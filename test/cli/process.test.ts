@@ -1,6 +1,10 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { deferred } from '../support/deferred.ts';
 import { startFakeBroker, OPERATOR_TOKENS, WORKLOAD_TOKEN } from '../support/fake-broker.ts';
 import type { FakeBroker } from '../support/fake-broker.ts';
 import { CREDENTIALS } from './harness.ts';
@@ -10,7 +14,7 @@ const project = fileURLToPath(new URL('../..', import.meta.url));
 
 let broker: FakeBroker;
 beforeEach(async () => {
-  broker = await startFakeBroker();
+  broker = await startFakeBroker(() => new Date());
   broker.offer('jwt', CREDENTIALS.jwt);
 });
 afterEach(() => broker.close());
@@ -79,4 +83,39 @@ test('a credential that nobody reads is given back', async () => {
   running.child.stdout.destroy();
   expect(await running.ended).toMatchObject({ code: 1, stderr: '' });
   expect([...broker.grants.values()]).toMatchObject([{ state: 'revoked' }]);
+});
+
+describe('with the cache', () => {
+  let directory: string;
+  beforeEach(() => (directory = mkdtempSync(join(tmpdir(), 'writ-cache-'))));
+  afterEach(() => rmSync(directory, { recursive: true }));
+  const credential = () =>
+    writ(['credential', '--profile', 'jwt', '--format', 'json', '--cache'], {
+      WRIT_IDENTITY_TOKEN: WORKLOAD_TOKEN,
+      XDG_RUNTIME_DIR: directory,
+    });
+
+  test('a credential that nobody reads is kept for whoever comes next', async () => {
+    const running = credential();
+    running.child.stdout.destroy();
+    expect(await running.ended).toMatchObject({ code: 1, stderr: '' });
+    expect([...broker.grants.values()]).toMatchObject([{ state: 'active' }]);
+    expect(await credential().ended).toMatchObject({ code: 0, stderr: '' });
+    expect(broker.requests).toHaveLength(1);
+  });
+
+  test('one that is killed while the broker works: the next goes on at once, with the same request', async () => {
+    const asked = deferred<void>();
+    broker.next('POST /v1/grants', { fault: 'hang', before: async () => asked.resolve() });
+    const killed = credential();
+    await asked.promise;
+    killed.child.kill('SIGKILL');
+    await killed.ended;
+    const start = Date.now();
+    expect(await credential().ended).toMatchObject({ code: 0, stderr: '' });
+    expect(Date.now() - start).toBeLessThan(20_000);
+    const keys = broker.requests.map(({ headers }) => headers['idempotency-key']);
+    expect(keys).toEqual([expect.any(String), keys[0]]);
+    expect(readdirSync(join(directory, 'writ'))).toHaveLength(1);
+  });
 });

@@ -77,6 +77,7 @@ describe('local commands get their options', () => {
     const rest = {
       policyTest: absent,
       policyExplain: absent,
+      replay: absent,
       readRules: absent,
       auditVerify: absent,
       auditExport: absent,

@@ -1,6 +1,6 @@
 // The command line as a process of its own, for tests that need one: what src/main.ts does, without the local commands.
 import { setTimeout } from 'node:timers/promises';
-import { run } from '../../src/cli/index.ts';
+import { run, thisProcess } from '../../src/cli/index.ts';
 import type { LocalCommands } from '../../src/cli/index.ts';
 
 const absent = async (): Promise<never> => {
@@ -16,6 +16,7 @@ const local: LocalCommands = {
   policyExplain: absent,
   auditVerify: absent,
   auditExport: absent,
+  replay: absent,
   readRules: absent,
   readFramework: absent,
   archive: absent,
@@ -30,6 +31,7 @@ process.exitCode = await run(process.argv.slice(2), {
   stdout: process.stdout,
   stderr: process.stderr,
   signals: process,
+  self: thisProcess(),
   now: () => new Date(),
   sleep: setTimeout,
   local,

@@ -44,6 +44,18 @@ describe('workload verbs', () => {
     });
   });
 
+  test('claims what was approved', async () => {
+    const body = { ...broker.seed({ id: 'g000000000009' }), credential: LOGIN };
+    broker.next(
+      'POST /v1/grants/g000000000009/claim',
+      { status: 409, body: { code: 'approval_pending' } },
+      { status: 201, body },
+    );
+    expect(await errorOf(client.workload.claim('g000000000009'))).toMatchObject({ code: 'approval_pending' });
+    expect(await client.workload.claim('g000000000009')).toMatchObject({ credential: LOGIN });
+    expect(broker.requests.at(-1)?.body).toEqual({});
+  });
+
   test('get, renew and revoke one of its own', async () => {
     const { id } = await client.workload.issue({ profile: 'orders' });
     expect(await client.workload.grant(id)).toMatchObject({ id, state: 'active' });

@@ -32,6 +32,11 @@ function written(): Catalogue {
     const names = facts < 0 ? [] : membersAt(statement.slice(facts + ', jsonb_build_object('.length));
     for (const type of types) catalogue.set(type, new Set([...(catalogue.get(type) ?? []), ...names]));
   }
+  // put together by hand, because it is on the way of every call: the members between `"facts":{` and its end
+  const [call = ''] = /insert into events [^;]*'call\.decided'[^;]*;/.exec(sql) ?? [];
+  const facts = call.slice(call.indexOf('"facts":{'), call.indexOf("'},'"));
+  const names = [...facts.matchAll(/body_(?:member|json)\('(\w+)'|"(\w+)":'? \|\| to_json/g)];
+  catalogue.set('call.decided', new Set(names.map(([, named, literal]) => named ?? literal ?? '')));
   return catalogue;
 }
 

@@ -39,8 +39,10 @@ const examples = (
 const of = (language: string) => examples.filter((example) => example.language === language);
 const named = (pattern: RegExp) => of('yaml').filter(({ file }) => pattern.test(file));
 const PROVIDERS = [
+  { name: 'aws-main', kind: 'aws', on: true },
   { name: 'orders-db', kind: 'postgres', on: true },
   { name: 'tools', kind: 'jwt', on: true },
+  { name: 'vault-main', kind: 'vault', on: true },
 ];
 
 let directory: string;
@@ -62,7 +64,12 @@ test.each(named(/^writ\.yaml$/))('writ.yaml of $page:$line', async ({ text }) =>
   for (const file of ['tls.pem', 'tls-key.pem', 'kek']) await writeFile(join(directory, file), kek);
   const settings = await loadSettings({
     directory,
-    env: { WRIT_KEK: kek, DATABASE_URL: 'postgres://a:b@c/d', ORDERS_DB_URL: 'postgres://a:b@c/d' },
+    env: {
+      WRIT_KEK: kek,
+      DATABASE_URL: 'postgres://a:b@c/d',
+      ORDERS_DB_URL: 'postgres://a:b@c/d',
+      VAULT_ROLE_ID: 'role',
+    },
     attesterKinds,
     providerKinds,
     operatorTrustSchema,
@@ -109,6 +116,6 @@ test.each(of('json'))('JSON of $page:$line', ({ text }) => {
 });
 
 test('every block says what it is in', () => {
-  const known = ['', 'sh', 'sql', 'text', 'json', 'yaml', 'cedar', 'ts'];
+  const known = ['', 'sh', 'sql', 'text', 'json', 'yaml', 'cedar', 'ts', 'hcl'];
   expect(examples.filter(({ language }) => !known.includes(language))).toEqual([]);
 });

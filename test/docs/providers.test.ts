@@ -1,8 +1,10 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { providerKinds } from '../../src/providers/index.ts';
-import { FINDING_KINDS } from '../../src/providers/postgres/findings.ts';
+import { FINDING_KINDS as AWS } from '../../src/providers/aws/findings.ts';
+import { FINDING_KINDS as POSTGRES } from '../../src/providers/postgres/findings.ts';
 import { GUARD_SQL } from '../../src/providers/postgres/guard.ts';
+import { FINDING_KINDS as VAULT } from '../../src/providers/vault/findings.ts';
 import { blocksOf, codesOf, readPage, ROOT, sectionOf, sectionsOf } from './pages.ts';
 
 /** One page a provider, with one set of headings; each finding and each refusal is on it, and nothing else is. */
@@ -54,9 +56,13 @@ const findings = async (kind: string) => {
   return Object.fromEntries(rows.map(([code = '', severity]) => [codesOf(code)[0] ?? '', severity]));
 };
 
-test('what the check of postgres finds', async () => {
-  const severities = Object.entries(FINDING_KINDS).map(([code, { severity }]) => [code, severity]);
-  expect(await findings('postgres')).toEqual(Object.fromEntries(severities));
+test.each([
+  ['aws', AWS],
+  ['postgres', POSTGRES],
+  ['vault', VAULT],
+])('what the check of %s finds', async (kind, kindsOfFindings) => {
+  const severities = Object.entries(kindsOfFindings).map(([code, { severity }]) => [code, severity]);
+  expect(await findings(kind)).toEqual(Object.fromEntries(severities));
 });
 
 test('what the check of jwt finds', async () => {

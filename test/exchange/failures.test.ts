@@ -1,3 +1,4 @@
+import { ProviderError } from '../../src/domain/errors.ts';
 import type { GrantId } from '../../src/domain/ids.ts';
 import type { Issued } from '../../src/exchange/issue.ts';
 import { memoryProvider } from '../support/memory-provider.ts';
@@ -76,6 +77,17 @@ const FAILURES: readonly Failure[] = [
     ends: 'failed',
     why: 'abandoned',
     calls: ['mint', 'find', 'end'],
+  },
+  {
+    name: 'the provider fails after something came to be, and says by its handle what ends it',
+    break: during('mint', () => {
+      const mint = world.provider.calls.findLast(({ call }) => call === 'mint')?.mint ?? '';
+      throw new ProviderError('provider_answer_wrong', { nothingLives: false, handle: { login: mint } });
+    }),
+    code: 'provider_answer_wrong',
+    ends: 'failed',
+    why: 'abandoned',
+    calls: ['mint', 'end'],
   },
   {
     name: 'the provider breaks in a way that it does not know itself',

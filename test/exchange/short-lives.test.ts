@@ -1,6 +1,6 @@
 import type { GrantId } from '../../src/domain/ids.ts';
 import { memoryProvider } from '../support/memory-provider.ts';
-import { caller, codeOf, lives, makeWorld, REQUEST } from './world.ts';
+import { caller, codeOf, lives, makeWorld, PROFILE, REQUEST } from './world.ts';
 import type { World } from './world.ts';
 
 /** Credentials that end before their grant (a child of a session): each its own mint, the grant with the end that was decided. */
@@ -71,6 +71,17 @@ test('revoking the grant ends them all', async () => {
   expect(view.state).toBe('revoked');
   expect([first, next].map((each) => lives(world.provider, each))).toEqual([false, false]);
   expect(await codeOf(renew(first.grant))).toBe('grant_not_active');
+});
+
+test('an approved grant: its children rest on the approval, a longer life does not', async () => {
+  const task = await world.record.task({ mode: 'supervised' });
+  await world.activate({ profiles: [{ ...PROFILE, effect: 'write' }] });
+  const pending = await world.request(caller(), { ...REQUEST, task, ttlSeconds: 300 });
+  if (!('approval' in pending)) throw new Error('nobody was asked');
+  await world.record.answer({ approval: pending.approval.id });
+  const first = await world.claim(caller(), { grant: pending.grant });
+  expect(lives(world.provider, await renew(first.grant))).toBe(true);
+  expect(await codeOf(renew(first.grant, 600))).toBe('approval_required');
 });
 
 test('a child is refused where the rules of now refuse it', async () => {

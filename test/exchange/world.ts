@@ -1,7 +1,9 @@
 import { ProviderError } from '../../src/domain/errors.ts';
+import type { Clock } from '../../src/domain/clock.ts';
 import type { Identity, Operator } from '../../src/domain/identity.ts';
 import type { GrantId } from '../../src/domain/ids.ts';
 import type { Profile } from '../../src/domain/profile.ts';
+import type { Tool } from '../../src/domain/tool.ts';
 import { makeApply } from '../../src/exchange/apply.ts';
 import type { Caller, ExchangeContext, OperatorCaller } from '../../src/exchange/context.ts';
 import { makeClaim } from '../../src/exchange/claim.ts';
@@ -12,14 +14,16 @@ import { makeLiveLimit } from '../../src/exchange/live-limit.ts';
 import { makeMinting } from '../../src/exchange/minting.ts';
 import { makeOrders } from '../../src/exchange/orders.ts';
 import { makeRenew } from '../../src/exchange/renew.ts';
-import { makeIssueOnce } from '../../src/exchange/repeat.ts';
+import { makeClaimOnce, makeIssueOnce, makeReplace } from '../../src/exchange/repeat.ts';
 import { makeRevoke, makeSettleGrant } from '../../src/exchange/revoke.ts';
 import { makeLiveRules } from '../../src/exchange/rules.ts';
 import type { RuleSet } from '../../src/exchange/rules.ts';
 import { makeSettle } from '../../src/exchange/settle.ts';
 import { makeLedger } from '../../src/ledger/index.ts';
 import type { Ledger } from '../../src/ledger/index.ts';
+import { makeToolSet } from '../../src/policy/index.ts';
 import type { PolicyAnswer } from '../../src/policy/policy.ts';
+import type { Provider } from '../../src/providers/provider.ts';
 import { ids, makeWorld as makeLedgerWorld } from '../ledger/world.ts';
 import { memoryProvider } from '../support/memory-provider.ts';
 import type { MemoryProvider } from '../support/memory-provider.ts';
@@ -40,16 +44,23 @@ export const ALLOW: PolicyAnswer = { outcome: 'allow', policies: ['agents-read']
 /** A set of rules as these tests write it: profiles, and what the policies answer to whatever they are asked. */
 export interface TestRules {
   readonly profiles?: readonly Profile[];
+  readonly tools?: readonly Tool[];
   readonly answer?: PolicyAnswer;
   /** Makes the text another one. */
   readonly note?: string;
 }
 
 export function compile(body: string): RuleSet {
-  const { profiles = [PROFILE], answer = ALLOW } = JSON.parse(body) as TestRules;
+  const { profiles = [PROFILE], tools = [], answer = ALLOW } = JSON.parse(body) as TestRules;
   return {
     profiles: new Map(profiles.map((profile) => [profile.name, profile])),
-    policies: { ids: answer.policies, decide: () => answer },
+    policies: {
+      ids: answer.policies,
+      overridable: [],
+      tools: makeToolSet(tools),
+      decide: () => answer,
+      decideMany: async (requests) => requests.map(() => answer),
+    },
   };
 }
 
@@ -95,9 +106,14 @@ export async function makeWorld(
 }
 
 /** What the composition root builds of the exchange. */
-export async function startProcess(url: string, providers: readonly MemoryProvider[], liveGrants = 1_000) {
+export async function startProcess(
+  url: string,
+  served: readonly Provider[] | ((parts: { ledger: Ledger; clock: Clock }) => readonly Provider[]),
+  liveGrants = 1_000,
+) {
   const ledger: Ledger = makeLedger({ url, poolSize: 6, timeoutMs: 2_000 });
   const clock = await ledger.startClock(() => Date.now());
+  const providers = typeof served === 'function' ? served({ ledger, clock }) : served;
   const warnings: Readonly<Record<string, unknown>>[] = [];
   const note = (facts: Readonly<Record<string, unknown>>) => void warnings.push(facts);
   const context: ExchangeContext = {
@@ -105,6 +121,7 @@ export async function startProcess(url: string, providers: readonly MemoryProvid
     rules: makeLiveRules(ledger.generations, compile),
     providers: new Map(providers.map((provider) => [provider.name, provider])),
     clock,
+    approvals: { lifetimeSeconds: 3_600, notify: [], maxOpen: 1_000 },
     ids,
     owner: ids.mint(),
     log: { info: () => undefined, warn: note, error: note },
@@ -117,7 +134,8 @@ export async function startProcess(url: string, providers: readonly MemoryProvid
     liveLimit: makeLiveLimit({ limit: liveGrants, count: ledger.grants.liveCount, nowMs: () => Date.now() }),
   };
   const issue = makeIssue(context, parts);
-  const issueOnce = makeIssueOnce(context, parts, issue, settleGrant);
+  const replace = makeReplace(context, parts, settleGrant);
+  const issueOnce = makeIssueOnce(context, issue, replace);
   return {
     context,
     parts,
@@ -130,7 +148,9 @@ export async function startProcess(url: string, providers: readonly MemoryProvid
     request: issue,
     issue: async (...asked: Parameters<typeof issue>) => given(await issue(...asked)),
     issueOnce: async (...asked: Parameters<typeof issue>) => given(await issueOnce(...asked)),
+    requestOnce: issueOnce,
     claim: makeClaim(context, parts),
+    claimOnce: makeClaimOnce(context, makeClaim(context, parts), replace),
     renew: makeRenew(context, parts),
     revoke: makeRevoke(context, settleGrant),
     orders: makeOrders(context, () => undefined),

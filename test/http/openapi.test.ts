@@ -6,6 +6,11 @@ import { evidencePackRouter } from '../../src/http/evidence-pack.ts';
 import { holdsRouter } from '../../src/http/holds.ts';
 import { sinksRouter } from '../../src/http/sinks.ts';
 import { timelineRouter } from '../../src/http/timeline.ts';
+import { accessRequestsRouter } from '../../src/http/access-requests.ts';
+import { approvalsRouter } from '../../src/http/approvals.ts';
+import { exceptionsRouter } from '../../src/http/exceptions.ts';
+import { authzenRouter } from '../../src/http/authzen.ts';
+import { decisionsRouter } from '../../src/http/decisions.ts';
 import { generationsRouter } from '../../src/http/generations.ts';
 import { grantsRouter } from '../../src/http/grants.ts';
 import { healthRouter } from '../../src/http/health.ts';
@@ -21,15 +26,31 @@ const auth = { asWorkload: step, asOperator: step };
 /** One of each: what they would do is of no interest here. */
 const ROUTERS: Readonly<Record<string, Router>> = {
   grantsRouter: grantsRouter(
-    { issue: never, claim: never, approvalUrl: () => '', renew: never, revoke: never, find: never, list: never },
+    {
+      ...{ issue: never, claim: never, renew: never, revoke: never, find: never, list: never },
+      ...{ approvalUrl: () => '', approvalOf: never, awaitApproval: never },
+    },
     auth,
     step,
   ),
+  approvalsRouter: approvalsRouter({ show: never, list: never, answer: never, ofGrant: never }, () => '', step, step),
+  accessRequestsRouter: accessRequestsRouter(
+    { submit: never, show: never, reask: never, requestUrl: () => '' },
+    step,
+    step,
+  ),
+  exceptionsRouter: exceptionsRouter(
+    { show: never, list: never, request: never, answer: never, end: never, review: never },
+    step,
+    step,
+  ),
   ordersRouter: ordersRouter({ show: never, dryRun: never, create: never, lift: never }, step, step),
-  generationsRouter: generationsRouter(never, step, step),
+  generationsRouter: generationsRouter({ apply: never, find: never, filesOf: () => ({}) }, step, step),
+  decisionsRouter: decisionsRouter({ decision: never, decisions: never, now: never }, step),
+  authzenRouter: authzenRouter({ evaluate: never, reportOutcome: never, issuer: '' }, step, step),
   oauthRouter: oauthRouter({ introspect: never, revokeToken: never, jwks: never, issuer: '' }, step, errors),
   auditRouter: auditRouter(
-    { checkpoint: never, proof: never, events: never, decision: never, range: never },
+    { checkpoint: never, proof: never, events: never, decision: never, decisions: never, range: never },
     '1.2.3',
     step,
   ),

@@ -24,10 +24,19 @@ export interface ProviderHarness {
   use(credential: JsonObject): Promise<'works' | 'refused'>;
   /** A use that stays open (a session). Absent where the kind has none. */
   hold?(credential: JsonObject): Promise<HeldUse>;
+  /**
+   * The server cannot tell whether a mint came to be: `find` never says `absent`, and a mint whose answer was lost counts as
+   * alive until its own end.
+   */
+  readonly neverAbsent?: true;
+  /** An end asks nothing of the server, so that the server's trouble does not show in it. */
+  readonly endsByItself?: true;
   /** What of a credential must never be written down: at least one string. */
   secrets(credential: JsonObject): readonly string[];
   /** Whether anything of this mint could still be used, as the server itself sees it, past the provider. */
   alive(mint: MintId): Promise<boolean>;
+  /** Nothing of a mint stays at the server after its end: cleaning up has nothing to ask of it. */
+  readonly tidy?: true;
   /** What the server still has of this mint, a line each: nothing after the clean-up. */
   traces(mint: MintId): Promise<readonly string[]>;
   readonly faults: Faults;

@@ -35,7 +35,8 @@ export interface PostgresHarness extends ProviderHarness {
   look<T extends pg.QueryResultRow>(sql: string, values?: unknown[]): Promise<T[]>;
 }
 
-export async function postgresHarness(server?: string): Promise<PostgresHarness> {
+/** @param accepted - other databases of the server that PUBLIC may connect to. */
+export async function postgresHarness(server?: string, accepted: readonly string[] = []): Promise<PostgresHarness> {
   const target = await makeTarget(server);
   const superuser = new pg.Pool({ connectionString: target.superuserUrl, max: 2 });
   const look = async <T extends pg.QueryResultRow>(sql: string, values: unknown[] = []) =>
@@ -47,7 +48,7 @@ export async function postgresHarness(server?: string): Promise<PostgresHarness>
   await superuser.query(`GRANT ${more} TO ${target.administrator} WITH ADMIN TRUE, INHERIT FALSE, SET FALSE`);
 
   const make: PostgresHarness['make'] = ({ url = target.url, clock = CLOCK, ledger, ...settings } = {}) =>
-    postgres.create('target', PostgresConfig.parse({ url, ...settings }), {
+    postgres.create('target', PostgresConfig.parse({ url, accepted_databases: [...accepted], ...settings }), {
       clock,
       issuer: 'http://127.0.0.1:8080',
       introspectingAudiences: new Set(),

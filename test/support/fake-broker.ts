@@ -12,8 +12,8 @@ export interface FakeBroker {
   readonly requests: readonly RecordedRequest[];
   readonly grants: Map<string, Grant>;
   readonly orders: Map<string, Order>;
-  /** What `profile` gives. */
-  offer(profile: string, credential: Credential): void;
+  /** What `profile` gives: one credential, or what is made for each mint, counted from 1; and how long that lives. */
+  offer(profile: string, credential: Credential | ((mint: number) => Credential), lives?: Lives): void;
   /** Puts a grant there as if it had been issued. */
   seed(grant: Partial<Grant> & { readonly id: string }): Grant;
   /** Answers the next request of this kind, such as `POST /v1/grants`, in this way; several are used up in order. */
@@ -21,6 +21,12 @@ export interface FakeBroker {
   /** How often a revoked grant or order is looked at before it is confirmed; Infinity: never. */
   confirmAfter(looks: number): void;
   close(): Promise<void>;
+}
+
+/** Seconds. Without `credential`, credentials end with their grant. */
+export interface Lives {
+  readonly grant: number;
+  readonly credential?: number;
 }
 
 export interface RecordedRequest {
@@ -53,7 +59,13 @@ const SUBJECTS: Readonly<Record<string, string>> = {
   [OTHER_WORKLOAD_TOKEN]: 'spiffe://dev.local/agent/two',
 };
 export const FAKE_NOW = new Date('2026-11-23T12:00:00Z');
+const LIVES: Lives = { grant: 900 };
 const PAGE = 2;
+
+interface Offer {
+  readonly make: (mint: number) => Credential;
+  readonly lives: Lives;
+}
 
 interface Reply {
   readonly status: number;
@@ -68,11 +80,15 @@ class Problem extends Error {
   }
 }
 
-export async function startFakeBroker(): Promise<FakeBroker> {
+/** Its time stands still, unless it is told the time. */
+export async function startFakeBroker(now: () => Date = () => FAKE_NOW): Promise<FakeBroker> {
   const requests: RecordedRequest[] = [];
   const grants = new Map<string, Grant>();
   const orders = new Map<string, Order>();
-  const offers = new Map<string, Credential>();
+  const offers = new Map<string, Offer>();
+  /** Subject and idempotency key to the request's text and its grant. */
+  const repeats = new Map<string, { readonly text: string; readonly grant: string }>();
+  let mints = 0;
   const scripts = new Map<string, ScriptedAnswer[]>();
   let looks = 0;
   let looked = 0;
@@ -101,8 +117,8 @@ export async function startFakeBroker(): Promise<FakeBroker> {
       subject: 'spiffe://dev.local/agent/one',
       owner: 'payments',
       environment: 'production',
-      issued_at: FAKE_NOW.toISOString(),
-      expires_at: new Date(FAKE_NOW.getTime() + 900_000).toISOString(),
+      issued_at: now().toISOString(),
+      expires_at: after(LIVES.grant),
       revocability: { mode: 'immediate' },
       ...grant,
     };
@@ -110,23 +126,58 @@ export async function startFakeBroker(): Promise<FakeBroker> {
     return full;
   }
 
+  const after = (seconds: number) => new Date(now().getTime() + seconds * 1000).toISOString();
+
+  function offerOf(profile: string): Offer {
+    const offer = offers.get(profile);
+    if (!offer) throw new Problem(403, 'unknown_profile', { decision: 'd000000000000000000001', profile });
+    return offer;
+  }
+
+  /** One more credential of a grant, which ends no later than it. */
+  function mint(grant: Grant): IssuedGrant {
+    const { make, lives } = offerOf(grant.profile);
+    const end = lives.credential === undefined ? grant.expires_at : after(lives.credential);
+    return {
+      ...grant,
+      state: 'active',
+      issued_at: grant.issued_at ?? now().toISOString(),
+      revocability: { mode: 'immediate' },
+      ttl: { seconds: lives.grant, decided_by: 'profile_default' },
+      decision: { id: 'd000000000000000000001', generation: 1, policies: ['orders'] },
+      ...(lives.credential !== undefined && { credential_expires_at: end < grant.expires_at ? end : grant.expires_at }),
+      credential: make((mints += 1)),
+    };
+  }
+
+  /** Under a key that was used, the same grant again. */
   function issue(request: RecordedRequest): Reply {
     const subject = subjectOf(request);
     const body = members(request, ['profile', 'parameters', 'ttl_seconds', 'purpose', 'task', 'on_behalf_of']);
     const profile = String(body['profile']);
-    const credential = offers.get(profile);
-    if (!credential) throw new Problem(403, 'unknown_profile', { decision: 'd000000000000000000001', profile });
-    const grant = seed({ id: newId(), profile, subject });
-    const issued: IssuedGrant = {
-      ...grant,
-      state: 'active',
-      issued_at: FAKE_NOW.toISOString(),
-      revocability: { mode: 'immediate' },
-      ttl: { seconds: 900, decided_by: 'profile_default' },
-      decision: { id: 'd000000000000000000001', generation: 1, policies: ['orders'] },
-      credential,
-    };
-    return { status: 201, body: issued };
+    const { lives } = offerOf(profile);
+    const key = request.headers['idempotency-key'];
+    const repeat = `${subject} ${String(key)}`;
+    const before = key === undefined ? undefined : repeats.get(repeat);
+    const text = JSON.stringify(body);
+    if (before && before.text !== text) throw new Problem(409, 'idempotency_key_reused');
+    const earlier = before && grants.get(before.grant);
+    if (earlier && isLive(earlier)) return { status: 201, body: mint(earlier) };
+    if (earlier?.state === 'ending') throw new Problem(409, 'request_in_progress', { grant: earlier.id });
+    const grant = seed({ id: newId(), profile, subject, expires_at: after(lives.grant) });
+    if (key !== undefined) repeats.set(repeat, { text, grant: grant.id });
+    return { status: 201, body: mint(grant) };
+  }
+
+  function renew(request: RecordedRequest, id: string): Reply {
+    members(request, ['ttl_seconds']);
+    const grant = grantOf(request, id);
+    if (!isLive(grant)) throw new Problem(409, 'grant_not_active', { grant: id });
+    return { status: 201, body: mint(grant) };
+  }
+
+  function isLive(grant: Grant): boolean {
+    return grant.state === 'active' && Date.parse(grant.expires_at) > now().getTime();
   }
 
   /** One's own grant, or any of them for an operator. Looking moves what is ending along. */
@@ -137,7 +188,7 @@ export async function startFakeBroker(): Promise<FakeBroker> {
     if (!grant || (SUBJECTS[token] !== undefined && grant.subject !== SUBJECTS[token]))
       throw new Problem(404, 'not_found');
     if (grant.state !== 'ending' || ++looked < looks) return grant;
-    const closed: Grant = { ...grant, state: 'revoked', closed_at: FAKE_NOW.toISOString() };
+    const closed: Grant = { ...grant, state: 'revoked', closed_at: now().toISOString() };
     grants.set(id, closed);
     return closed;
   }
@@ -266,7 +317,7 @@ export async function startFakeBroker(): Promise<FakeBroker> {
       case 'GET v1/grants/:id':
         return { status: 200, body: grantOf(request, id) };
       case 'POST v1/grants/:id/renew':
-        return issue({ ...request, body: { profile: grantOf(request, id).profile } });
+        return renew(request, id);
       case 'POST v1/grants/:id/revoke':
         return revoke(request, id);
       case 'POST v1/revocations':
@@ -306,7 +357,10 @@ export async function startFakeBroker(): Promise<FakeBroker> {
     requests,
     grants,
     orders,
-    offer: (profile, credential) => void offers.set(profile, credential),
+    offer: (profile, credential, lives = LIVES) => {
+      const make = typeof credential === 'function' ? credential : () => credential;
+      offers.set(profile, { make, lives });
+    },
     seed,
     next: (request, ...answers) => void scripts.set(request, [...(scripts.get(request) ?? []), ...answers]),
     confirmAfter: (after) => void (looks = after),

@@ -56,6 +56,8 @@ export interface ReplicaOptions {
 export interface BrokerOptions extends ReplicaOptions {
   /** Applied at the start; null: none are. */
   readonly rules?: RuleFiles | null;
+  /** The same, where they name what the target database has. */
+  readonly rulesOf?: (target: Target) => RuleFiles;
   /** Another way to the ledger or the target: a proxy in front of each. */
   readonly ledgerVia?: (url: string) => Promise<string>;
   readonly targetVia?: (url: string) => Promise<string>;
@@ -93,7 +95,7 @@ export async function startRunningBroker(options: BrokerOptions = {}): Promise<R
   }
 
   const first = await start(options);
-  const rules = options.rules ?? sampleRules(target.readonly);
+  const rules = options.rules ?? options.rulesOf?.(target) ?? sampleRules(target.readonly);
   if (options.rules !== null) {
     const applied = await first.ask('POST', '/v1/generations', {
       as: people.operator('platform'),

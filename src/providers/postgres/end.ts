@@ -6,7 +6,7 @@ import type { Ended, MintRecord } from '../provider.ts';
 import { roleOf } from './plan.ts';
 import { readRole, systemIdentifier } from './role.ts';
 import type { Server } from './server.ts';
-import { pause } from './within.ts';
+import { pause } from '../within.ts';
 
 /** Between two looks for sessions: much longer than a login takes from the check of LOGIN until it is seen to start. */
 const LOOK_EVERY_MS = 100;

@@ -1,5 +1,6 @@
 import { ProviderError } from '../../domain/errors.ts';
 import type { Health, HealthFinding, ProviderKind } from '../provider.ts';
+import { troubleOf } from '../trouble.ts';
 import { checkRole } from './check-roles.ts';
 import { checkServer } from './check.ts';
 import { removeRole } from './cleanup.ts';
@@ -7,7 +8,7 @@ import { PostgresConfig, PostgresSection, sectionProblems } from './config.ts';
 import { endRole } from './end.ts';
 import { findRole } from './find.ts';
 import { finding, type FindingCode } from './findings.ts';
-import { makeGate, makeGates } from './gate.ts';
+import { makeGate, makeGates } from '../gate.ts';
 import { mintRole } from './mint.ts';
 import { listMints } from './names.ts';
 import { planRole, readRequest } from './plan.ts';
@@ -40,7 +41,7 @@ export const postgres: ProviderKind<PostgresConfig> = {
     const inspectRole = (role: string, signal: AbortSignal) =>
       checkRole(issuing, config.accepted_creators, role, signal);
     const serverGate = makeGate(inspectServer, clock);
-    const roleGate = makeGates(inspectRole, clock);
+    const roleGate = makeGates(inspectRole, clock, (role) => role);
 
     return {
       name,
@@ -65,7 +66,7 @@ export const postgres: ProviderKind<PostgresConfig> = {
           if (!(error instanceof ProviderError)) throw error;
           const { sqlstate } = error.facts;
           return healthOf([
-            finding(error.code satisfies FindingCode, typeof sqlstate === 'string' ? { sqlstate } : {}),
+            finding(troubleOf(error) satisfies FindingCode, typeof sqlstate === 'string' ? { sqlstate } : {}),
           ]);
         }
       },

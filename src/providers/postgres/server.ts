@@ -1,7 +1,7 @@
 import pg from 'pg';
 import type { Secret } from '../../domain/secret.ts';
 import { asProviderError } from './errors.ts';
-import { within } from './within.ts';
+import { within } from '../within.ts';
 
 /** How long a connection may take to come, from the pool or new, and then the work on it. Milliseconds. */
 const CONNECT_MS = 3_000;

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ProviderError } from '../../domain/errors.ts';
+import { ProviderError } from '../domain/errors.ts';
 
 /**
  * The outcome of `work`, or a ProviderError `provider_timeout` as soon as `ms` have passed or the caller has gone. What

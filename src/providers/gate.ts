@@ -1,7 +1,6 @@
-import type { Clock } from '../../domain/clock.ts';
-import { ProviderError } from '../../domain/errors.ts';
-import type { HealthFinding } from '../provider.ts';
-import { certain } from './errors.ts';
+import type { Clock } from '../domain/clock.ts';
+import { ProviderError } from '../domain/errors.ts';
+import type { HealthFinding } from './provider.ts';
 import { within } from './within.ts';
 
 /** How long a set-up that was found safe, or unsafe, is not looked at again. */
@@ -29,7 +28,7 @@ export function makeGate(inspect: (signal: AbortSignal) => Promise<readonly Heal
     if (!errors) {
       looking ??= look().finally(() => (looking = undefined));
       errors = await within(LOOK_MS, signal, looking).catch((error: unknown) => {
-        throw certain(error);
+        throw nothingAskedYet(error);
       });
     }
     if (errors.length > 0) {
@@ -38,14 +37,23 @@ export function makeGate(inspect: (signal: AbortSignal) => Promise<readonly Heal
   };
 }
 
-/** A gate for each key, made when it is first asked for. */
-export function makeGates(
-  inspect: (key: string, signal: AbortSignal) => Promise<readonly HealthFinding[]>,
+/** Nothing was asked of the server but how it is set up. */
+function nothingAskedYet(error: unknown): unknown {
+  if (!(error instanceof ProviderError)) return error;
+  const { code, facts, cause } = error;
+  return new ProviderError(code, { nothingLives: true, facts, cause });
+}
+
+/** A gate for each subject, made when it is first asked for. @param keyOf - what tells one subject from another. */
+export function makeGates<Subject>(
+  inspect: (subject: Subject, signal: AbortSignal) => Promise<readonly HealthFinding[]>,
   clock: Clock,
+  keyOf: (subject: Subject) => string,
 ) {
   const gates = new Map<string, Gate>();
-  return (key: string): Gate => {
-    const gate = gates.get(key) ?? makeGate((signal) => inspect(key, signal), clock);
+  return (subject: Subject): Gate => {
+    const key = keyOf(subject);
+    const gate = gates.get(key) ?? makeGate((signal) => inspect(subject, signal), clock);
     gates.set(key, gate);
     return gate;
   };

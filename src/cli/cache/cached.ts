@@ -1,0 +1,97 @@
+import type { Client, GrantRequest, IssuedGrant } from '../../client/index.ts';
+import { CliError, EXIT } from '../exit.ts';
+import { giveBack } from '../giving-back.ts';
+import { isAging, isUsable } from '../lifetime.ts';
+import type { Shell } from '../shell.ts';
+import { claimed, followUp, issueAnew } from './asking.ts';
+import type { CacheKey } from './key.ts';
+import type { Lock } from './lock.ts';
+import type { Store } from './store.ts';
+
+export interface Wanted {
+  readonly shell: Shell;
+  readonly store: Store;
+  readonly client: Client;
+  readonly key: CacheKey;
+  readonly request: GrantRequest;
+  /** Throws where the credential is of no use to whoever asked: then it is given back, and not kept. */
+  readonly accept: (grant: IssuedGrant) => void;
+}
+
+/** For all that is asked of the broker under the lock, which holds a little longer (`LOCK_MS`). */
+const WORK_MS = 25_000;
+/** For another process that is at work: it, and one that took over from it. */
+const WAIT_MS = 65_000;
+const PAUSES_MS = { first: 50, longest: 500 };
+
+/**
+ * The credential for a request: the one in the cache until shortly before its end, then the next one of the same grant, and
+ * another grant only when that has ended. Any number of processes that want the same make one request of it.
+ * @throws CliError `cache_unusable` before anything was asked for; `cache_busy`; `approval_pending`; WritError.
+ */
+export async function cachedGrant(wanted: Wanted): Promise<IssuedGrant> {
+  const { shell, store, key } = wanted;
+  const giveUp = shell.now().getTime() + WAIT_MS;
+  let pause = PAUSES_MS.first;
+  for (;;) {
+    const held = (await store.read(key.key))?.held;
+    if (held && !isAging(held, shell.now())) return held.grant;
+    const lock = await store.lock(key.key);
+    if (lock) return underLock(wanted, lock);
+    if (held && isUsable(held, shell.now())) return held.grant;
+    if (shell.now().getTime() >= giveUp) {
+      const help = 'try again in a moment';
+      throw new CliError('cache_busy', 'another process is asking for the same', { exit: EXIT.unavailable, help });
+    }
+    await shell.sleep(pause);
+    pause = Math.min(pause * 1.5, PAUSES_MS.longest);
+  }
+}
+
+async function underLock(wanted: Wanted, lock: Lock): Promise<IssuedGrant> {
+  const { shell, store, key } = wanted;
+  const signal = AbortSignal.timeout(WORK_MS);
+  try {
+    const entry = await store.read(key.key);
+    const { held, waits } = entry ?? {};
+    if (held && !isAging(held, shell.now())) return held.grant;
+    const next = held && (await followUp(wanted, held, signal));
+    if (next) return next === held.grant ? next : await keep(wanted, lock, next);
+    const answered = waits && (await claimed(wanted, waits, signal));
+    const grant = answered ?? (await issueAnew(wanted, entry?.asked, signal));
+    await fits(wanted, grant);
+    await keep(wanted, lock, grant);
+    await store.sweep().catch(() => undefined);
+    return grant;
+  } finally {
+    await lock.release();
+  }
+}
+
+async function fits({ shell, store, client, key, accept }: Wanted, grant: IssuedGrant): Promise<void> {
+  try {
+    accept(grant);
+  } catch (error) {
+    await giveBack({ shell, client, grant, reason: 'credential: it did not fit' });
+    await store.remove(key.key).catch(() => undefined);
+    throw error;
+  }
+}
+
+/** A cache that fails is no reason to withhold a credential: it is said, and asked for anew the next time. */
+async function keep({ shell, store, key }: Wanted, lock: Lock, grant: IssuedGrant): Promise<IssuedGrant> {
+  try {
+    if (!(await lock.isMine())) return grant;
+    if (mayBeKept(grant)) await store.write({ ...key, held: { grant, since: shell.now().getTime() } });
+    else await store.remove(key.key);
+  } catch (error) {
+    if (!(error instanceof CliError)) throw error;
+    await shell.out.note(`writ: ${error.code}: ${error.message}`);
+  }
+  return grant;
+}
+
+/** What works only once is nobody's a second time. */
+function mayBeKept({ credential }: IssuedGrant): boolean {
+  return !(credential.type === 'vault_token' && credential.token === undefined);
+}

@@ -1,0 +1,37 @@
+import type { Client } from '../../client/index.ts';
+import { giveBack } from '../giving-back.ts';
+import type { Shell } from '../shell.ts';
+import { identityOf } from './key.ts';
+import type { Store } from './store.ts';
+
+export interface Forgetting {
+  readonly shell: Shell;
+  readonly store: Store;
+  readonly client: Client;
+  readonly url: string;
+  readonly token: string;
+  /** Without: of all profiles. */
+  readonly profile?: string | undefined;
+}
+
+/**
+ * Clears what the cache has of this broker and this identity, and gives the grants back. The secret goes first: what cannot
+ * be given back is said, with its grant and its end.
+ * @returns whether all was given back.
+ */
+export async function forget({ shell, store, client, url, token, profile }: Forgetting): Promise<boolean> {
+  const identity = identityOf(token);
+  const found = (await store.entries()).filter(
+    (entry) => entry.url === url && entry.identity === identity && (profile ?? entry.profile) === entry.profile,
+  );
+  let all = true;
+  for (const { key, held } of found) {
+    await store.remove(key);
+    if (!held) continue;
+    const given = await giveBack({ shell, client, grant: held.grant, reason: 'credential: forgotten' });
+    if (given) await shell.out.note(`writ: grant ${held.grant.id} of ${held.grant.profile} given back`);
+    all &&= given;
+  }
+  await store.sweep();
+  return all;
+}

@@ -1,0 +1,48 @@
+import { createHash } from 'node:crypto';
+import type { GrantRequest } from '../../client/index.ts';
+import { canonicalJson, isJsonObject, type Json, type JsonObject } from '../../domain/json.ts';
+
+/** What an entry is for: one broker, one identity, one request. */
+export interface CacheKey {
+  readonly key: string;
+  readonly url: string;
+  readonly identity: string;
+  readonly profile: string;
+}
+
+export function cacheKey(url: string, token: string, request: GrantRequest): CacheKey {
+  const identity = identityOf(token);
+  const asked = Object.entries(request).filter((entry): entry is [string, Json] => entry[1] !== undefined);
+  const key = sha256(canonicalJson({ url, identity, request: Object.fromEntries(asked) }));
+  return { key, url, identity, profile: request.profile };
+}
+
+/** What differs from one token of an identity to the next: times, and the token's own number (`uti`, `aio`: Entra's). */
+const OF_ONE_TOKEN = new Set(['exp', 'iat', 'nbf', 'jti', 'uti', 'aio']);
+
+/**
+ * Whose token it is, as a hash: of all its claims but those of this one token, because the broker may take an id and
+ * attributes from any of them. Nothing is verified: whoever can read the cache has no need to forge a token for it. A token
+ * that is no JWT stands for itself.
+ */
+export function identityOf(token: string): string {
+  const claims = claimsOf(token);
+  if (!claims) return sha256(`token ${token}`);
+  const lasting = Object.entries(claims).filter(([name]) => !OF_ONE_TOKEN.has(name));
+  return sha256(`claims ${canonicalJson(Object.fromEntries(lasting))}`);
+}
+
+function claimsOf(token: string): JsonObject | undefined {
+  const parts = token.split('.');
+  if (parts.length !== 3) return undefined;
+  try {
+    const claims = JSON.parse(Buffer.from(parts[1] ?? '', 'base64url').toString()) as Json;
+    return isJsonObject(claims) ? claims : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}

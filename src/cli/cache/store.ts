@@ -1,0 +1,114 @@
+import { randomUUID } from 'node:crypto';
+import { constants } from 'node:fs';
+import { open, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { ProcessInfo } from '../self.ts';
+import { isPrivate, privateDirectory, unusable } from './directory.ts';
+import { readEntry, writeEntry, type Entry } from './entry.ts';
+import { takeLock, type Lock } from './lock.ts';
+import type { Context } from '../context.ts';
+
+/**
+ * Entries as files of one private directory, each written whole and moved into place. Each verb throws CliError
+ * `cache_unusable` where the system refuses, and holds nothing open.
+ */
+export interface Store {
+  /** `undefined` also for what is no entry, or could be another user's. */
+  read(key: string): Promise<Entry | undefined>;
+  write(entry: Entry): Promise<void>;
+  remove(key: string): Promise<void>;
+  /** One try: see `takeLock`. */
+  lock(key: string): Promise<Lock | undefined>;
+  entries(): Promise<readonly Entry[]>;
+  /** Removes what is of no use to anybody: entries whose grants have ended, and what crashes left. */
+  sweep(): Promise<void>;
+}
+
+/** @throws CliError `cache_unusable`. */
+export async function openStore(context: Pick<Context, 'env' | 'self' | 'now'>): Promise<Store> {
+  const { env, self } = context;
+  return makeStore(await privateDirectory(env, self.uid), { self, now: () => context.now() });
+}
+
+/** Longer than any answer, or a broker's memory of an idempotency key. */
+const LITTER_MS = 86_400_000;
+const LARGEST = 262_144;
+const ENTRY = '.json';
+
+export function makeStore(directory: string, parts: { readonly self: ProcessInfo; now(): Date }): Store {
+  const { self, now } = parts;
+  const fileOf = (key: string) => join(directory, `${key}${ENTRY}`);
+
+  const read = (key: string) =>
+    orUnusable(async () => {
+      const text = await readPrivate(fileOf(key), self.uid);
+      return text === undefined ? undefined : readEntry(text, key);
+    });
+  const entries = () =>
+    orUnusable(async () => {
+      const names = (await readdir(directory)).filter((name) => name.endsWith(ENTRY));
+      const found = await Promise.all(names.map((name) => read(name.slice(0, -ENTRY.length))));
+      return found.filter((entry) => entry !== undefined);
+    });
+
+  return {
+    read,
+    entries,
+    write: (entry) => orUnusable(() => replace(fileOf(entry.key), writeEntry(entry))),
+    remove: (key) => orUnusable(() => rm(fileOf(key), { force: true })),
+    lock: (key) => orUnusable(() => takeLock({ file: join(directory, `${key}.lock`), self, now: now() })),
+    sweep: () =>
+      orUnusable(async () => {
+        const ended = (await entries()).filter(
+          ({ held }) => held && Date.parse(held.grant.expires_at) <= now().getTime(),
+        );
+        for (const { key } of ended) await rm(fileOf(key), { force: true });
+        for (const name of await readdir(directory)) {
+          const found = await stat(join(directory, name)).catch(() => undefined);
+          const litter = !name.endsWith(ENTRY) || (await read(name.slice(0, -ENTRY.length)))?.held === undefined;
+          if (found && litter && now().getTime() - found.mtimeMs > LITTER_MS)
+            await rm(join(directory, name), { force: true });
+        }
+      }),
+  };
+}
+
+/** The file as it is, or `undefined` where there is none that is this user's alone; a link is not followed. */
+async function readPrivate(file: string, uid: number | undefined): Promise<string | undefined> {
+  let handle;
+  try {
+    handle = await open(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ELOOP' || code === 'EMLINK' || code === 'EACCES') return undefined;
+    throw error;
+  }
+  try {
+    const found = await handle.stat();
+    if (!found.isFile() || !isPrivate(found, uid) || found.size > LARGEST) return undefined;
+    return await handle.readFile('utf8');
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Readers find what was there or what is new, whole. */
+async function replace(file: string, text: string): Promise<void> {
+  const draft = `${file}.${randomUUID()}`;
+  try {
+    await writeFile(draft, text, { flag: 'wx', mode: 0o600 });
+    await rename(draft, file);
+  } finally {
+    await rm(draft, { force: true });
+  }
+}
+
+async function orUnusable<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    const { code, syscall } = error as NodeJS.ErrnoException;
+    if (syscall === undefined || code === undefined) throw error;
+    throw unusable(`${syscall} failed (${code})`);
+  }
+}

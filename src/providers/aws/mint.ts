@@ -1,0 +1,92 @@
+import type { Clock } from '../../domain/clock.ts';
+import { ProviderError } from '../../domain/errors.ts';
+import type { JsonObject } from '../../domain/json.ts';
+import { Secret } from '../../domain/secret.ts';
+import type { Minted, Plan } from '../provider.ts';
+import { openChild, openSession, type Opened } from './assume.ts';
+import type { Clients } from './clients.ts';
+import type { Known } from './known.ts';
+import { grantOf } from './names.ts';
+import type { Parents } from './parents.ts';
+import { readPlan, refused, type AwsRequest } from './plan.ts';
+
+/** All of it, whatever the attempts come to: well inside the mint's deadline. */
+const MINT_MS = 9_500;
+
+export interface Minting {
+  readonly clients: Clients;
+  readonly known: Known;
+  readonly parents: Parents;
+  readonly clock: Clock;
+}
+
+/** A session of the role, or a child of the grant's own session; held against the plan. */
+export async function mintSession(minting: Minting, plan: Plan, signal: AbortSignal): Promise<Minted> {
+  const request = readPlan(plan);
+  const bounded = AbortSignal.any([signal, AbortSignal.timeout(MINT_MS)]);
+  const opened = request.child
+    ? await childOf(minting, request, bounded)
+    : await openSession(minting.clients.sts(request.region), request.assume_role, minting.clock.now(), bounded);
+  const planned = new Date(request.ends_at);
+  const { keys } = opened;
+  const expiresAt = keys.expiration < planned ? keys.expiration : planned;
+  return {
+    credential: new Secret({
+      type: 'aws',
+      access_key_id: keys.accessKeyId,
+      secret_access_key: keys.secretAccessKey,
+      session_token: keys.sessionToken,
+      region: request.region,
+      expiration: expiresAt.toISOString(),
+    }),
+    handle: handleOf(opened, minting.clock.now()),
+    expiresAt,
+  };
+}
+
+/** What CloudTrail shows of the session, and what denying it goes by: the name is that of the session that it is a child of. */
+function handleOf({ keys, id, arn, usage }: Opened, answeredAt: Date): JsonObject {
+  return {
+    session_name: id.slice(id.indexOf(':') + 1),
+    assumed_role_id: id,
+    session_arn: arn,
+    access_key_id: keys.accessKeyId,
+    answered_at: answeredAt.toISOString(),
+    ...usage,
+  };
+}
+
+async function childOf(minting: Minting, request: AwsRequest, signal: AbortSignal): Promise<Opened> {
+  const { clients, known, parents, clock } = minting;
+  const { region, assume_role: asked } = request;
+  const grant = grantOf(request.session_name);
+  if (!grant || !request.child) throw refused('plan_of_another_set_up');
+  const until = new Date(clock.now().getTime() + request.child.DurationSeconds * 1000);
+  const make = (parent: Opened) => openChild(clients.as(parent.keys, region), parent, request, clock.now(), signal);
+
+  const kept = parents.find(grant, asked, until);
+  if (kept) {
+    try {
+      return await make(kept);
+    } catch (error) {
+      if (!isOver(error)) throw error;
+    }
+  }
+  parents.drop(grant);
+  const parent = await openSession(clients.sts(region), asked, clock.now(), signal);
+  try {
+    const child = await make(parent);
+    parents.keep(grant, asked, parent);
+    return child;
+  } catch (error) {
+    // Nobody has the parent any more, and it was never handed out.
+    if (error instanceof ProviderError && error.facts['finding'] === 'not_offered') known.noteScoped(false);
+    throw error;
+  }
+}
+
+/** The session that was kept ends sooner than it said, or has ended. */
+function isOver(error: unknown): boolean {
+  if (!(error instanceof ProviderError)) return false;
+  return error.facts['finding'] === 'session_over' || error.facts['aws'] === 'ExpiredToken';
+}

@@ -1,0 +1,93 @@
+import { ProviderError } from '../../domain/errors.ts';
+import type { Ended } from '../provider.ts';
+import { CapabilitiesAnswer, parse } from './answers.ts';
+import type { Vault } from './context.ts';
+import { failedWith } from './errors.ts';
+import type { VaultHandle } from './handle.ts';
+import { at, type VaultPath } from './values.ts';
+
+/** When to ask again about what Vault has queued. */
+const ASK_AGAIN_MS = 2_000;
+/** Past its end by more than clocks differ, a token is dead wherever it was. */
+const PAST_MS = 60_000;
+
+const GONE = [400, 403, 404];
+
+/**
+ * Each lease, the token that gives the real one, and the real one, in this order: revoking a token only queues what hangs on
+ * it. It is called ended when looking it up says that it is gone.
+ */
+export async function endToken(vault: Vault, handle: VaultHandle, signal: AbortSignal): Promise<Ended> {
+  let found = false;
+  let gone = true;
+  for (const lease of handle.leases) gone = (await revokeLease(vault, lease, signal)) && gone;
+  if (!gone) return pending(vault);
+  const accessors = [handle.wrap_accessor, handle.accessor].flatMap((accessor) => accessor ?? []);
+  for (const accessor of accessors) {
+    const revoked = await revokeToken(vault, accessor, signal);
+    found ||= revoked.found;
+    if (!revoked.gone) return pending(vault);
+  }
+  if (!found) await refuseElsewhere(vault, handle, signal);
+  return { kind: 'ended' };
+}
+
+/** Whether it is gone. 202 means that Vault only queued it, and 400 that there is none: the look-up tells. */
+async function revokeLease(vault: Vault, lease_id: string, signal: AbortSignal): Promise<boolean> {
+  const step = 'lease_revoke';
+  const body = { lease_id, sync: true };
+  const revoke = { step, method: 'POST', path: at`sys/leases/revoke`, body, accept: [400, 404] } as const;
+  const { status } = await vault.ask(revoke, signal);
+  if (status === 200 || status === 204) return true;
+  return isGone(vault, { step: 'lease_lookup', path: at`sys/leases/lookup`, body: { lease_id } }, signal);
+}
+
+async function revokeToken(vault: Vault, accessor: string, signal: AbortSignal) {
+  const step = 'token_revoke';
+  const path = at`auth/token/revoke-accessor`;
+  const reply = await vault.ask({ step, method: 'POST', path, body: { accessor }, accept: GONE }, signal);
+  if (reply.status === 403) await refuseForbidden(vault, path, step, signal);
+  // A token that was there is answered with 204; 200 brings a warning that there was none.
+  const found = reply.status === 204 || reply.status === 202;
+  const look = { step: 'token_lookup', path: at`auth/token/lookup-accessor`, body: { accessor } };
+  return { found, gone: await isGone(vault, look, signal) };
+}
+
+interface Look {
+  readonly step: string;
+  readonly path: VaultPath;
+  readonly body: { readonly [member: string]: string };
+}
+
+async function isGone(vault: Vault, look: Look, signal: AbortSignal): Promise<boolean> {
+  const reply = await vault.ask({ ...look, method: 'POST', accept: GONE }, signal);
+  if (reply.status === 403) await refuseForbidden(vault, look.path, look.step, signal);
+  return GONE.includes(reply.status);
+}
+
+/** 403 says of an accessor that it is bad, and of the broker that it may not ask: only the first is an answer. */
+async function refuseForbidden({ ask }: Vault, path: VaultPath, step: string, signal: AbortSignal): Promise<void> {
+  const body = { paths: [path] };
+  const call = { step: 'own_capabilities', method: 'POST', path: at`sys/capabilities-self`, body } as const;
+  const { data } = parse(CapabilitiesAnswer, await ask(call, signal), call.step);
+  const may = data[path];
+  if (Array.isArray(may) && may.some((each) => each === 'update' || each === 'root')) return;
+  throw failedWith({ status: 403, body: undefined }, step);
+}
+
+/** "Not found" is no proof on a cluster, or in a namespace, that is not the one that the mint was made in. */
+async function refuseElsewhere(vault: Vault, handle: VaultHandle, signal: AbortSignal): Promise<void> {
+  const { cluster, namespace, ends_at } = handle;
+  if (vault.clock.now().getTime() > Date.parse(ends_at) + PAST_MS) return;
+  if (namespace !== vault.place.namespace) throw elsewhere({ finding: 'another_namespace' });
+  if (cluster !== undefined && cluster !== (await vault.clusterNow(signal)))
+    throw elsewhere({ finding: 'another_cluster' });
+}
+
+function elsewhere(facts: { readonly finding: string }): ProviderError {
+  return new ProviderError('provider_refused', { nothingLives: false, facts });
+}
+
+function pending({ clock }: Vault): Ended {
+  return { kind: 'pending', until: new Date(clock.now().getTime() + ASK_AGAIN_MS) };
+}

@@ -1,0 +1,49 @@
+import { ProviderError, type ProviderErrorCode } from '../../domain/errors.ts';
+import type { JsonObject } from '../../domain/json.ts';
+import type { Reply } from './wire.ts';
+
+/** Statuses that are no refusal of what was asked (Vault's API documentation, *HTTP status codes*). */
+const CODES: Readonly<Record<number, ProviderErrorCode>> = {
+  412: 'provider_throttled', // a replica has still not caught up
+  429: 'provider_throttled', // a quota; on sys/health a standby
+  472: 'provider_unreachable', // a secondary for disaster recovery
+  473: 'provider_unreachable', // a performance standby
+};
+
+/**
+ * A call that was answered with a failure: its status and our word for the call, and nothing that the answer says, which may
+ * repeat what it was asked. `nothingLives` is false; whoever knows better says so with `certain`.
+ */
+export function failedWith({ status }: Reply, step: string): ProviderError {
+  const fail = (code: ProviderErrorCode, facts: JsonObject = {}) =>
+    new ProviderError(code, { nothingLives: false, facts: { status, step, ...facts } });
+  const known = CODES[status];
+  if (known) return fail(known);
+  if (status >= 500) return fail('provider_unreachable');
+  if (status >= 400) return fail('provider_refused');
+  if (status >= 300) return fail('provider_unreachable', { finding: 'redirected' });
+  return fail('provider_answer_wrong');
+}
+
+/** The same failure, where it is certain that it left nothing alive. */
+export function certain(error: unknown): unknown {
+  return error instanceof ProviderError
+    ? new ProviderError(error.code, { nothingLives: true, facts: error.facts })
+    : error;
+}
+
+/** The same failure, with what ends the token that there is. */
+export function withHandle(error: unknown, handle: JsonObject): unknown {
+  if (!(error instanceof ProviderError) || error.handle) return error;
+  return new ProviderError(error.code, { nothingLives: false, facts: error.facts, handle });
+}
+
+/** Refused before anything was asked of the server. */
+export function refused(finding: string, facts: JsonObject = {}): ProviderError {
+  return new ProviderError('provider_refused', { nothingLives: true, facts: { finding, ...facts } });
+}
+
+/** An answer that is not what was planned, or makes no sense. */
+export function wrong(what: string): ProviderError {
+  return new ProviderError('provider_answer_wrong', { nothingLives: false, facts: { what } });
+}

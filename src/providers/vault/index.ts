@@ -1,0 +1,137 @@
+import { ProviderError } from '../../domain/errors.ts';
+import { makeGate, makeGates } from '../gate.ts';
+import type { Health, HealthFinding, ProviderKind } from '../provider.ts';
+import { AuthMounts, parse } from './answers.ts';
+import { askHealth, checkAddress, checkBroker } from './check-server.ts';
+import { checkNeed } from './check-need.ts';
+import { clearAway } from './cleanup.ts';
+import { makeClient } from './client.ts';
+import { VaultConfig } from './config.ts';
+import { extend } from './confirm.ts';
+import type { Vault } from './context.ts';
+import { endToken } from './end.ts';
+import { refused } from './errors.ts';
+import { findToken } from './find.ts';
+import { finding, type FindingCode } from './findings.ts';
+import { readHandle } from './handle.ts';
+import { mintToken } from './mint.ts';
+import { needOf, needOfPlan, type Need } from './need.ts';
+import { makeOutliveCheck } from './outlive.ts';
+import { isHere, planToken, readRequest, type Place } from './plan.ts';
+import { sectionProblems, VaultSection } from './section.ts';
+import { troubleOf } from '../trouble.ts';
+import { makeServer } from './server.ts';
+import { makeSession } from './session.ts';
+import { at } from './values.ts';
+import { makeWire } from './wire.ts';
+
+/** Tokens of Vault or OpenBao, and the dynamic secrets that are read with them. */
+export const vault: ProviderKind<VaultConfig> = {
+  kind: 'vault',
+  config: VaultConfig,
+  section: VaultSection,
+  sectionProblems,
+  create(name, config, { clock, readFile }) {
+    const { address, namespace } = config;
+    const place: Place = { address, namespace, allowPolicyTemplates: config.allow_policy_templates };
+    const wire = makeWire();
+    const client = makeClient(place, wire);
+    const session = makeSession({ auth: config.auth, caFile: config.ca_file, client, wire, clock, readFile });
+    const ask = makeServer(client, session);
+
+    let cluster: string | undefined;
+    const health = async (signal: AbortSignal) => {
+      await session.trusting();
+      const asked = await askHealth(client, clock, signal);
+      if (asked.serving) cluster = asked.cluster;
+      return asked;
+    };
+    const clusterNow = async (signal: AbortSignal) => (await health(signal)).cluster;
+    const self: Vault = {
+      place,
+      ask,
+      clock,
+      clusterNow,
+      clusterLately: async (signal) => cluster ?? clusterNow(signal),
+      tokenMount: makeTokenMount(ask, () => cluster),
+    };
+
+    const inspectServer = async (signal: AbortSignal): Promise<readonly HealthFinding[]> => {
+      const { findings, serving } = await health(signal);
+      const broker = serving ? await checkBroker(ask, session.canLogIn, signal) : [];
+      return [...checkAddress(address), ...findings, ...broker];
+    };
+    const inspectNeed = (need: Need, signal: AbortSignal) => checkNeed(ask, need, signal);
+    const serverGate = makeGate(inspectServer, clock);
+    const needGate = makeGates(inspectNeed, clock, (need: Need) => JSON.stringify(need));
+    const mayOutlive = makeOutliveCheck(ask, clock);
+
+    return {
+      name,
+      kind: 'vault',
+      ...(config.max_ttl !== undefined && { maxTtlSeconds: config.max_ttl }),
+      plan: (profile, parameters, mint) => planToken(place, profile, parameters, mint),
+      async mint(plan, signal) {
+        const request = readRequest(plan);
+        if (!isHere(place, request)) throw refused('plan_of_another_set_up');
+        for (const gate of [serverGate, needGate(needOfPlan(request))]) await gate(signal);
+        return mintToken(self, mayOutlive, request, signal);
+      },
+      confirm: async (handle, signal) => extend(self, readHandle(handle), signal),
+      find: async (mint, signal) => findToken(self, mint, signal),
+      end: async (_mint, handle, _why, signal) => endToken(self, readHandle(handle), signal),
+      cleanup: async (mint, signal) => clearAway(self, mint, signal),
+      upkeep: () => session.keep(),
+      async check(signal, profiles = []) {
+        const findings: HealthFinding[] = [];
+        try {
+          findings.push(...(await inspectServer(signal)));
+          if (!isHealthy(findings)) return healthOf(findings);
+          for (const profile of profiles) {
+            if (VaultSection.parse(profile.section).policy_template !== undefined && !place.allowPolicyTemplates)
+              findings.push(finding('policy_templates_off', { profile: profile.name }));
+            findings.push(...(await inspectNeed(needOf(profile, config.max_ttl), signal)));
+          }
+          return healthOf(findings);
+        } catch (error) {
+          if (!(error instanceof ProviderError)) throw error;
+          return healthOf([...findings, finding(troubleOf(error) satisfies FindingCode, { why: whyOf(error) })]);
+        }
+      },
+      async close() {
+        await session.close();
+        wire.close();
+      },
+    };
+  },
+};
+
+/** A mount keeps its accessor for as long as its cluster lives. */
+function makeTokenMount(ask: Vault['ask'], cluster: () => string | undefined): Vault['tokenMount'] {
+  let known: { readonly on: string | undefined; readonly accessor: string } | undefined;
+  return async (signal) => {
+    if (known && known.on === cluster()) return known.accessor;
+    const step = 'auth_mounts';
+    const reply = await ask({ step, method: 'GET', path: at`sys/auth` }, signal);
+    const accessor = parse(AuthMounts, reply, step).data['token/']?.accessor;
+    if (accessor === undefined)
+      throw new ProviderError('provider_answer_wrong', { nothingLives: true, facts: { step } });
+    known = { on: cluster(), accessor };
+    return accessor;
+  };
+}
+
+function whyOf({ facts }: ProviderError): string {
+  const { finding: why, status } = facts;
+  return typeof why === 'string' ? why : typeof status === 'number' ? `status ${status}` : 'no reason given';
+}
+
+function isHealthy(findings: readonly HealthFinding[]): boolean {
+  return findings.every(({ severity }) => severity !== 'error');
+}
+
+/** Each finding once: profiles share roles. */
+function healthOf(findings: readonly HealthFinding[]): Health {
+  const once = [...new Map(findings.map((each) => [each.code + each.message, each])).values()];
+  return { healthy: isHealthy(once), findings: once };
+}

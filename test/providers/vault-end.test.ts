@@ -1,0 +1,304 @@
+import type { JsonObject } from '../../src/domain/json.ts';
+import type { MintRecord, Provider } from '../../src/providers/provider.ts';
+import type { Trouble } from '../support/vault/index.ts';
+import { sectionOf, type Shape } from './vault-shapes.ts';
+import { forever, recordOf, vaultWorld, type FakeVaultWorld } from './vault-world.ts';
+
+/** `revoked` means that the server said so: what it queued, forgot, or was never asked is not that. */
+let world: FakeVaultWorld;
+let provider: Provider;
+beforeEach(async () => {
+  world = await vaultWorld();
+  provider = world.provider();
+});
+afterEach(() => world.close());
+
+async function give(shape: Shape, by: Provider = provider) {
+  const request = world.request();
+  const plan = world.plan(by, sectionOf(shape), request);
+  const minted = await by.mint(plan, forever);
+  await by.confirm?.(minted.handle, forever);
+  return { handle: minted.handle, record: recordOf(plan, request), credential: minted.credential.reveal() };
+}
+interface Given {
+  readonly record: MintRecord;
+  readonly handle: JsonObject;
+}
+const end = ({ record, handle }: Given, by: Provider = provider, change: JsonObject = {}) =>
+  by.end(record, { ...handle, ...change }, 'revocation', forever);
+const ENDED = { kind: 'ended' };
+const troubled = async (trouble: Trouble) => (await world.troubled(trouble)).provider;
+
+test('the lease first, and at once; then the token; then a look whether it is gone', async () => {
+  const { provider: watched, door } = await world.troubled();
+  const given = await give('secret', watched);
+  const before = door.seen.length;
+  expect(await end(given, watched)).toEqual(ENDED);
+  expect(door.seen.slice(before).map(({ path }) => path)).toEqual([
+    'sys/leases/revoke',
+    'auth/token/revoke-accessor',
+    'auth/token/lookup-accessor',
+  ]);
+  expect(door.seen[before]?.body).toEqual({ lease_id: (given.handle['leases'] as string[])[0], sync: true });
+  expect(await world.admits(given.credential['data'] as JsonObject)).toBe(false);
+});
+
+test('a wrapped token that nobody has fetched goes with the one that gives it', async () => {
+  const given = await give('wrapped');
+  expect(await end(given)).toEqual(ENDED);
+  const headers = { 'X-Vault-Token': String(given.credential['wrapping_token']) };
+  const unwrapped = await fetch(`${world.url}/v1/sys/wrapping/unwrap`, { method: 'POST', headers });
+  expect(unwrapped.status).toBe(400);
+});
+
+describe('a lease', () => {
+  test('that Vault only queues (202) is pending until it is gone', async () => {
+    const given = await give('secret');
+    const lazy = await troubled({
+      only: /leases\/revoke/,
+      alter: (request) => ({ ...request, body: { ...request.body, sync: false } }),
+    });
+    expect(await end(given, lazy)).toEqual({ kind: 'pending', until: new Date(world.now().getTime() + 2_000) });
+    expect(await world.admits(given.credential['data'] as JsonObject)).toBe(true);
+    world.server.state().work();
+    expect(await end(given, lazy)).toEqual(ENDED);
+    expect(await world.isAlive(given.record.mint)).toBe(false);
+    await lazy.close();
+  });
+
+  test('that is not there is gone: also where Vault answers 400 for it', async () => {
+    const given = await give('secret');
+    world.server.state().revokeLease((given.handle['leases'] as string[])[0] ?? '');
+    const old = await troubled({ only: /leases\/revoke/, status: 400 });
+    expect(await end(given, old)).toEqual(ENDED);
+    await old.close();
+  });
+
+  test('400 is no proof: what the look-up still shows is pending', async () => {
+    const given = await give('secret');
+    const odd = await troubled({ only: /leases\/revoke/, status: 400 });
+    expect(await end(given, odd)).toMatchObject({ kind: 'pending' });
+    expect(await world.admits(given.credential['data'] as JsonObject)).toBe(true);
+    await odd.close();
+  });
+
+  test('whose database is away is an error, and is ended when it is back', async () => {
+    const given = await give('secret');
+    world.server.database.away = true;
+    await expect(end(given)).rejects.toMatchObject({ code: 'provider_unreachable', facts: { step: 'lease_revoke' } });
+    world.server.database.away = false;
+    expect(await world.admits(given.credential['data'] as JsonObject)).toBe(true);
+    expect(await end(given)).toEqual(ENDED);
+    expect(await world.admits(given.credential['data'] as JsonObject)).toBe(false);
+  });
+});
+
+describe('a token', () => {
+  test('that the look-up still shows is pending', async () => {
+    const given = await give('token');
+    const idle = await troubled({
+      only: /revoke-accessor/,
+      tell: () => ({ status: 204 }),
+      alter: () => LOOK_AT_NOTHING,
+    });
+    expect(await end(given, idle)).toMatchObject({ kind: 'pending' });
+    expect(await world.isAlive(given.record.mint)).toBe(true);
+    await idle.close();
+  });
+
+  test.each([400, 403, 404])('that is gone is ended, where the server answers %i for such', async (status) => {
+    const given = await give('token');
+    await end(given);
+    const other = await troubled({ only: /-accessor/, status });
+    expect(await end(given, other)).toEqual(ENDED);
+    await other.close();
+  });
+
+  test('403 is no answer from a server that the broker may not ask: that is an error', async () => {
+    const given = await give('token');
+    await world.admin.call('POST', 'sys/policies/acl/writ-broker', {
+      policy: `path "auth/token/lookup-self" { capabilities = ["read"] }
+path "sys/capabilities-self" { capabilities = ["update"] }`,
+    });
+    const facts = { status: 403, step: 'token_revoke' };
+    await expect(end(given)).rejects.toMatchObject({ code: 'provider_refused', facts });
+    expect(await world.isAlive(given.record.mint)).toBe(true);
+  });
+
+  test('with its children and what they leased', async () => {
+    const given = await give('token');
+    const state = world.server.state();
+    const parent = state.byAccessor(String(given.handle['accessor']));
+    if (!parent) throw new Error('no token');
+    const child = state.add({ ...parent, parent: parent.id });
+    await end(given);
+    expect(state.alive(child)).toBe(false);
+  });
+});
+
+/** In place of what was asked. */
+const LOOK_AT_NOTHING = { method: 'POST', path: 'sys/health', headers: {}, body: {} };
+
+describe('"not found" elsewhere proves nothing', () => {
+  test('on another cluster', async () => {
+    const given = await give('token');
+    const error = { code: 'provider_refused', facts: { finding: 'another_cluster' } };
+    world.server.state().revoke(world.server.state().byAccessor(String(given.handle['accessor'])) ?? never());
+    await expect(end(given, provider, { cluster: 'of-another-server' })).rejects.toMatchObject(error);
+  });
+
+  test('in another namespace', async () => {
+    const given = await give('token');
+    world.server.state().revoke(world.server.state().byAccessor(String(given.handle['accessor'])) ?? never());
+    const error = { code: 'provider_refused', facts: { finding: 'another_namespace' } };
+    await expect(end(given, provider, { namespace: 'team-a' })).rejects.toMatchObject(error);
+  });
+
+  test('but what is found is ended, whatever the cluster calls itself now', async () => {
+    const given = await give('token');
+    expect(await end(given, provider, { cluster: 'before-the-fail-over' })).toEqual(ENDED);
+    expect(await world.isAlive(given.record.mint)).toBe(false);
+  });
+
+  test('and past its end a token is dead wherever it was', async () => {
+    const given = await give('token');
+    world.pass(661);
+    expect(await end(given, provider, { cluster: 'of-another-server' })).toEqual(ENDED);
+  });
+
+  test('a handle that this provider did not make is an error', async () => {
+    const given = await give('token');
+    await expect(end(given, provider, { accessor: '' })).rejects.toMatchObject({
+      facts: { finding: 'handle_unreadable' },
+    });
+  });
+});
+
+function never(): never {
+  throw new Error('not there');
+}
+
+describe('without a handle', () => {
+  test('it is unknowable until what a crash leaves has died: 70 seconds after the plan', async () => {
+    const request = world.request();
+    const plan = world.plan(provider, sectionOf('token'), request);
+    const record = recordOf(plan, request);
+    const until = new Date(request.now.getTime() + 70_000);
+    await provider.mint(plan, forever);
+    expect(await provider.find(record, forever)).toEqual({ kind: 'unknowable', until });
+    world.pass(69);
+    expect(await provider.find(record, forever)).toEqual({ kind: 'unknowable', until });
+    expect(await world.isAlive(plan.mint)).toBe(false);
+    world.pass(1);
+    expect(await provider.find(record, forever)).toEqual({ kind: 'absent' });
+  });
+
+  test('a mint that begins later than it may be recorded is refused before anything is asked', async () => {
+    const { provider: late, door } = await world.troubled();
+    await late.mint(world.plan(late, sectionOf('policy')), forever);
+    const plan = world.plan(late, sectionOf('policy'));
+    world.pass(15);
+    const before = door.seen.length;
+    const error = { code: 'provider_refused', nothingLives: true, facts: { finding: 'mint_too_late' } };
+    await expect(late.mint(plan, forever)).rejects.toMatchObject(error);
+    expect(door.seen.slice(before).filter(({ path }) => /create|policies/.test(path))).toEqual([]);
+    await late.close();
+  });
+
+  test('no accessor is ever listed', async () => {
+    const { provider: watched, door } = await world.troubled();
+    for (const shape of ['token', 'entity', 'policy'] as const) {
+      const given = await give(shape, watched);
+      await watched.find(given.record, forever);
+      await watched.cleanup?.(given.record, forever);
+    }
+    expect(door.seen.filter(({ method, path }) => method === 'LIST' || path.includes('accessors'))).toEqual([]);
+    await watched.close();
+  });
+
+  test('a secret of a grant with an entity waits for its token: a lease does not end with a name', async () => {
+    const request = world.request();
+    await world.admin.call('POST', 'sys/policies/acl/inv-month', {
+      policy: 'path "database/creds/{{identity.entity.metadata.month}}" { capabilities = ["read"] }',
+    });
+    await world.admin.call('POST', 'database/roles/2026-10', { default_ttl: '1h', max_ttl: '24h' });
+    const section = { ...sectionOf('entity'), secret: 'database/creds/{{parameters.month}}' };
+    const plan = world.plan(provider, section, request);
+    const { credential } = await provider.mint(plan, forever);
+    const login = credential.reveal()['data'] as JsonObject;
+    expect(await provider.find(recordOf(plan, request), forever)).toMatchObject({ kind: 'unknowable' });
+    expect(await world.admits(login)).toBe(true);
+    world.pass(70);
+    expect(await provider.find(recordOf(plan, request), forever)).toEqual({ kind: 'absent' });
+    expect(await world.admits(login)).toBe(false);
+  });
+
+  test('an address that was changed since: nothing is killed by name there, and time tells', async () => {
+    const request = world.request();
+    const plan = world.plan(provider, sectionOf('entity'), request);
+    await provider.mint(plan, forever);
+    const elsewhere = await troubled({});
+    expect(await elsewhere.find(recordOf(plan, request), forever)).toMatchObject({ kind: 'unknowable' });
+    const error = { code: 'provider_refused', nothingLives: true, facts: { finding: 'plan_of_another_set_up' } };
+    await expect(elsewhere.mint(plan, forever)).rejects.toMatchObject(error);
+    await elsewhere.close();
+  });
+});
+
+describe('what is left after it', () => {
+  test.each(['entity', 'policy'] as const)(
+    '%s: nothing, also of a mint that was cut off after its first write',
+    async (shape) => {
+      const { provider: cut, door } = await world.troubled({ only: /alias|token\/create/, status: 500 });
+      const request = world.request();
+      const plan = world.plan(cut, sectionOf(shape), request);
+      await expect(cut.mint(plan, forever)).rejects.toMatchObject({ nothingLives: false });
+      expect(await world.traces(plan.mint)).toHaveLength(1);
+      door.trouble = {};
+      const record = recordOf(plan, request);
+      let cleaned = await provider.find(record, forever).then(() => provider.cleanup?.(record, forever));
+      // An entity that was disabled is what a late token fails on: it stays until there can be none.
+      expect(cleaned?.kind).toBe(shape === 'entity' ? 'later' : 'done');
+      if (cleaned?.kind === 'later') {
+        expect(await world.traces(plan.mint)).toHaveLength(1);
+        await world.passTo(cleaned.until);
+        cleaned = await provider.cleanup?.(record, forever);
+      }
+      expect([cleaned, await world.traces(plan.mint)]).toEqual([{ kind: 'done' }, []]);
+      await cut.close();
+    },
+  );
+
+  test('a grant that was refused before anything was written leaves nothing to clear away', async () => {
+    const refusing = await troubled({ only: /token\/create/, status: 403 });
+    const plan = world.plan(refusing, sectionOf('token'));
+    await expect(refusing.mint(plan, forever)).rejects.toMatchObject({ nothingLives: true });
+    await refusing.close();
+  });
+});
+
+describe('a secret that cannot be ended is none', () => {
+  test('a static secret has no lease: it is not handed out, and its token is ended by the handle', async () => {
+    await world.admin.call('POST', 'sys/policies/acl/db', {
+      policy: 'path "secret/data/inv/*" { capabilities = ["read"] }',
+    });
+    const section = { ...sectionOf('secret'), secret: 'secret/data/inv/2026-10/total' };
+    const request = world.request();
+    const plan = world.plan(provider, section, request);
+    const error = (await provider.mint(plan, forever).catch((thrown: unknown) => thrown)) as Given;
+    expect(error).toMatchObject({ code: 'provider_refused', facts: { finding: 'secret_without_lease' } });
+    expect(await provider.end(recordOf(plan, request), error.handle, 'abandoned', forever)).toEqual(ENDED);
+    expect(await world.isAlive(plan.mint)).toBe(false);
+  });
+
+  test('a secret that could not be read: the token is ended by the handle', async () => {
+    const failing = await troubled({ only: /database\/creds/, status: 500 });
+    const request = world.request();
+    const plan = world.plan(failing, sectionOf('secret'), request);
+    const error = (await failing.mint(plan, forever).catch((thrown: unknown) => thrown)) as Given;
+    expect(error).toMatchObject({ code: 'provider_unreachable', nothingLives: false, facts: { step: 'secret_read' } });
+    expect(await failing.end(recordOf(plan, request), error.handle, 'abandoned', forever)).toEqual(ENDED);
+    expect(await world.isAlive(plan.mint)).toBe(false);
+    await failing.close();
+  });
+});
