@@ -14,10 +14,12 @@ import { noStore } from './steps.ts';
 
 const reason = z.string().min(1).max(1_000);
 
-export const HoldBody = RangeQuery.extend({ reason }).refine(
-  ({ from, to }) => from === undefined || to === undefined || from < to,
-  { path: ['to'], message: 'must be later than from' },
-);
+export const HoldBody = z
+  .strictObject({ ...RangeQuery.shape, reason })
+  .refine(({ from, to }) => from === undefined || to === undefined || from < to, {
+    path: ['to'],
+    message: 'must be later than from',
+  });
 export const LiftHoldBody = z.strictObject({ reason });
 
 export function holdsRouter(holds: HoldVerbs, asOperator: Step, json: RequestHandler): Router {

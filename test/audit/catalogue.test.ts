@@ -21,7 +21,7 @@ async function written(): Promise<JsonObject[]> {
       query: {},
       count: 1,
     });
-    for (const text of MORE) await world.sql(text);
+    for (const text of [...callOf(world.generation()), ...MORE]) await world.sql(text);
     const rows = await world.sql<{ body: string }>('select body from events order by events.seq');
     return rows.map(({ body }) => JSON.parse(body) as JsonObject);
   } finally {
@@ -30,6 +30,22 @@ async function written(): Promise<JsonObject[]> {
 }
 
 const asked = `'actor', '${JSON.stringify(OPERATOR)}'::jsonb, 'origin', '192.0.2.7'`;
+const callOf = (generation: number) => [
+  `select record_calls('${JSON.stringify({
+    generation,
+    rules_hash: 'rules',
+    origin: '192.0.2.7',
+    until: null,
+    calls: [
+      {
+        ...{ n: 1, id: 'd1', trust: 'mesh', subject: 'agent', resource: 'refund', owner: 'shop', environment: 'test' },
+        ...{ outcome: 'deny', code: 'policy_denied', policies: ['a'], controls: [], errors: [], inputs: {} },
+        ...{ inputs_hash: 'h', mode: 'autonomous', budgeted: false, arguments: '{"order":"1"}', arguments_hash: 'h' },
+      },
+    ],
+  })}'::jsonb)`,
+  `select report_outcome('{"decision": "d1", "status": "not_attempted", "actor": {"kind": "workload", "trust": "mesh", "id": "agent"}, "origin": "192.0.2.7"}')`,
+];
 const MORE = [
   `select place_hold(jsonb_build_object('id', 'h1', 'reason', 'a case', ${asked}))`,
   `select lift_hold(jsonb_build_object('id', 'h1', 'reason', 'over', ${asked}))`,

@@ -33,10 +33,13 @@ function written(): Catalogue {
     for (const type of types) catalogue.set(type, new Set([...(catalogue.get(type) ?? []), ...names]));
   }
   // put together by hand, because it is on the way of every call: the members between `"facts":{` and its end
-  const [call = ''] = /insert into events [^;]*'call\.decided'[^;]*;/.exec(sql) ?? [];
-  const facts = call.slice(call.indexOf('"facts":{'), call.indexOf("'},'"));
-  const names = [...facts.matchAll(/body_(?:member|json)\('(\w+)'|"(\w+)":'? \|\| to_json/g)];
-  catalogue.set('call.decided', new Set(names.map(([, named, literal]) => named ?? literal ?? '')));
+  const [call = ''] = /insert into events [^;]*'"type":"call\.decided"[^;]*;/.exec(sql) ?? [];
+  const facts = call.slice(call.indexOf('"facts":{') + '"facts":{'.length, call.indexOf('coalesce(\'"grant":'));
+  const texts = [...facts.matchAll(/\b(\w+_text)\b/g)].map(
+    ([, name = '']) => new RegExp(`${name} text := ([^;]*);`).exec(sql)?.[1] ?? '',
+  );
+  const names = [facts, ...texts].flatMap((text) => [...text.matchAll(/"(\w+)":/g)].map(([, name = '']) => name));
+  catalogue.set('call.decided', new Set(names));
   return catalogue;
 }
 

@@ -46,7 +46,7 @@ const ROUTERS: Readonly<Record<string, Router>> = {
   ),
   ordersRouter: ordersRouter({ show: never, dryRun: never, create: never, lift: never }, step, step),
   generationsRouter: generationsRouter({ apply: never, find: never, filesOf: () => ({}) }, step, step),
-  decisionsRouter: decisionsRouter({ decision: never, decisions: never, now: never }, step),
+  decisionsRouter: decisionsRouter({ decision: never, decisions: never, now: () => new Date(0) }, step),
   authzenRouter: authzenRouter({ evaluate: never, reportOutcome: never, issuer: '' }, step, step),
   oauthRouter: oauthRouter({ introspect: never, revokeToken: never, jwks: never, issuer: '' }, step, errors),
   auditRouter: auditRouter(
