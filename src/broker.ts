@@ -2,6 +2,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
+import { makeSinkDelivery } from './audit/sinks/deliver.ts';
 import { makeAttest, makeAttesters } from './attesters/index.ts';
 import { makeKeySources } from './attesters/keys/sources.ts';
 import { makeOperators, operatorTrustSchema } from './attesters/operators.ts';
@@ -19,9 +20,12 @@ import { makeDeliver } from './exchange/channels.ts';
 import { makeClaim } from './exchange/claim.ts';
 import type { Caller, ExchangeContext, Log } from './exchange/context.ts';
 import { makeDelegate } from './exchange/delegate.ts';
+import { makeEvidenceReads } from './exchange/evidence.ts';
+import { makeEvidencePack } from './exchange/evidence-pack.ts';
 import { makeEvaluate } from './exchange/evaluate.ts';
 import { makeExceptionVerbs } from './exchange/exception-verbs.ts';
 import { makeGiveUp } from './exchange/give-up.ts';
+import { makeHoldVerbs } from './exchange/holds.ts';
 import { makeIntrospect, makeRevokeToken } from './exchange/introspect.ts';
 import { makeIssue } from './exchange/issue.ts';
 import { makeLiveLimit } from './exchange/live-limit.ts';
@@ -37,6 +41,9 @@ import { makeLiveRules } from './exchange/rules.ts';
 import { makeSettle } from './exchange/settle.ts';
 import { makeTaskTokens } from './exchange/task-token.ts';
 import { makeCreateTask, makeEndTask, makeShowTask } from './exchange/tasks.ts';
+import { makeSinkVerbs } from './exchange/sinks.ts';
+import { makeTimeline } from './exchange/timeline.ts';
+import { auditRouter } from './http/audit.ts';
 import { makeWaiting } from './exchange/waiting.ts';
 import { json, makeApp, rulesJson } from './http/app.ts';
 import { accessRequestsRouter } from './http/access-requests.ts';
@@ -45,28 +52,34 @@ import { makeAuthenticate } from './http/authenticate.ts';
 import { authzenRouter } from './http/authzen.ts';
 import { decisionsRouter } from './http/decisions.ts';
 import { answerOAuthErrors, answerTokenErrors } from './http/errors.ts';
+import { evidencePackRouter } from './http/evidence-pack.ts';
 import { exceptionsRouter } from './http/exceptions.ts';
 import { generationsRouter } from './http/generations.ts';
 import { grantsRouter } from './http/grants.ts';
 import { healthRouter } from './http/health.ts';
+import { holdsRouter } from './http/holds.ts';
 import { oauthRouter } from './http/oauth.ts';
 import { openApi, openApiRouter } from './http/openapi.ts';
 import { ordersRouter } from './http/orders.ts';
 import { makeTaskContext } from './http/task-context.ts';
 import { tasksRouter } from './http/tasks.ts';
 import { tokenRouter } from './http/token-endpoint.ts';
+import { sinksRouter } from './http/sinks.ts';
+import { timelineRouter } from './http/timeline.ts';
 import { startKeys } from './keyring.ts';
-import { makeLedger } from './ledger/index.ts';
+import { makeLedger, openSinks } from './ledger/index.ts';
 import { startListening } from './listening.ts';
 import { makeMetrics } from './metrics.ts';
 import { makeOutbound } from './outbound/client.ts';
 import { buildProviders } from './provider-list.ts';
 import { makeReadiness, startProviderChecks } from './readiness.ts';
 import { startReaper } from './reaper/index.ts';
+import { startSinks } from './reaper/sinks.ts';
 import { makeDecisionPool } from './policy/index.ts';
 import { startNotifier } from './reaper/notifier.ts';
 import { startRefusalCounts } from './refusal-counts.ts';
 import { makeRulesTools } from './rules-tools.ts';
+import { startSealedLog } from './sealed-log.ts';
 import { version } from './version.ts';
 
 /** More than this would only wait for the ledger. */
@@ -146,8 +159,11 @@ async function build(
   // Not waited for: an issuer that is away keeps only its own workloads out.
   void keySources.load(clock.now());
 
-  const keys = await startKeys(settings.keys, ledger.signingKeys, clock, log);
+  const keys = await startKeys(settings.keys, ledger.signingKeys, clock, log, settings.audit.signer === undefined);
   closers.add('signing keys', keys.close);
+  const { checkpointKey: ringKey } = keys;
+  const sealedLog = await startSealedLog(settings.audit, { store: ledger.sealing, ringKey, outbound, clock, log });
+  closers.add('sealing', sealedLog.stop);
   const providers = buildProviders(settings, {
     clock,
     issuer,
@@ -203,6 +219,14 @@ async function build(
   const refusals = startRefusalCounts(ledger.reaping.recordRefusals, clock.now);
   closers.add('refusal counts', refusals.close);
 
+  if (settings.audit.sinks.length > 0) {
+    const store = openSinks({ url: databaseUrl });
+    closers.add('connection of the sinks', store.close);
+    const deliver = makeSinkDelivery(outbound, clock.now, version);
+    const { sinks } = settings.audit;
+    closers.add('sinks', startSinks({ sinks, store, deliver, owner: context.owner, log }).stop);
+  }
+
   const settleGrant = makeSettleGrant(context, settle);
   const parts = {
     mintAndActivate: makeMinting(context, lost.giveUp),
@@ -248,6 +272,7 @@ async function build(
     providers: checks.last,
     attesters: () => [...attesters.map((attester) => attester.status()), ...operators.status()],
     keys: keys.health,
+    log: sealedLog.health,
     channels: notifier.last,
     closing: () => closing,
   });
@@ -256,6 +281,14 @@ async function build(
     overdueSeconds: ledger.reaping.overdueSeconds,
     clockOffsetMs: clock.offsetMs,
     generation: rules.status,
+    log: sealedLog,
+    sinks: async () => {
+      const [{ size }, states] = await Promise.all([ledger.sealing.head(), ledger.sinks.states()]);
+      const known = new Set(settings.audit.sinks.map(({ name }) => name));
+      return states
+        .filter(({ name }) => known.has(name))
+        .map(({ name, position, dead }) => ({ name, lag: size - position, dead }));
+    },
     approvalsWaiting: ledger.approvals.waiting,
     notices: ledger.notices.counts,
     exceptions: ledger.exceptions.counts,
@@ -310,7 +343,8 @@ async function build(
     find: ledger.generations.find,
     filesOf: tools.apply.filesOf,
   };
-  const decisionVerbs = { find: ledger.calls.findDecision, list: ledger.calls.listDecisions, now: clock.now };
+  const evidenceReads = makeEvidenceReads(context);
+  const decisionVerbs = { ...evidenceReads, now: clock.now };
   const app = makeApp({
     routers: [
       grantsRouter(grantVerbs, { asWorkload, asOperator, taskContext: makeTaskContext(taskTokens.ofHolder) }, json),
@@ -323,6 +357,11 @@ async function build(
       decisionsRouter(decisionVerbs, asOperator),
       accessRequestsRouter(accessVerbs, asWorkload, json),
       authzenRouter(callVerbs, asWorkload, json),
+      auditRouter(evidenceReads, version, asOperator),
+      evidencePackRouter(makeEvidencePack(context, sealedLog.health), asOperator),
+      sinksRouter(makeSinkVerbs(context), asOperator, json),
+      holdsRouter(makeHoldVerbs(context), asOperator, json),
+      timelineRouter(makeTimeline(context), asOperator),
       oauthRouter(oauthVerbs, asWorkload, answerOAuthErrors(log)),
       healthRouter(readiness, metrics.registry),
       openApiRouter(openApi(version, issuer)),
@@ -345,12 +384,4 @@ async function build(
 
 function ownHosts(port: number): ReadonlySet<string> {
   return new Set([`127.0.0.1:${port}`, `localhost:${port}`, `[::1]:${port}`]);
-}
-
-/** What `serve` refuses to begin with. */
-export class StartError extends Error {
-  constructor(message: string, options?: ErrorOptions) {
-    super(message, options);
-    this.name = 'StartError';
-  }
 }

@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { attesterKinds } from './attesters/index.ts';
 import { operatorTrustSchema } from './attesters/operators.ts';
-import { StartError } from './broker.ts';
 import { freshSchema, inDirectory, loadSettings, readRulesPlace, scanRules, writeSchema } from './config/index.ts';
 import type { Environment, Overlay } from './config/index.ts';
 import { DEV_VARIABLES, devOverlay } from './dev/overlay.ts';
@@ -12,6 +11,7 @@ import { migrationsDirectory } from './migrations.ts';
 import { makeCedarCompiler } from './policy/index.ts';
 import { providerKinds } from './providers/index.ts';
 import { makeRulesTools } from './rules-tools.ts';
+import { StartError } from './start-error.ts';
 
 type Print = (line: string) => void;
 

@@ -5,6 +5,7 @@ import type { JsonObject } from './domain/json.ts';
 import type { Log } from './exchange/context.ts';
 import type { TokenClass } from './keys/classes.ts';
 import { makeKeyRing, REFRESH_EVERY_SECONDS } from './keys/ring.ts';
+import type { CheckpointKey } from './keys/ring.ts';
 import type { KeyStore } from './keys/store.ts';
 
 /** The longest life of a grant, and so of a token that is signed for one. */
@@ -15,12 +16,20 @@ export interface Keys {
   sign(tokenClass: TokenClass, payload: JsonObject): Promise<string>;
   verify(tokenClass: TokenClass, token: string): Promise<JsonObject | undefined>;
   jwks(): Promise<JsonObject>;
+  /** Absent: no key signs the log's checkpoints here. */
+  readonly checkpointKey: (() => Promise<CheckpointKey>) | undefined;
   health(): JsonObject | undefined;
   close(): void;
 }
 
 /** The signing keys at work; without key-encryption keys in the settings nothing can be signed, and no token is ours. */
-export async function startKeys(settings: Settings['keys'], store: KeyStore, clock: Clock, log: Log): Promise<Keys> {
+export async function startKeys(
+  settings: Settings['keys'],
+  store: KeyStore,
+  clock: Clock,
+  log: Log,
+  checkpoints: boolean,
+): Promise<Keys> {
   if (!settings) return noKeys;
   const ring = makeKeyRing({
     store,
@@ -28,6 +37,7 @@ export async function startKeys(settings: Settings['keys'], store: KeyStore, clo
     clock,
     rotateEverySeconds: settings.rotateEverySeconds,
     maxTokenLifeSeconds: MAX_TOKEN_LIFE_SECONDS,
+    checkpoints,
   });
   const keepUp = async () => {
     try {
@@ -44,6 +54,7 @@ export async function startKeys(settings: Settings['keys'], store: KeyStore, clo
     sign: ring.sign,
     verify: ring.verify,
     jwks: async () => ({ ...(await ring.jwks()) }),
+    checkpointKey: checkpoints ? ring.checkpointKey : undefined,
     health: () => {
       const { healthy, problem, keys } = ring.status();
       return { ok: healthy, count: keys.length, ...(problem === undefined ? {} : { problem }) };
@@ -59,6 +70,7 @@ const noKeys: Keys = {
   sign: () => Promise.reject(new Fault('keys_unavailable')),
   verify: () => Promise.resolve(undefined),
   jwks: () => Promise.resolve({ keys: [] }),
+  checkpointKey: undefined,
   health: () => undefined,
   close: () => undefined,
 };

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import type { LocalCommands } from './cli/index.ts';
 import type { Environment } from './config/index.ts';
 
@@ -10,6 +11,9 @@ export interface LocalDeps {
 
 /** Errors whose message is meant for a person. */
 const SENTENCES: ReadonlySet<string> = new Set(['StartError', 'EmbeddedError', 'MigrationMismatch']);
+
+/** The mappings that come with Writ. */
+const SHIPPED_CONTROLS = fileURLToPath(new URL('../config/controls', import.meta.url));
 
 /** The commands that work without a server. Each loads what it needs when it is called: the others stay quick. */
 export function makeLocalCommands({ env, print, printError }: LocalDeps): LocalCommands {
@@ -61,6 +65,31 @@ export function makeLocalCommands({ env, print, printError }: LocalDeps): LocalC
     async policyExplain(options) {
       const { runPolicyExplain } = await import('./policy-commands.ts');
       return runPolicyExplain(options, env, print);
+    },
+
+    async archive(options) {
+      const { runArchive } = await import('./archive-command.ts');
+      return orTell(runArchive(options, print));
+    },
+
+    async checkArchive({ file }) {
+      const { runArchiveCheck } = await import('./archive-command.ts');
+      return runArchiveCheck(file, print);
+    },
+
+    async readFramework({ config, framework }) {
+      const { readFramework } = await import('./config/index.ts');
+      return readFramework(framework, [join(config, 'controls'), SHIPPED_CONTROLS]);
+    },
+
+    async auditVerify(options) {
+      const { runAuditVerify } = await import('./audit-commands.ts');
+      return runAuditVerify(options, env, print);
+    },
+
+    async auditExport(options) {
+      const { runAuditExport } = await import('./audit-export.ts');
+      return runAuditExport(options);
     },
 
     async replay(rules) {

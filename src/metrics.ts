@@ -7,6 +7,14 @@ export interface MetricsSource {
   readonly clockOffsetMs: () => number;
   readonly generation: () => { readonly loaded?: number; readonly active?: number };
   readonly keysAgeSeconds: () => Readonly<Record<string, number>>;
+  readonly sinks: () => Promise<readonly { readonly name: string; readonly lag: number; readonly dead: number }[]>;
+  readonly log: {
+    readonly size: () => Promise<number>;
+    readonly unsealedSeconds: () => Promise<number>;
+    readonly heldUpSeconds: () => number;
+    readonly isDamaged: () => boolean;
+    readonly witnessFailures: () => Readonly<Record<string, number>>;
+  };
   readonly approvalsWaiting: () => Promise<number>;
   readonly notices: () => Promise<Readonly<Record<'pending' | 'dead', number>>>;
   readonly exceptions: () => Promise<{ readonly active: number; readonly unreviewed: number; readonly uses: number }>;
@@ -114,6 +122,32 @@ function follow(registry: Registry, source: MetricsSource): void {
   );
   plain('writ_overdue_seconds', 'How long the longest waiting end is due.', source.overdueSeconds);
   plain('writ_clock_offset_ms', 'This process’s clock ahead of the database’s.', async () => source.clockOffsetMs());
+  plain('writ_log_size', 'Events in the sealed log.', source.log.size);
+  plain(
+    'writ_log_unsealed_seconds',
+    'How long the oldest event that is committed and not sealed is there.',
+    source.log.unsealedSeconds,
+  );
+  plain(
+    'writ_log_oldest_transaction_seconds',
+    'How long one open transaction of the ledger’s server has held sealing up, as seen from here; 0: none does.',
+    async () => source.log.heldUpSeconds(),
+  );
+  plain('writ_log_damaged', '1: the log is not what was signed, and nothing more is sealed.', async () =>
+    source.log.isDamaged() ? 1 : 0,
+  );
+  labelled(
+    'writ_log_witness_failures',
+    'How often a witness could not be given a checkpoint, or disagreed, since the start.',
+    'witness',
+    async () => source.log.witnessFailures(),
+  );
+  labelled('writ_sink_lag_events', 'Sealed events that a sink has not been given yet.', 'sink', async () =>
+    Object.fromEntries((await source.sinks()).map(({ name, lag }) => [name, lag])),
+  );
+  labelled('writ_sink_dead_letters', 'Events that a sink did not take; more than none is an alarm.', 'sink', async () =>
+    Object.fromEntries((await source.sinks()).map(({ name, dead }) => [name, dead])),
+  );
   plain(
     'writ_generation_loaded',
     'The generation that this replica decides by; 0: none.',

@@ -41,6 +41,7 @@ export interface ReadinessSources {
   readonly providers: () => ReadonlyMap<string, Health>;
   readonly attesters: () => readonly AttesterStatus[];
   readonly keys: () => JsonObject | undefined;
+  readonly log: () => JsonObject;
   /** How the channels to approvers fared last: null, or why not. */
   readonly channels: () => ReadonlyMap<string, string | null>;
   readonly closing: () => boolean;
@@ -48,7 +49,8 @@ export interface ReadinessSources {
 
 /**
  * Ready: the ledger answers, the active rules are loaded, the clock is right, and nothing is shutting down. Providers and issuers of
- * evidence are shown; one that is sick concerns only those who need it.
+ * evidence are shown; one that is sick concerns only those who need it. So are the sealed log and its witnesses: what is wrong with
+ * them is an alarm, and taking replicas away would not help.
  */
 export function makeReadiness(sources: ReadinessSources): () => Promise<Readiness> {
   return async () => {
@@ -72,6 +74,7 @@ export function makeReadiness(sources: ReadinessSources): () => Promise<Readines
       evidence: Object.fromEntries(sources.attesters().map((status) => [status.name, attesterBody(status)])),
       ...(channels.length > 0 ? { approvals: Object.fromEntries(channels.map(channelBody)) } : {}),
       ...(keys ? { keys } : {}),
+      log: sources.log(),
     };
     return { ready: ledger && loaded && clock && !closing, checks };
   };

@@ -1,12 +1,13 @@
 import { attesterKinds } from './attesters/index.ts';
 import { operatorTrustSchema } from './attesters/operators.ts';
-import { StartError, startBroker } from './broker.ts';
+import { startBroker } from './broker.ts';
 import { loadSettings } from './config/index.ts';
 import type { Environment } from './config/index.ts';
 import { SCHEMA_RANGE, schemaVersion } from './ledger/migrate.ts';
 import { makeLog } from './logging.ts';
 import { providerKinds } from './providers/index.ts';
 import { untilToldToStop } from './signals.ts';
+import { StartError } from './start-error.ts';
 
 const decisionThread = new URL('./policy/worker.js', import.meta.url);
 

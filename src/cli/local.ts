@@ -1,4 +1,33 @@
-import type { DecisionRecord } from '../client/index.ts';
+import type { DecisionRecord, OperatorVerbs } from '../client/index.ts';
+import type { Framework } from '../domain/controls.ts';
+
+/** What `writ audit verify` is asked: a ledger, by default that of DATABASE_URL, or an export alone. */
+export interface VerifyOptions {
+  readonly database?: string;
+  readonly export?: string;
+  /** Files of checkpoints that were kept elsewhere. */
+  readonly checkpoints: readonly string[];
+  /** Keys of signers, or files of them. */
+  readonly keys: readonly string[];
+  readonly json: boolean;
+  readonly onProgress: (done: number, total: number) => void;
+  /** What is shown of the progress is out of the way. */
+  readonly beforeReport: () => Promise<void>;
+}
+
+/** What `writ audit export` is asked. `from` and `to` are leaves or times. */
+export interface ExportOptions {
+  readonly operator: OperatorVerbs;
+  /** Default: jsonl. */
+  readonly format?: 'jsonl' | 'ocsf';
+  readonly from?: string;
+  readonly to?: string;
+  readonly out?: string;
+  readonly checkpoints: readonly string[];
+  readonly write: (text: string) => Promise<void>;
+  readonly note: (text: string) => Promise<void>;
+  readonly onProgress: (done: number, total: number) => void;
+}
 
 /** How a decision comes out when it is made again. */
 export type Replayed = { readonly kind: 'not_asked' } | { readonly kind: 'same' | 'differs'; readonly now: Redecided };
@@ -33,6 +62,21 @@ export interface LocalCommands {
   }): Promise<number>;
   /** What would be decided of the request in `file`, by which policies, and what would be asked of the provider. */
   policyExplain(options: { readonly file: string; readonly config: string; readonly json: boolean }): Promise<number>;
+  /** The mapping of a framework: of the configuration's `controls/`, or one that comes with Writ. @throws ProblemsError */
+  readFramework(options: { readonly config: string; readonly framework: string }): Promise<Framework>;
+  /** Puts a month of the record away, as the database's owner. */
+  archive(options: {
+    readonly url: string;
+    readonly month: string;
+    readonly out: string;
+    readonly drop: boolean;
+  }): Promise<number>;
+  /** Holds an archive against the checkpoint inside it. */
+  checkArchive(options: { readonly file: string }): Promise<number>;
+  /** Prints what it finds; 1 when there is any. */
+  auditVerify(options: VerifyOptions): Promise<number>;
+  /** Writes to `out`, or by `write`. */
+  auditExport(options: ExportOptions): Promise<number>;
   /**
    * What recorded decisions come to under other rules: those of a configuration, or of a generation's files. Rules that do not check
    * are an error. @throws ProblemsError

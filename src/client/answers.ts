@@ -1,12 +1,16 @@
+import type { EvidencePack } from './evidence-pack.ts';
+import type { Checkpoint, EventPage, LeafRange, LogProof } from './evidence.ts';
 import type { Approval, ApprovalPage, AwaitedApproval, Exception, ExceptionPage } from './approvals.ts';
-import type { DecisionPage, GenerationText } from './decisions.ts';
+import type { DecisionPage, DecisionRecord, GenerationText } from './decisions.ts';
 import type { EvaluationAnswer } from './evaluations.ts';
 import type { Generation } from './generations.ts';
+import type { DeadLetters, LegalHold } from './holds.ts';
 import type { Grant, GrantPage, IssueAnswer, IssuedGrant } from './grants.ts';
 import type { Introspection } from './oauth.ts';
 import type { Order, OrderPreview } from './orders.ts';
 import { notWrit } from './problem.ts';
 import type { CreatedTask, EndedTask, TaskTokenAnswer, TaskTree } from './tasks.ts';
+import type { TaskTimeline } from './timeline.ts';
 import type { Answer } from './transport.ts';
 
 /**
@@ -28,11 +32,22 @@ export const readIssued = reads<IssuedGrant>('id', 'state', 'expires_at', 'crede
 export const readGrantPage = reads<GrantPage>('grants');
 export const readOrder = reads<Order>('id', 'state', 'matched', 'by_provider', 'selector');
 export const readPreview = reads<OrderPreview>('matched', 'by_provider');
+export const readEvidencePack = reads<EvidencePack>('checkpoint', 'range', 'generations', 'events', 'samples', 'usage');
+export const readHold = reads<LegalHold>('id', 'reason', 'placed_at');
+export const readHolds = reads<{ readonly holds: readonly LegalHold[] }>('holds');
+export const readDeadLetters = reads<DeadLetters>('sinks', 'dead_letters');
+export const readReplay = reads<{ readonly count: number }>('count');
+export const readTimeline = reads<TaskTimeline>('task', 'hops', 'entries', 'decisions', 'credentials');
 export const readGeneration = reads<Generation>('hash', 'difference');
 export const readTask = reads<TaskTree>('id', 'state', 'purpose', 'below');
 export const readCreatedTask = reads<CreatedTask>('id', 'state', 'token', 'ends_at');
 export const readEndedTask = reads<EndedTask>('id', 'state', 'ended');
 export const readTaskToken = reads<TaskTokenAnswer>('access_token', 'issued_token_type', 'task');
+export const readEventPage = reads<EventPage>('events', 'next_cursor', 'more', 'size');
+export const readCheckpoint = reads<Checkpoint>('origin', 'size', 'checkpoint', 'key');
+export const readProof = reads<LogProof>('kind', 'size', 'root');
+export const readLeafRange = reads<LeafRange>('first', 'end');
+export const readDecision = reads<DecisionRecord>('id', 'outcome', 'inputs');
 export const readDecisionPage = reads<DecisionPage>('decisions');
 export const readGenerationText = reads<GenerationText>('number', 'hash', 'files');
 export const readEvaluation = reads<EvaluationAnswer>('decision');

@@ -18,6 +18,25 @@ export { makeClient, type Client, type ClientOptions, type Readiness } from './c
 export { credentialSource, type TokenSource } from './credential-source.ts';
 export type { DecisionPage, DecisionPeriod, DecisionRecord, GenerationText } from './decisions.ts';
 export { CLIENT_CODES, WritError, type ClientCode, type RequestFault } from './error.ts';
+export type {
+  Checkpoint,
+  EventFilter,
+  EventPage,
+  LeafRange,
+  LogProof,
+  ProofQuestion,
+  SealedEvent,
+} from './evidence.ts';
+export type {
+  EvidenceCount,
+  EvidenceGeneration,
+  EvidencePack,
+  EvidencePolicy,
+  EvidencePolicyCount,
+  EvidenceProfile,
+  EvidenceSample,
+  EvidenceUsage,
+} from './evidence-pack.ts';
 export type { Evaluation, EvaluationAnswer, Evaluations, OutcomeReport } from './evaluations.ts';
 export type { Generation, RuleFiles, RulesDifference } from './generations.ts';
 export type {
@@ -39,8 +58,9 @@ export type {
   VaultSecret,
   VaultToken,
 } from './grants.ts';
+export type { DeadLetter, DeadLetters, LegalHold, SinkState } from './holds.ts';
 export type { Introspection } from './oauth.ts';
-export type { OperatorVerbs, PageOptions } from './operator.ts';
+export type { EventOptions, OperatorVerbs, PageOptions } from './operator.ts';
 export type {
   LiftAnswer,
   Order,
@@ -50,6 +70,7 @@ export type {
   OrderSelector,
   OrderState,
 } from './orders.ts';
+export type { RecordVerbs } from './record.ts';
 export { ORDER_STATES } from './orders.ts';
 export type { TaskVerbs } from './task-verbs.ts';
 export type {
@@ -62,5 +83,6 @@ export type {
   TaskTree,
   TaskWish,
 } from './tasks.ts';
+export type { TaskTimeline, TimelineCredential, TimelineDecision, TimelineEntry, TimelineHop } from './timeline.ts';
 export type { Fetch } from './transport.ts';
 export type { CallOptions, IssueOptions, RenewOptions, WorkloadVerbs } from './workload.ts';

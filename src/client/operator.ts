@@ -1,3 +1,13 @@
+import { readCheckpoint, readDecision, readEventPage, readLeafRange, readProof } from './answers.ts';
+import type {
+  Checkpoint,
+  EventFilter,
+  EventPage,
+  LeafRange,
+  LogProof,
+  ProofQuestion,
+  SealedEvent,
+} from './evidence.ts';
 import {
   readGeneration,
   readGrant,
@@ -13,6 +23,7 @@ import type { Generation, RuleFiles } from './generations.ts';
 import type { Grant, GrantFilter, GrantPage } from './grants.ts';
 import type { LiftAnswer, Order, OrderPreview, OrderRequest } from './orders.ts';
 import { makeTaskVerbs, type TaskVerbs } from './task-verbs.ts';
+import { makeRecordVerbs, type RecordVerbs } from './record.ts';
 import type { Transport } from './transport.ts';
 import { grantPath, type CallOptions } from './workload.ts';
 
@@ -21,8 +32,13 @@ export interface PageOptions extends CallOptions {
   readonly limit?: number;
 }
 
+export interface EventOptions extends PageOptions {
+  /** The leaf to begin with. */
+  readonly cursor?: string;
+}
+
 /** What an operator may ask, with a token of theirs; the broker says which role each needs. Each verb throws `WritError`. */
-export interface OperatorVerbs extends ApprovingVerbs, TaskVerbs {
+export interface OperatorVerbs extends ApprovingVerbs, RecordVerbs, TaskVerbs {
   /** One page; `cursor` is the page before's `next_cursor`. */
   listGrants(filter?: GrantFilter, options?: PageOptions & { readonly cursor?: string }): Promise<GrantPage>;
   /** Every grant that matches, page after page, fetched as they are taken. */
@@ -35,6 +51,17 @@ export interface OperatorVerbs extends ApprovingVerbs, TaskVerbs {
   previewOrder(request: Omit<OrderRequest, 'dry_run'>, options?: CallOptions): Promise<OrderPreview>;
   order(id: string, options?: CallOptions): Promise<Order>;
   liftOrder(id: string, reason: string, options?: CallOptions): Promise<LiftAnswer>;
+  /** Sealed events in their order, a page; `cursor` is the page before's `next_cursor`. Reading them is an event itself. */
+  events(filter?: EventFilter, options?: EventOptions): Promise<EventPage>;
+  /** Every event that matches, up to those that are there when a page is read. */
+  eachEvent(filter?: EventFilter, options?: EventOptions): AsyncGenerator<SealedEvent, void, void>;
+  decision(id: string, options?: CallOptions): Promise<DecisionRecord>;
+  /** The newest signed checkpoint of the log. */
+  checkpoint(options?: CallOptions): Promise<Checkpoint>;
+  /** Proofs as in RFC 6962, of the newest checkpoint's size where none is given. */
+  proof(question: ProofQuestion, options?: CallOptions & { readonly size?: number }): Promise<LogProof>;
+  /** The leaves of a span of time. */
+  leafRange(span: { readonly from?: string; readonly to?: string }, options?: CallOptions): Promise<LeafRange>;
   /** One page of what was decided in a period, oldest first. */
   listDecisions(period: DecisionPeriod, options?: PageOptions & { readonly cursor?: string }): Promise<DecisionPage>;
   /** All of them, page after page, fetched as they are taken. */
@@ -55,6 +82,11 @@ export function makeOperatorVerbs(transport: Transport): OperatorVerbs {
     return readGrantPage(await transport({ as, method: 'GET', path: '/v1/grants', query, signal }));
   };
 
+  const events: OperatorVerbs['events'] = async (filter = {}, { cursor, limit, signal } = {}) => {
+    const query = { ...filter, cursor, limit: limit?.toString(), format: 'text' };
+    return readEventPage(await transport({ as, method: 'GET', path: '/v1/events', query, signal }));
+  };
+
   const listDecisions: OperatorVerbs['listDecisions'] = async ({ from, to }, { cursor, limit, signal } = {}) => {
     const query = { from, to, cursor, limit: limit?.toString() };
     return readDecisionPage(await transport({ as, method: 'GET', path: '/v1/decisions', query, signal }));
@@ -62,6 +94,32 @@ export function makeOperatorVerbs(transport: Transport): OperatorVerbs {
 
   return {
     ...makeApprovingVerbs(transport),
+    events,
+    async *eachEvent(filter = {}, options = {}) {
+      let { cursor } = options;
+      for (;;) {
+        const page = await events(filter, { ...options, ...(cursor !== undefined && { cursor }) });
+        yield* page.events;
+        if (!page.more) return;
+        cursor = page.next_cursor;
+      }
+    },
+    async decision(id, { signal } = {}) {
+      return readDecision(
+        await transport({ as, method: 'GET', path: `/v1/decisions/${encodeURIComponent(id)}`, signal }),
+      );
+    },
+    async checkpoint({ signal } = {}) {
+      return readCheckpoint(await transport({ as, method: 'GET', path: '/v1/audit/checkpoint', signal }));
+    },
+    async proof(question, { size, signal } = {}) {
+      const asked = Object.entries({ ...question, size }).map(([name, value]) => [name, value?.toString()]);
+      const query = Object.fromEntries(asked) as Record<string, string | undefined>;
+      return readProof(await transport({ as, method: 'GET', path: '/v1/audit/proof', query, signal }));
+    },
+    async leafRange(span, { signal } = {}) {
+      return readLeafRange(await transport({ as, method: 'GET', path: '/v1/audit/range', query: { ...span }, signal }));
+    },
     listGrants,
     listDecisions,
     async *eachDecision(period, options = {}) {
@@ -107,6 +165,7 @@ export function makeOperatorVerbs(transport: Transport): OperatorVerbs {
       const answer = await transport({ as, method: 'POST', path: `${orderPath(id)}/lift`, json: { reason }, signal });
       return { outcome: answer.status === 202 ? 'lift_requested' : 'lifted', order: readOrder(answer) };
     },
+    ...makeRecordVerbs(transport),
     async apply(files, { dryRun, signal } = {}) {
       const json = dryRun ? { files, dry_run: true } : { files };
       return readGeneration(await transport({ as, method: 'POST', path: '/v1/generations', json, signal }));

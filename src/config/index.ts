@@ -1,5 +1,6 @@
 /** Configuration: `writ.yaml`, the rules and the cases of policies are read here, and nowhere else. */
 export { parseQuestion, readCases } from './cases.ts';
+export { controlEntry, frameworkFile, listFrameworks, readFramework } from './controls.ts';
 export { diffRules } from './diff.ts';
 export type { PoliciesOf, RulesDiff } from './diff.ts';
 export type { EntryKind } from './entries.ts';
@@ -7,6 +8,8 @@ export type { Environment } from './environment.ts';
 export { isLoopback } from './fields.ts';
 export { loadSettings } from './load-settings.ts';
 export type { SettingsSource } from './load-settings.ts';
+export { summariseProfile } from './profile-summary.ts';
+export type { ProfileSummary } from './profile-summary.ts';
 export type { ProviderName, SectionKind } from './profile.ts';
 export { readRules, scanRules } from './read-rules.ts';
 export {

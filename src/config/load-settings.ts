@@ -4,6 +4,7 @@ import type { z } from 'zod';
 import { ProblemsError } from '../domain/problem.ts';
 import { Secret } from '../domain/secret.ts';
 import type { Json } from '../domain/json.ts';
+import { readAudit } from './audit-settings.ts';
 import { check } from './check.ts';
 import type { Report } from './check.ts';
 import { readWebhooks } from './channels.ts';
@@ -78,6 +79,7 @@ async function toSettings(
         rotateEverySeconds: keys.rotate_every,
       },
     }),
+    audit: await readAudit(written.audit, directory, report),
     approvals: {
       lifetimeSeconds: written.approvals.lifetime,
       webhooks: await readWebhooks(written.approvals.notify, directory, written.outbound.allow, report),

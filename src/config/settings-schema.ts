@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { isJsonObject } from '../domain/json.ts';
 import type { Json } from '../domain/json.ts';
+import { audit } from './audit-schema.ts';
 import { databaseUrl, duration, hostAndPort, integer, name, network, origin, text } from './fields.ts';
 import { ATTESTED } from '../domain/trust.ts';
 import { CLIENT_RIGHTS } from './settings.ts';
@@ -104,6 +105,7 @@ export const writYaml = z.strictObject({
       rotate_every: duration.refine((seconds) => seconds >= DAY, 'must be at least 1d').prefault('30d'),
     })
     .exactOptional(),
+  audit: audit.prefault({}),
   approvals: approvals.prefault({}),
   limits: limits.prefault({}),
   tasks: tasks.prefault({}),
@@ -128,6 +130,7 @@ export function salvage(value: Json): WritYaml {
     identity: keep(shape.identity, 'identity', none.identity),
     clients: keep(shape.clients, 'clients', none.clients),
     tasks: keep(shape.tasks, 'tasks', none.tasks),
+    audit: keep(shape.audit, 'audit', none.audit),
     approvals: keep(shape.approvals, 'approvals', none.approvals),
     rules: keep(shape.rules, 'rules', none.rules),
   };

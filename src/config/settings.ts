@@ -1,3 +1,4 @@
+import type { KeyObject } from 'node:crypto';
 import type { JsonObject } from '../domain/json.ts';
 import type { Secret } from '../domain/secret.ts';
 import type { TrustEntry } from '../domain/trust.ts';
@@ -20,6 +21,7 @@ export interface Settings {
   readonly clients: readonly ClientSettings[];
   /** Absent: nothing that signs can run. */
   readonly keys?: KeySettings;
+  readonly audit: AuditSettings;
   readonly approvals: {
     /** How long a person has for an answer. */
     readonly lifetimeSeconds: number;
@@ -87,6 +89,52 @@ export interface EncryptionKey {
   /** 32 bytes. */
   readonly key: Secret<Uint8Array>;
 }
+
+/** How the log is sealed, signed and made known. */
+export interface AuditSettings {
+  /** What checkpoints call the log. Absent: the name that its database has had from its first day. */
+  readonly origin?: string;
+  /** Signs checkpoints. Absent: a key of the ring, wrapped in the ledger. */
+  readonly signer?: Secret<KeyObject>;
+  readonly witnesses: readonly WitnessSettings[];
+  readonly sinks: readonly SinkSettings[];
+  /** How long after its commit an event is sealed, at most. */
+  readonly sealEverySeconds: number;
+  /** How often witnesses are given the newest checkpoint. */
+  readonly publishEverySeconds: number;
+}
+
+/** Where sealed events are handed on to. */
+export interface SinkSettings {
+  /** The ledger keeps its cursor under this name. */
+  readonly name: string;
+  readonly url: Secret<string>;
+  readonly secret: Secret<Uint8Array>;
+  readonly format: 'jsonl' | 'ocsf';
+  readonly from: 'start' | 'now';
+}
+
+export type WitnessSettings =
+  | { readonly kind: 'file'; readonly path: string }
+  | {
+      readonly kind: 'webhook';
+      readonly url: string;
+      readonly latest?: string;
+      readonly tokenFile?: string;
+      readonly caFile?: string;
+    }
+  | {
+      readonly kind: 's3';
+      readonly bucket: string;
+      readonly key: string;
+      readonly region: string;
+      readonly endpoint?: string;
+      readonly credentials: {
+        readonly accessKeyId: string;
+        readonly secretAccessKey: Secret<string>;
+        readonly sessionToken?: Secret<string>;
+      };
+    };
 
 export interface LimitSettings {
   /** Refusals of one source. */

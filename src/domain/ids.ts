@@ -14,6 +14,7 @@ export type DecisionId = Id<'decision'>;
 export type OrderId = Id<'order'>;
 export type ApprovalId = Id<'approval'>;
 export type ExceptionId = Id<'exception'>;
+export type HoldId = Id<'hold'>;
 
 const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz';
 const TIME_CHARS = 9; // 45 bits of milliseconds: until the year 3084
@@ -27,6 +28,7 @@ export interface Ids {
   order(): OrderId;
   approval(): ApprovalId;
   exception(): ExceptionId;
+  hold(): HoldId;
 }
 
 /** Ids from a source of random bytes and a clock in milliseconds. */
@@ -41,6 +43,7 @@ export function makeIds(random: (bytes: number) => Uint8Array, nowMs: () => numb
     order: () => timed('o') as OrderId,
     approval: () => timed('a') as ApprovalId,
     exception: () => timed('x') as ExceptionId,
+    hold: () => timed('h') as HoldId,
   };
 }
 
@@ -62,6 +65,7 @@ const PATTERNS = {
   order: /^o[0-9a-hjkmnp-tv-z]{21}$/,
   approval: /^a[0-9a-hjkmnp-tv-z]{21}$/,
   exception: /^x[0-9a-hjkmnp-tv-z]{21}$/,
+  hold: /^h[0-9a-hjkmnp-tv-z]{21}$/,
 } as const;
 
 /** Reads an id that came from outside; `undefined` when it cannot be one of that kind. */

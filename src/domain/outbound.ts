@@ -4,7 +4,7 @@
  * by name, and bounds size and time (CORRECTNESS, *Who may say what*).
  */
 export interface OutboundRequest {
-  readonly method?: 'GET' | 'POST';
+  readonly method?: 'GET' | 'POST' | 'PUT';
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string;
   /** PEM of the only authorities to accept for this request, instead of the system's. */

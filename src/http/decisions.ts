@@ -3,10 +3,11 @@ import { z } from 'zod';
 import { Refusal } from '../domain/errors.ts';
 import { parseId } from '../domain/ids.ts';
 import type { DecisionId } from '../domain/ids.ts';
-import type { DecisionView } from '../ledger/index.ts';
+import type { EvidenceReads } from '../exchange/evidence.ts';
 import { roles } from './authenticate.ts';
 import { query } from './body.ts';
 import type { Step } from './context.ts';
+import { operatorOf } from './context.ts';
 import { decisionBody } from './representations.ts';
 import { noStore } from './steps.ts';
 
@@ -23,9 +24,8 @@ export const DecisionsQuery = z.strictObject({
   limit: z.coerce.number().int().min(1).max(500).default(100),
 });
 
-export interface DecisionVerbs {
-  readonly find: (id: DecisionId) => Promise<DecisionView | null>;
-  readonly list: (from: Date, to: Date, limit: number, after?: DecisionId) => Promise<DecisionView[]>;
+/** Both leave an event of the read. */
+export interface DecisionVerbs extends Pick<EvidenceReads, 'decision' | 'decisions'> {
   readonly now: () => Date;
 }
 
@@ -33,7 +33,13 @@ export interface DecisionVerbs {
 export function decisionsRouter(verbs: DecisionVerbs, asOperator: Step): Router {
   const list = query(DecisionsQuery, async ({ from, to, cursor, limit }, _req, res) => {
     const end = to === undefined ? verbs.now() : new Date(to);
-    const page = await verbs.list(new Date(from), end, limit + 1, cursor as DecisionId | undefined);
+    const page = await verbs.decisions(
+      operatorOf(res),
+      new Date(from),
+      end,
+      limit + 1,
+      cursor as DecisionId | undefined,
+    );
     const rows = page.slice(0, limit);
     const last = rows.at(-1);
     res.json({ decisions: rows.map(decisionBody), ...(page.length > limit && last ? { next_cursor: last.id } : {}) });
@@ -41,9 +47,8 @@ export function decisionsRouter(verbs: DecisionVerbs, asOperator: Step): Router 
 
   const show: Step = async (req, res) => {
     const id = parseId('decision', req.params['id'] ?? '');
-    const view = id && (await verbs.find(id));
-    if (!view) throw new Refusal('not_found');
-    res.json(decisionBody(view));
+    if (!id) throw new Refusal('not_found');
+    res.json(decisionBody(await verbs.decision(operatorOf(res), id)));
   };
 
   const router = Router();

@@ -5,6 +5,8 @@ import type { Json, JsonObject } from '../domain/json.ts';
 import { AnswerBody, ApprovalsQuery, WaitQuery } from './approvals.ts';
 import { AccessRequestBody } from './access-requests.ts';
 import type { Step } from './context.ts';
+import { EventsQuery, ProofQuery, RangeQuery } from './audit.ts';
+import { HoldBody, LiftHoldBody } from './holds.ts';
 import { ExceptionAnswerBody, ExceptionBody, ExceptionsQuery, ReviewBody } from './exceptions.ts';
 import { EvaluationBody, EvaluationsBody } from './authzen-request.ts';
 import { OutcomeBody } from './authzen.ts';
@@ -15,6 +17,8 @@ import { TokenForm } from './oauth.ts';
 import { LiftBody, RevocationBody } from './orders.ts';
 import { EndTaskBody, TaskBody } from './tasks.ts';
 import { ExchangeForm } from './token-endpoint.ts';
+import { DeadLettersQuery, ReplayBody } from './sinks.ts';
+import { TimelineQuery } from './timeline.ts';
 
 interface Operation {
   readonly method: 'get' | 'post';
@@ -266,10 +270,96 @@ export const OPERATIONS: readonly Operation[] = [
   },
   {
     method: 'get',
+    path: '/v1/events',
+    summary: 'Sealed events, in their order, from a cursor on',
+    roles: ['auditor', 'security', 'platform'],
+    query: EventsQuery,
+    answers: { 200: 'A page of events' },
+  },
+  {
+    method: 'get',
     path: '/v1/decisions/{id}',
-    summary: 'Show a decision',
-    roles: ['auditor', 'platform', 'security'],
+    summary: 'A decision, with everything that the policies saw',
+    roles: ['auditor', 'security', 'platform'],
     answers: { 200: 'The decision' },
+  },
+  {
+    method: 'get',
+    path: '/v1/tasks/{id}/timeline',
+    summary: 'A task and all below it, rebuilt from the record',
+    roles: ['auditor', 'security', 'platform'],
+    query: TimelineQuery,
+    answers: { 200: 'A page of the timeline' },
+  },
+  {
+    method: 'get',
+    path: '/v1/audit/evidence',
+    summary: 'What there is to show for a span of time, with proofs',
+    roles: ['auditor', 'security', 'platform'],
+    query: RangeQuery,
+    answers: { 200: 'Counts, samples, configuration and use' },
+  },
+  {
+    method: 'get',
+    path: '/v1/audit/holds',
+    summary: 'Legal holds, newest first',
+    roles: ['auditor', 'security', 'platform'],
+    answers: { 200: 'The holds' },
+  },
+  {
+    method: 'post',
+    path: '/v1/audit/holds',
+    summary: 'Place a legal hold: no month that it covers is archived',
+    roles: ['security'],
+    body: HoldBody,
+    answers: { 201: 'The hold' },
+  },
+  {
+    method: 'post',
+    path: '/v1/audit/holds/{id}/lift',
+    summary: 'Lift a legal hold',
+    roles: ['security'],
+    body: LiftHoldBody,
+    answers: { 200: 'The hold' },
+  },
+  {
+    method: 'get',
+    path: '/v1/audit/dead-letters',
+    summary: 'What sinks did not take, and how far each sink is',
+    roles: ['auditor', 'security', 'platform'],
+    query: DeadLettersQuery,
+    answers: { 200: 'A page of dead letters' },
+  },
+  {
+    method: 'post',
+    path: '/v1/audit/dead-letters/replay',
+    summary: 'Have dead letters tried again',
+    roles: ['security', 'platform'],
+    body: ReplayBody,
+    answers: { 202: 'How many' },
+  },
+  {
+    method: 'get',
+    path: '/v1/audit/checkpoint',
+    summary: 'The newest signed checkpoint of the log, and the key that has signed it',
+    roles: READERS,
+    answers: { 200: 'The checkpoint' },
+  },
+  {
+    method: 'get',
+    path: '/v1/audit/proof',
+    summary: 'Proofs of inclusion, of consistency, and of a range (RFC 6962)',
+    roles: READERS,
+    query: ProofQuery,
+    answers: { 200: 'The proof' },
+  },
+  {
+    method: 'get',
+    path: '/v1/audit/range',
+    summary: 'The leaves that hold the events of a span of time',
+    roles: READERS,
+    query: RangeQuery,
+    answers: { 200: 'The first leaf, and the one behind the last' },
   },
   {
     method: 'post',

@@ -11,5 +11,12 @@ export type TokenClass = keyof typeof TOKEN_CLASSES;
 
 export const CLASS_NAMES = Object.keys(TOKEN_CLASSES) as readonly TokenClass[];
 
-/** ECDSA with P-256 and SHA-256 (RFC 7518 §3.4): the only algorithm that keys are made for. */
+/** ECDSA with P-256 and SHA-256 (RFC 7518 §3.4): the only algorithm that tokens are signed with. */
 export const ALGORITHM = 'ES256';
+
+/**
+ * The class of the key that signs checkpoints of the log: bare Ed25519 over a text, which is no token. Whoever verifies
+ * checkpoints keeps its public half, so it is not succeeded by time; and it is not among the published keys of tokens.
+ */
+export const CHECKPOINT_CLASS = 'checkpoint';
+export const CHECKPOINT_ALGORITHM = 'Ed25519';

@@ -1,6 +1,6 @@
 import type { Clock } from '../domain/clock.ts';
 import { Fault } from '../domain/errors.ts';
-import { CLASS_NAMES, TOKEN_CLASSES } from './classes.ts';
+import { CHECKPOINT_CLASS, CLASS_NAMES, TOKEN_CLASSES } from './classes.ts';
 import { loadKey, makeKey } from './key.ts';
 import type { LoadedKey } from './key.ts';
 import { KeyProblem } from './problem.ts';
@@ -28,6 +28,9 @@ export interface Keeper {
   readonly rewrap: () => Promise<{ readonly rewrapped: number; readonly remaining: number }>;
   readonly close: () => void;
 }
+
+/** Of a key that is not succeeded by time. */
+const NEVER = { rotateEverySeconds: Infinity };
 
 /** After losing a race the winner's key is read; a third loss in a row is no race. */
 const ATTEMPTS = 3;
@@ -82,16 +85,13 @@ export function makeKeeper(parts: {
     for (let attempt = 1; ; attempt++) {
       const rows = await store.list();
       const set = load(rows, now);
-      const due = classes.flatMap((tokenClass) => {
-        const succession = successionDue(
-          rows.filter((row) => row.class === tokenClass),
-          now,
-          times,
-        );
-        return succession ? [{ tokenClass, succession }] : [];
+      const due = classes.flatMap((keyClass) => {
+        const own = rows.filter((row) => row.class === keyClass);
+        const succession = successionDue(own, now, keyClass === CHECKPOINT_CLASS ? { ...times, ...NEVER } : times);
+        return succession ? [{ keyClass, succession }] : [];
       });
       if (due.length === 0 || attempt === ATTEMPTS) return { rows, set };
-      for (const { tokenClass, succession } of due) await store.add(await makeKey(tokenClass, wrapper), succession);
+      for (const { keyClass, succession } of due) await store.add(await makeKey(keyClass, wrapper), succession);
     }
   }
 
@@ -99,7 +99,7 @@ export function makeKeeper(parts: {
     const keys = rows
       .filter((row) => stateOf(row, readAt) !== 'gone')
       .map((row) => loadKey(row, typOf(row.class), wrapper));
-    const byHeader = new Map(keys.flatMap((key) => (key.use ? [[key.use.header, key] as const] : [])));
+    const byHeader = new Map(keys.flatMap((key) => (key.use?.header ? [[key.use.header, key] as const] : [])));
     return { keys, byHeader, readAt };
   }
 

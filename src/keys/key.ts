@@ -3,7 +3,7 @@ import type { KeyObject } from 'node:crypto';
 import { promisify } from 'node:util';
 import { canonicalJson } from '../domain/json.ts';
 import type { JsonObject } from '../domain/json.ts';
-import { ALGORITHM } from './classes.ts';
+import { ALGORITHM, CHECKPOINT_ALGORITHM, CHECKPOINT_CLASS } from './classes.ts';
 import { encodeHeader, HASH, SIGNATURE } from './jws.ts';
 import { KeyProblem } from './problem.ts';
 import type { KeyRow, NewKey } from './store.ts';
@@ -19,7 +19,7 @@ export interface LoadedKey {
 }
 
 export interface KeyUse {
-  /** What every token of this key begins with: the protected header in base64url. */
+  /** What every token of this key begins with: the protected header in base64url. Empty: it signs no tokens. */
   readonly header: string;
   readonly publicKey: KeyObject;
   /** Absent once wiped. */
@@ -27,14 +27,23 @@ export interface KeyUse {
 }
 
 const newPair = promisify(generateKeyPair);
+const newEdwardsPair = (type: 'ed25519') =>
+  new Promise<{ privateKey: KeyObject; publicKey: KeyObject }>((resolve, reject) => {
+    generateKeyPair(type, undefined, (error, publicKey, privateKey) => {
+      if (error) reject(error);
+      else resolve({ publicKey, privateKey });
+    });
+  });
 
-/** A new key of a class, its private half wrapped. Its id is the thumbprint of the public half (RFC 7638). */
-export async function makeKey(tokenClass: string, wrapper: Wrapper): Promise<NewKey> {
-  const { privateKey, publicKey } = await newPair('ec', { namedCurve: 'P-256' });
-  const { crv = '', kty = '', x = '', y = '' } = publicKey.export({ format: 'jwk' });
-  const publicJwk = { crv, kty, x, y };
+/** A new key of a class, its private half wrapped. Its id is the thumbprint of the public half (RFC 7638, RFC 8037 §2). */
+export async function makeKey(keyClass: string, wrapper: Wrapper): Promise<NewKey> {
+  const alg = algorithmOf(keyClass);
+  const { privateKey, publicKey } =
+    alg === ALGORITHM ? await newPair('ec', { namedCurve: 'P-256' }) : await newEdwardsPair('ed25519');
+  const { crv = '', kty = '', x = '', y } = publicKey.export({ format: 'jwk' });
+  const publicJwk = { crv, kty, x, ...(y === undefined ? {} : { y }) };
   const kid = createHash('sha256').update(canonicalJson(publicJwk)).digest('base64url');
-  const bound = { kid, class: tokenClass, alg: ALGORITHM, publicJwk };
+  const bound = { kid, class: keyClass, alg, publicJwk };
   const privateHalf = privateKey.export({ format: 'der', type: 'pkcs8' });
   const wrapped = wrapper.wrapPrivate(bound, privateHalf);
   privateHalf.fill(0);
@@ -48,8 +57,9 @@ export async function makeKey(tokenClass: string, wrapper: Wrapper): Promise<New
 export function loadKey(row: KeyRow, typ: string | undefined, wrapper: Wrapper): LoadedKey {
   const privateHalf = wrapper.open(row, row);
   const jwk = { ...row.publicJwk, kid: row.kid, alg: row.alg, use: 'sig' };
-  if (typ === undefined || row.alg !== ALGORITHM) return { row, jwk };
-  const header = encodeHeader({ alg: row.alg, kid: row.kid, typ });
+  const isToken = typ !== undefined && row.alg === ALGORITHM;
+  if (!isToken && !(row.class === CHECKPOINT_CLASS && row.alg === CHECKPOINT_ALGORITHM)) return { row, jwk };
+  const header = isToken ? encodeHeader({ alg: row.alg, kid: row.kid, typ }) : '';
   try {
     const publicKey = createPublicKey({ key: { ...row.publicJwk }, format: 'jwk' });
     if (!privateHalf) return { row, jwk, use: { header, publicKey } };
@@ -63,8 +73,14 @@ export function loadKey(row: KeyRow, typ: string | undefined, wrapper: Wrapper):
   }
 }
 
+function algorithmOf(keyClass: string): typeof ALGORITHM | typeof CHECKPOINT_ALGORITHM {
+  return keyClass === CHECKPOINT_CLASS ? CHECKPOINT_ALGORITHM : ALGORITHM;
+}
+
 function mustFit(privateKey: KeyObject, publicKey: KeyObject): void {
   const text = Buffer.from('self-test');
-  const signature = sign(HASH, text, { key: privateKey, ...SIGNATURE });
-  if (!verify(HASH, text, { key: publicKey, ...SIGNATURE }, signature)) throw new Error('the self-test failed');
+  // Ed25519 hashes by itself, and its signatures have one form
+  const [hash, form] = privateKey.asymmetricKeyType === 'ed25519' ? [null, {}] : [HASH, SIGNATURE];
+  const signature = sign(hash, text, { key: privateKey, ...form });
+  if (!verify(hash, text, { key: publicKey, ...form }, signature)) throw new Error('the self-test failed');
 }

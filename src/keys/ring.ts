@@ -1,7 +1,8 @@
+import { sign as signBytes } from 'node:crypto';
 import type { Clock } from '../domain/clock.ts';
 import { Fault } from '../domain/errors.ts';
 import type { JsonObject } from '../domain/json.ts';
-import { CLASS_NAMES } from './classes.ts';
+import { CHECKPOINT_CLASS, CLASS_NAMES } from './classes.ts';
 import type { TokenClass } from './classes.ts';
 import { signJws, splitJws, verifyJws } from './jws.ts';
 import { makeKeeper } from './keeper.ts';
@@ -26,6 +27,8 @@ export interface KeyRingOptions {
   readonly leadSeconds?: number;
   /** The classes of token that are signed here; default all. */
   readonly classes?: readonly TokenClass[];
+  /** Also keep a key for the log's checkpoints. */
+  readonly checkpoints?: boolean;
 }
 
 export interface KeyRing {
@@ -39,6 +42,11 @@ export interface KeyRing {
    * audience and time are the caller's to check. @throws Fault `keys_unavailable`, `shutting_down`.
    */
   readonly verify: (tokenClass: TokenClass, token: string) => Promise<JsonObject | undefined>;
+  /**
+   * The key for the log's checkpoints, if there is one: its public half, 32 bytes, and what signs with it (Ed25519).
+   * @throws Fault `keys_unavailable`, `shutting_down`.
+   */
+  readonly checkpointKey: () => Promise<CheckpointKey>;
   /** The public halves of every key that may sign soon, signs, or has signed what may still be valid (RFC 7517 §5). */
   readonly jwks: () => Promise<JwkSet>;
   /**
@@ -54,6 +62,11 @@ export interface KeyRing {
   readonly status: () => KeyRingStatus;
   /** Forgets the private halves. */
   readonly close: () => void;
+}
+
+export interface CheckpointKey {
+  readonly publicKey: Uint8Array;
+  readonly sign: (text: Uint8Array) => Uint8Array;
 }
 
 export interface JwkSet {
@@ -98,7 +111,7 @@ export function makeKeyRing(options: KeyRingOptions): KeyRing {
 
   const wrapper = makeWrapper(options.encryption);
   const times = { rotateEverySeconds, leadSeconds, keepSeconds: maxTokenLifeSeconds + SLACK_SECONDS };
-  const classes = options.classes ?? CLASS_NAMES;
+  const classes = [...(options.classes ?? CLASS_NAMES), ...(options.checkpoints === true ? [CHECKPOINT_CLASS] : [])];
   const keeper = makeKeeper({ store, wrapper, clock, times, classes });
 
   async function current(now: Date): Promise<KeySet> {
@@ -140,10 +153,20 @@ export function makeKeyRing(options: KeyRingOptions): KeyRing {
       return verifyJws(parts, key.use.publicKey);
     },
 
+    async checkpointKey() {
+      const now = clock.now();
+      const key = signingKey(ofClass(await current(now), CHECKPOINT_CLASS), now);
+      const privateKey = key?.use?.privateKey;
+      if (!privateKey) return unavailable(new KeyProblem('no_signing_key', CHECKPOINT_CLASS));
+      const { x = '' } = key.use.publicKey.export({ format: 'jwk' });
+      return { publicKey: Buffer.from(x, 'base64url'), sign: (text) => signBytes(null, text, privateKey) };
+    },
+
     async jwks() {
       const now = clock.now();
       const { keys } = await current(now);
-      return { keys: keys.filter(({ row }) => stateOf(row, now) !== 'gone').map(({ jwk }) => jwk) };
+      const published = keys.filter(({ row }) => row.class !== CHECKPOINT_CLASS && stateOf(row, now) !== 'gone');
+      return { keys: published.map(({ jwk }) => jwk) };
     },
 
     refresh: keeper.refresh,
@@ -154,7 +177,7 @@ export function makeKeyRing(options: KeyRingOptions): KeyRing {
       const now = clock.now();
       const known = keeper.known();
       const problem = keeper.problem();
-      const able = (set: KeySet) => classes.every((tokenClass) => signingKey(ofClass(set, tokenClass), now));
+      const able = (set: KeySet) => classes.every((keyClass) => signingKey(ofClass(set, keyClass), now));
       return {
         healthy: known !== undefined && ageSeconds(known, now) <= staleSeconds && able(known),
         ...(known && { ageSeconds: ageSeconds(known, now) }),
@@ -171,8 +194,8 @@ export function makeKeyRing(options: KeyRingOptions): KeyRing {
   };
 }
 
-function ofClass(set: KeySet, tokenClass: TokenClass) {
-  return set.keys.filter(({ row }) => row.class === tokenClass);
+function ofClass(set: KeySet, keyClass: string) {
+  return set.keys.filter(({ row }) => row.class === keyClass);
 }
 
 function ageSeconds(set: KeySet, now: Date): number {

@@ -5,16 +5,28 @@ import { makeExceptions } from './exceptions.ts';
 import { makeNotices } from './notices.ts';
 import { makeCalls } from './calls.ts';
 import { startDatabaseClock } from './clock.ts';
+import { makeEvidence } from './evidence.ts';
+import { makeEvidenceCounts } from './evidence-counts.ts';
 import { makeGenerations } from './generations.ts';
 import { makeGrants } from './grants.ts';
+import { makeHolds } from './holds.ts';
 import { makeIssuing } from './issuing.ts';
 import { makeOrders } from './orders.ts';
 import { makeProviderRecord } from './provider-record.ts';
 import { makeReaping } from './reaping.ts';
+import { makeSealing } from './sealing.ts';
 import { makeSigningKeys } from './signing-keys.ts';
+import { makeSinks } from './sinks.ts';
 import { makeTasks } from './tasks.ts';
+import { makeTimelineReads } from './timeline.ts';
 import { listen } from './listen.ts';
 
+export { COUNT_WINDOW } from './evidence-counts.ts';
+export type { EventCount, GenerationInForce, PolicyCount, UsageCursor, UsageRow } from './evidence-counts.ts';
+export type { EventFilter, EventPage, SealedEvent } from './evidence.ts';
+export type { HoldRow } from './holds.ts';
+export { openSinks } from './sinks.ts';
+export type { DeadLetter, SinkEvent, Sinks, SinkState } from './sinks.ts';
 export { APPROVAL_STATES } from './approvals.ts';
 export type { ApprovalFilter, ApprovalRow, ApprovalState, CallApproval } from './approvals.ts';
 export { EXCEPTION_STATES, exceptionState } from './exceptions.ts';
@@ -28,6 +40,7 @@ export type { Claim, CleanupClaim } from './reaping.ts';
 export type { GrantFilter, GrantView, RepeatedRequest } from './grants.ts';
 export type { GenerationView } from './generations.ts';
 export type { OrderProgress, OrderRow } from './orders.ts';
+export type { CredentialRow, DecidedRow, HopRow, OrderOfTimeline, TimelineEvent } from './timeline.ts';
 export { toTask } from './tasks.ts';
 export type { EndedTask, OpenTask, TaskRow } from './tasks.ts';
 
@@ -49,6 +62,12 @@ export function makeLedger(options: ConnectionOptions) {
     grants: makeGrants(connection),
     signingKeys: makeSigningKeys(connection),
     providerRecord: makeProviderRecord(connection),
+    sealing: makeSealing(connection),
+    evidence: makeEvidence(connection),
+    evidenceCounts: makeEvidenceCounts(connection),
+    timeline: makeTimelineReads(connection),
+    sinks: makeSinks(connection),
+    holds: makeHolds(connection),
     startClock: (localNow: () => number) => startDatabaseClock(connection, localNow),
     listen: (onNotice: (what?: string) => void) => listen(options.url, onNotice),
     /** Which server and database this is; undefined where the login may not ask. */

@@ -5,7 +5,7 @@ import { OutboundError, type OutboundResponse } from '../domain/outbound.ts';
 
 /** One request on a connection of its own: a pooled one would not be looked up, and so not checked, again. */
 export interface Hop {
-  readonly method: 'GET' | 'POST';
+  readonly method: 'GET' | 'POST' | 'PUT';
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: string | undefined;
   readonly ca?: string | undefined;

@@ -5,6 +5,8 @@ export { makeCedarCompiler, policyTexts } from './compile.ts';
 export type { CedarCompiler } from './compile.ts';
 export { explain, explanationJson } from './explain.ts';
 export type { ExplainedRules, Explanation } from './explain.ts';
+export { summarisePolicies } from './summary.ts';
+export type { PolicySummary } from './summary.ts';
 export { callRequest } from './call-request.ts';
 export { judgeCall } from './judge-call.ts';
 export type { CallVerdict } from './judge-call.ts';

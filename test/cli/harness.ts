@@ -137,6 +137,22 @@ function recording(calls: { command: string; options: unknown }[]): LocalCommand
     identity: note('identity'),
     policyTest: note('policyTest'),
     policyExplain: note('policyExplain'),
+    archive: note('archive'),
+    checkArchive: note('checkArchive'),
+    readFramework: async (options) => {
+      calls.push({ command: 'readFramework', options });
+      return {
+        framework: 'x',
+        title: 'X',
+        version: '1',
+        prefix: 'X',
+        source: 'https://x.test',
+        cannot: [],
+        controls: [],
+      };
+    },
+    auditVerify: note('auditVerify'),
+    auditExport: note('auditExport'),
     replay: async (options) => {
       calls.push({ command: 'replay', options });
       return () => ({ kind: 'same', now: { outcome: 'allow', code: null, policies: [] } });

@@ -14,8 +14,13 @@ const local: LocalCommands = {
   identity: absent,
   policyTest: absent,
   policyExplain: absent,
+  auditVerify: absent,
+  auditExport: absent,
   replay: absent,
   readRules: absent,
+  readFramework: absent,
+  archive: absent,
+  checkArchive: absent,
 };
 
 process.exitCode = await run(process.argv.slice(2), {

@@ -1,11 +1,13 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { format, resolveConfig } from 'prettier';
+import { EVENT_GROUPS, EVENT_TYPES } from '../../src/audit/catalogue.ts';
+import { withCatalogue } from '../../src/audit/catalogue-page.ts';
 import { codesOf, readPage, ROOT, sectionOf } from './pages.ts';
 
 /** Every type of event that the migrations write is on the page with its facts, and the page has no other. */
-const HEADINGS = ['Decisions and tasks', 'Grants', 'Mints', 'Approvals', 'Orders', 'Rules, keys, evidence'];
-
 const page = await readPage('docs/events.md');
+const HEADINGS = EVENT_GROUPS.map(({ title }) => title);
 const sql = await migrations();
 
 async function migrations(): Promise<string> {
@@ -30,6 +32,14 @@ function written(): Catalogue {
     const names = facts < 0 ? [] : membersAt(statement.slice(facts + ', jsonb_build_object('.length));
     for (const type of types) catalogue.set(type, new Set([...(catalogue.get(type) ?? []), ...names]));
   }
+  // put together by hand, because it is on the way of every call: the members between `"facts":{` and its end
+  const [call = ''] = /insert into events [^;]*'"type":"call\.decided"[^;]*;/.exec(sql) ?? [];
+  const facts = call.slice(call.indexOf('"facts":{') + '"facts":{'.length, call.indexOf('coalesce(\'"grant":'));
+  const texts = [...facts.matchAll(/\b(\w+_text)\b/g)].map(
+    ([, name = '']) => new RegExp(`${name} text := ([^;]*);`).exec(sql)?.[1] ?? '',
+  );
+  const names = [facts, ...texts].flatMap((text) => [...text.matchAll(/"(\w+)":/g)].map(([, name = '']) => name));
+  catalogue.set('call.decided', new Set(names));
   return catalogue;
 }
 
@@ -72,6 +82,18 @@ function documented(): Catalogue {
     ]),
   );
 }
+
+test('the page is what `npm run docs` makes of the catalogue', async () => {
+  const path = join(ROOT, 'docs/events.md');
+  const options = await resolveConfig(path, { config: join(ROOT, '.config/prettier.json') });
+  expect(await format(withCatalogue(page), { ...options, parser: 'markdown' })).toBe(page);
+});
+
+test('the catalogue has what the migrations write: no type more or less, and the same facts', () => {
+  const catalogue = EVENT_TYPES.map(({ type, facts }) => [type, Object.keys(facts).sort()]);
+  expect(catalogue.sort()).toEqual([...written()].map(([type, facts]) => [type, [...facts].sort()]).sort());
+  expect(new Set(EVENT_TYPES.map(({ type }) => type)).size).toBe(EVENT_TYPES.length);
+});
 
 test('the types', () => {
   const types = [...written().keys()];

@@ -12,6 +12,14 @@ test('every metric of Writ is on the page, and no other', async () => {
     notices: () => Promise.resolve({ pending: 0, dead: 0 }),
     exceptions: () => Promise.resolve({ active: 0, unreviewed: 0, uses: 0 }),
     keysAgeSeconds: () => ({}),
+    sinks: async () => [],
+    log: {
+      size: () => Promise.resolve(0),
+      unsealedSeconds: () => Promise.resolve(0),
+      heldUpSeconds: () => 0,
+      isDamaged: () => false,
+      witnessFailures: () => ({}),
+    },
   });
   const names = (await metrics.registry.getMetricsAsJSON()).map(({ name }) => name);
   const own = names.filter((name) => name.startsWith('writ_'));

@@ -1,6 +1,11 @@
 import { readdir } from 'node:fs/promises';
 import type { ErrorRequestHandler, RequestHandler, Router } from 'express';
 import { Registry } from 'prom-client';
+import { auditRouter } from '../../src/http/audit.ts';
+import { evidencePackRouter } from '../../src/http/evidence-pack.ts';
+import { holdsRouter } from '../../src/http/holds.ts';
+import { sinksRouter } from '../../src/http/sinks.ts';
+import { timelineRouter } from '../../src/http/timeline.ts';
 import { accessRequestsRouter } from '../../src/http/access-requests.ts';
 import { approvalsRouter } from '../../src/http/approvals.ts';
 import { exceptionsRouter } from '../../src/http/exceptions.ts';
@@ -45,9 +50,18 @@ const ROUTERS: Readonly<Record<string, Router>> = {
   tasksRouter: tasksRouter({ resolvePrincipal: never, create: never, show: never, end: never }, step, step),
   tokenRouter: tokenRouter({ delegate: never, attest: never, issuer: '' }, step, errors),
   generationsRouter: generationsRouter({ apply: never, find: never, filesOf: () => ({}) }, step, step),
-  decisionsRouter: decisionsRouter({ find: never, list: never, now: () => new Date() }, step),
+  decisionsRouter: decisionsRouter({ decision: never, decisions: never, now: () => new Date(0) }, step),
   authzenRouter: authzenRouter({ evaluate: never, reportOutcome: never, issuer: '' }, step, step),
   oauthRouter: oauthRouter({ introspect: never, revokeToken: never, jwks: never, issuer: '' }, step, errors),
+  auditRouter: auditRouter(
+    { checkpoint: never, proof: never, events: never, decision: never, decisions: never, range: never },
+    '1.2.3',
+    step,
+  ),
+  timelineRouter: timelineRouter(never, step),
+  evidencePackRouter: evidencePackRouter(never, step),
+  sinksRouter: sinksRouter({ deadLetters: never, replay: never }, step, step),
+  holdsRouter: holdsRouter({ list: never, place: never, lift: never }, step, step),
   healthRouter: healthRouter(never, new Registry()),
   openApiRouter: openApiRouter({}),
 };

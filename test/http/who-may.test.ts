@@ -3,10 +3,11 @@ import { expired } from '../support/people.ts';
 import type { Question } from '../support/ask.ts';
 import { startRunningBroker } from '../support/running-broker.ts';
 import type { RunningBroker } from '../support/running-broker.ts';
+import { until } from '../support/waiting.ts';
 
 /** Every route, asked by everybody: what each gets, as status and code. */
 let broker: RunningBroker;
-let ids: { grant: string; order: string; task: string; token: string };
+let ids: { grant: string; order: string; task: string; token: string; decision: string };
 
 beforeAll(async () => {
   broker = await startRunningBroker();
@@ -20,11 +21,20 @@ beforeAll(async () => {
   });
   const task = await broker.ask('POST', '/v1/tasks', { as: broker.people.workload('agent/owner'), json: TASK });
   const { token } = grant.body['credential'] as { token: string };
-  ids = { grant: String(grant.body['id']), order: String(order.body['id']), task: String(task.body['id']), token };
+  const { id: decision } = grant.body['decision'] as { id: string };
+  ids = {
+    grant: String(grant.body['id']),
+    order: String(order.body['id']),
+    task: String(task.body['id']),
+    token,
+    decision,
+  };
+  await until(async () => (await broker.ask('GET', '/v1/audit/checkpoint', { as: auditor() })).status === 200);
 });
 afterAll(() => broker.close());
 
 const TASK = { purpose: 'test', mode: 'autonomous', environment: 'test' };
+const auditor = () => broker.people.operator('auditor');
 const ROLES = ['platform', 'security', 'approver', 'auditor'] as const;
 type Who = keyof typeof WHO;
 const WHO = {
@@ -134,6 +144,11 @@ const ROUTES: readonly Row[] = [
     question: () => ({ json: { files: broker.rules, dry_run: true } }),
     want: forOperators(['platform'], '200'),
   },
+  { route: 'GET /v1/events', want: forOperators(['auditor', 'security', 'platform'], '200') },
+  { route: 'GET /v1/decisions/{id}', want: forOperators(['auditor', 'security', 'platform'], '200') },
+  { route: 'GET /v1/audit/checkpoint', want: forOperators(ROLES, '200') },
+  { route: 'GET /v1/audit/proof', want: forOperators(ROLES, '400 invalid_request') },
+  { route: 'GET /v1/audit/range', want: forOperators(ROLES, '200') },
   {
     route: 'POST /oauth/token',
     question: () => ({ form: { grant_type: 'password' } }),
@@ -154,12 +169,14 @@ const ROUTES: readonly Row[] = [
   { route: 'GET /v1/nothing', want: all('404 not_found') },
 ];
 
+const PREFIXES = ['/v1/grants', '/v1/decisions', '/v1/tasks', ''];
+
 test.each(ROUTES)('$route', async ({ route, question, want }) => {
   const [method = '', path = ''] = route.split(' ');
-  const id = path.startsWith('/v1/grants') ? ids.grant : path.startsWith('/v1/tasks') ? ids.task : ids.order;
+  const id = [ids.grant, ids.decision, ids.task, ids.order].find((_, at) => path.startsWith(PREFIXES[at] ?? ''));
   const got = await Promise.all(
     Object.entries(WHO).map(async ([who, token]) => {
-      const answer = await broker.ask(method, path.replace('{id}', id), { as: token(), ...question?.() });
+      const answer = await broker.ask(method, path.replace('{id}', id ?? ''), { as: token(), ...question?.() });
       return [who, answer.code === undefined ? String(answer.status) : `${answer.status} ${String(answer.code)}`];
     }),
   );

@@ -1,7 +1,8 @@
+import { createPublicKey, verify } from 'node:crypto';
 import { decodeProtectedHeader, SignJWT } from 'jose';
 import { makeKey } from '../../src/keys/key.ts';
 import { makeWrapper } from '../../src/keys/wrap.ts';
-import { DAY, kidOf, LIFE, strangerVerifies, world } from './world.ts';
+import { DAY, faultOf, kek, kidOf, LIFE, strangerVerifies, world } from './world.ts';
 
 describe('signing', () => {
   test('a key is made at once where there is none, and whoever has the key set can verify', async () => {
@@ -158,5 +159,60 @@ describe('replicas', () => {
     await ring.refresh();
     expect((await ring.jwks()).keys).toHaveLength(2);
     expect(store.rows).toHaveLength(2);
+  });
+});
+
+describe('the key of checkpoints', () => {
+  test('is there where it is wanted, signs bare Ed25519, and is none of the published keys of tokens', async () => {
+    const { replica, payload, store } = world();
+    const ring = replica({ checkpoints: true });
+    const { publicKey, sign } = await ring.checkpointKey();
+    expect(store.rows.map((row) => [row.class, row.alg])).toEqual([
+      ['access', 'ES256'],
+      ['checkpoint', 'Ed25519'],
+    ]);
+    const jwk = { kty: 'OKP', crv: 'Ed25519', x: Buffer.from(publicKey).toString('base64url') };
+    const key = createPublicKey({ key: jwk, format: 'jwk' });
+    expect(verify(null, Buffer.from('a text'), key, sign(Buffer.from('a text')))).toBe(true);
+    expect((await ring.jwks()).keys).toHaveLength(1);
+    expect(await ring.verify('access', await ring.sign('access', payload()))).toEqual(payload());
+    expect(ring.status()).toMatchObject({ healthy: true });
+    const other = await replica({ checkpoints: true }).checkpointKey();
+    expect(other.publicKey).toEqual(publicKey);
+  });
+
+  test('is not succeeded by time', async () => {
+    const { replica, pass, store } = world();
+    const ring = replica({ checkpoints: true });
+    await ring.checkpointKey();
+    pass(400 * DAY);
+    await ring.refresh();
+    expect(store.rows.map((row) => row.class)).toEqual(['access', 'checkpoint', 'access']);
+  });
+
+  test('is not made, and cannot sign, where nobody asked for it', async () => {
+    const { replica, store } = world();
+    const ring = replica();
+    await expect(ring.checkpointKey()).rejects.toMatchObject(faultOf('no_signing_key'));
+    expect(store.rows.map((row) => row.class)).toEqual(['access']);
+  });
+
+  test('is rewrapped as the others are, and noticed when its halves are changed', async () => {
+    const { replica, first, store } = world();
+    const before = await replica({ checkpoints: true }).checkpointKey();
+    const fresh = kek('kek-2');
+    expect(await replica({ encryption: [fresh, first], checkpoints: true }).rewrap()).toEqual({
+      rewrapped: 2,
+      remaining: 0,
+    });
+    const after = await replica({ encryption: [fresh], checkpoints: true }).checkpointKey();
+    expect(after.publicKey).toEqual(before.publicKey);
+    const at = store.rows.findIndex((row) => row.class === 'checkpoint');
+    const row = store.rows[at];
+    if (!row) throw new Error('no key');
+    store.rows[at] = { ...row, publicJwk: { ...row.publicJwk, x: Buffer.alloc(32, 1).toString('base64url') } };
+    await expect(replica({ encryption: [fresh], checkpoints: true }).checkpointKey()).rejects.toMatchObject(
+      faultOf('tampered'),
+    );
   });
 });

@@ -19,6 +19,7 @@ const TYPES: Readonly<Record<string, string>> = {
   BigInt: 'bigint',
   Boolean: 'boolean',
   Json: 'jsonb',
+  Bytes: 'bytea',
   'DateTime @db.Timestamptz(6)': 'timestamp with time zone',
 };
 

@@ -52,7 +52,6 @@ const CHANGING: Readonly<Record<string, readonly string[]>> = {
   ],
   idempotency_keys: ['created_at', 'grant_id'],
   signing_keys: ['gone_at', 'kek_id', 'signs_until', 'wiped_at', 'wrapped'],
-  events: ['leaf'],
 };
 const DELETABLE = ['idempotency_keys'];
 

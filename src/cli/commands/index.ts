@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import type { Shell } from '../shell.ts';
 import { addApprovals } from './approvals.ts';
 import { addApply } from './apply.ts';
+import { addAudit } from './audit.ts';
 import { addCheck } from './check.ts';
 import { addCredential } from './credential.ts';
 import { addDev } from './dev.ts';
@@ -29,6 +30,7 @@ export const commands: readonly ((parent: Command, shell: Shell) => void)[] = [
   addCheck,
   addApply,
   addPolicy,
+  addAudit,
   addServe,
   addMigrate,
   addDev,

@@ -1,0 +1,110 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { link, open, rm } from 'node:fs/promises';
+import { createInterface } from 'node:readline';
+import { archiveLine, checkArchive, makeRanges } from './audit/archive.ts';
+import type { ArchiveHeader } from './audit/archive.ts';
+import { makeProver } from './audit/proofs.ts';
+import { openArchive } from './ledger/archive.ts';
+import type { ArchiveRefusal } from './ledger/archive.ts';
+import { StartError } from './start-error.ts';
+
+type Print = (line: string) => void;
+
+const REFUSED: Readonly<Record<ArchiveRefusal, string>> = {
+  not_over: 'this month is not over',
+  no_such_month: 'the ledger has no such month',
+  archived: 'this month was archived before',
+  unsealed: 'some of its events are not sealed yet',
+  unsigned: 'no signed checkpoint covers it yet',
+  held: 'a legal hold covers it; see `writ audit hold list`',
+  changed: 'it does not hold what was written; nothing was changed',
+};
+
+const MONTH = /^\d{4}-(0[1-9]|1[0-2])$/;
+
+/**
+ * `writ audit archive`: writes a month with its proofs to a file, reads that back and holds it against the checkpoint, and only then
+ * takes the month out of the record. @throws StartError where it cannot be.
+ */
+export async function runArchive(
+  {
+    url,
+    month,
+    out,
+    drop,
+  }: { readonly url: string; readonly month: string; readonly out: string; readonly drop: boolean },
+  print: Print,
+): Promise<number> {
+  if (!MONTH.test(month)) throw new StartError('a month is written as 2026-11');
+  const archive = await openArchive(url, month);
+  try {
+    refuse(await archive.refusal());
+    const { events, ranges, checkpoint } = await archive.month();
+    const prover = makeProver(archive.hashes);
+    const header: ArchiveHeader = {
+      kind: 'writ.archive',
+      version: 1,
+      month,
+      events,
+      checkpoint: checkpoint.note,
+      key: checkpoint.key,
+      ranges: await makeRanges(prover, ranges, checkpoint.size),
+    };
+    const sha256 = await write(out, header, archive.events());
+    const fault = await checkArchive(linesOf(out));
+    if (fault) throw new StartError(`what was written to ${out} does not verify (${fault}); nothing was changed`);
+    refuse(await archive.detach(events, sha256));
+    print(`${month}: ${events} events are in ${out} (SHA-256 ${sha256}), and no longer in the record`);
+    if (drop) await archive.drop();
+    else print('the table is detached and still there: --drop removes it, or do that by hand');
+    return 0;
+  } finally {
+    await archive.close();
+  }
+}
+
+/** `writ audit archive --check`: whether a file holds what was signed. */
+export async function runArchiveCheck(file: string, print: Print): Promise<number> {
+  const fault = await checkArchive(linesOf(file));
+  print(fault ? `${file}: ${fault}` : `${file}: every event is what was signed`);
+  return fault ? 1 : 0;
+}
+
+function refuse(code: ArchiveRefusal | undefined): void {
+  if (code) throw new StartError(`cannot be archived: ${REFUSED[code]}`);
+}
+
+/** Whole and on the disk, or not there under its name. */
+async function write(
+  path: string,
+  header: ArchiveHeader,
+  events: AsyncIterable<{ readonly leaf: number; readonly body: string }>,
+): Promise<string> {
+  const digest = createHash('sha256');
+  const draft = `${path}.partial`;
+  const file = await open(draft, 'wx', 0o600);
+  try {
+    const put = async (text: string) => {
+      digest.update(text);
+      await file.write(text);
+    };
+    await put(`${JSON.stringify(header)}\n`);
+    let pending = '';
+    for await (const event of events) {
+      pending += archiveLine(event);
+      if (pending.length < 1024 * 1024) continue;
+      await put(pending);
+      pending = '';
+    }
+    if (pending !== '') await put(pending);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  // unlike a renaming, a link takes nothing's place
+  await link(draft, path).finally(() => rm(draft));
+  return digest.digest('hex');
+}
+
+const linesOf = (path: string) => createInterface({ input: createReadStream(path), crlfDelay: Infinity });

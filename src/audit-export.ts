@@ -1,0 +1,172 @@
+import { appendFile, open, readFile, stat, truncate, writeFile } from 'node:fs/promises';
+import { readCheckpoints } from './audit/checkpoint.ts';
+import {
+  eventLine,
+  hashesOf,
+  headerLine,
+  readEventLine,
+  readHeader,
+  readTrailer,
+  trailerLine,
+} from './audit/export-file.ts';
+import type { ConsistencyProof, ExportHeader } from './audit/export-file.ts';
+import { lastLine, readLines } from './audit/lines.ts';
+import { leafHash } from './audit/merkle.ts';
+import type { ExportOptions } from './cli/index.ts';
+import { CliError, EXIT, usage } from './cli/exit.ts';
+import type { Checkpoint, OperatorVerbs } from './client/index.ts';
+
+const PAGE = 1_000;
+
+/**
+ * `writ audit export`: sealed events over HTTP, by cursor, with the proof of their range. To a file it is resumed where it was
+ * broken off: the file's header says what was asked for.
+ */
+export async function runAuditExport(options: ExportOptions): Promise<number> {
+  if (options.format === 'ocsf') return (await import('./audit-export-ocsf.ts')).runOcsfExport(options);
+  const { operator, out, write } = options;
+  const now = await operator.checkpoint();
+  const kept = await keptSizes(options.checkpoints, now);
+  const begun = out === undefined ? undefined : await resume(out);
+  if (begun?.complete) {
+    await options.note('writ: the export is complete already');
+    return EXIT.ok;
+  }
+  const header = begun?.header ?? { origin: now.origin, ...(await rangeOf(options, now)) };
+  if (begun) mustBeAsked(begun.header, options, now);
+  const say = out === undefined ? write : (text: string) => appendFile(out, text);
+  if (!begun && out !== undefined) await writeFile(out, '', { mode: 0o600 });
+  if (!begun) await say(`${headerLine(header)}\n`);
+
+  for (let next = begun?.next ?? header.first; next < header.end;) {
+    const limit = Math.min(PAGE, header.end - next);
+    const { events } = await operator.events({}, { cursor: String(next), limit });
+    if (events.length === 0 || events.some(({ leaf }, at) => leaf !== next + at)) {
+      throw new CliError('unexpected_answer', `the events from leaf ${next} on are not those that were asked for`, {
+        exit: EXIT.failed,
+      });
+    }
+    const lines = events.map(({ leaf, body }) => eventLine({ leaf, hash: leafHash(body).toString('base64'), body }));
+    await say(`${lines.join('\n')}\n`);
+    next += events.length;
+    options.onProgress(next - header.first, header.end - header.first);
+  }
+  await say(`${await proofOf(operator, header, kept)}\n`);
+  if (out !== undefined) await flush(out);
+  return EXIT.ok;
+}
+
+/** Leaves as they are, or the span of time that is asked for. */
+export async function rangeOf(
+  { operator, from, to }: ExportOptions,
+  now: Checkpoint,
+): Promise<{ first: number; end: number }> {
+  const [fromLeaf, toLeaf] = [leafOf(from), leafOf(to)];
+  const times = {
+    ...(from !== undefined && fromLeaf === undefined && { from }),
+    ...(to !== undefined && toLeaf === undefined && { to }),
+  };
+  const span = Object.keys(times).length > 0 ? await operator.leafRange(times) : { first: 0, end: now.size };
+  const first = fromLeaf ?? (from === undefined ? 0 : span.first);
+  const end = toLeaf ?? (to === undefined ? now.size : span.end);
+  // of a span of time, what is signed by now
+  const last = toLeaf === undefined ? Math.min(end, now.size) : end;
+  if (last > now.size) throw usage(`--to is behind the newest checkpoint, which is of ${now.size} events`);
+  if (first > last) throw usage(`there is nothing from ${first} to ${last}`);
+  return { first, end: last };
+}
+
+function leafOf(given: string | undefined): number | undefined {
+  return given !== undefined && /^\d{1,15}$/.test(given) ? Number(given) : undefined;
+}
+
+/** A file that was begun: what it is of, and where to go on. What was written half is taken away; any other file is left alone. */
+async function resume(path: string): Promise<{ header: ExportHeader; next: number; complete: boolean } | undefined> {
+  const size = await stat(path).then(
+    (there) => there.size,
+    () => undefined,
+  );
+  if (size === undefined || size === 0) return undefined;
+  const last = await lastLine(path);
+  if (!last && (await isHalfHeader(path))) return undefined;
+  if (!last) throw notAnExport(path);
+  const [first = []] = await firstLines(path);
+  const header = readHeader(first[0] ?? '');
+  if (!header) throw notAnExport(path);
+  await truncate(path, last.end);
+  const event = readEventLine(last.text);
+  const next = event ? event.leaf + 1 : header.first;
+  return { header, next, complete: readTrailer(last.text) !== undefined };
+}
+
+/** Broken off within its first line. */
+async function isHalfHeader(path: string): Promise<boolean> {
+  const text = await readFile(path, 'utf8');
+  const start = headerLine({ origin: '', first: 0, end: 0 }).slice(0, HEADER_START);
+  return text.startsWith(start) || start.startsWith(text);
+}
+const HEADER_START = '{"writ_export":1'.length;
+
+function notAnExport(path: string): CliError {
+  return usage(`${path} is there, and is no export`, 'name another file');
+}
+
+async function firstLines(path: string): Promise<string[][]> {
+  for await (const lines of readLines(path)) return [lines];
+  return [];
+}
+
+function mustBeAsked(header: ExportHeader, { from, to }: ExportOptions, now: Checkpoint): void {
+  const [first, end] = [leafOf(from), leafOf(to)];
+  if (header.origin !== now.origin) throw usage(`the file is of another log, ${header.origin}`);
+  if ((first !== undefined && first !== header.first) || (end !== undefined && end !== header.end)) {
+    throw usage(`the file is of leaves ${header.first} to ${header.end}`, 'name another file');
+  }
+}
+
+export async function keptSizes(paths: readonly string[], now: Checkpoint): Promise<number[]> {
+  const sizes = new Set<number>();
+  for (const path of paths) {
+    const newest = readCheckpoints(await readFile(path, 'utf8').catch(() => '')).at(-1);
+    if (!newest) throw usage(`${path} holds no checkpoint`);
+    if (newest.size > now.size) {
+      throw new CliError(
+        'log_truncated',
+        `${path} is of ${newest.size} events, and the log is signed for ${now.size}`,
+        { exit: EXIT.failed },
+      );
+    }
+    sizes.add(newest.size);
+  }
+  return [...sizes];
+}
+
+/** The trailer: the newest checkpoint by now, the proof of the range in it, and that it goes on from those that were kept. */
+export async function proofOf(
+  operator: OperatorVerbs,
+  { first, end }: ExportHeader,
+  kept: readonly number[],
+): Promise<string> {
+  const { size, checkpoint } = await operator.checkpoint();
+  const range = await operator.proof({ first, end }, { size });
+  const [left, right] = range.kind === 'range' ? [hashesOf([...range.left]), hashesOf([...range.right])] : [];
+  const consistency: ConsistencyProof[] = [];
+  for (const oldSize of kept) {
+    const proof = await operator.proof({ old_size: oldSize }, { size });
+    const path = proof.kind === 'consistency' ? hashesOf([...proof.path]) : undefined;
+    if (path) consistency.push({ oldSize, path });
+  }
+  if (!left || !right || consistency.length < kept.length) {
+    throw new CliError('unexpected_answer', 'the proof cannot be read', { exit: EXIT.failed });
+  }
+  return trailerLine({ checkpoint, left, right, consistency });
+}
+
+export async function flush(path: string): Promise<void> {
+  const file = await open(path, 'r+');
+  try {
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}

@@ -1,0 +1,243 @@
+import { isCheckpointOf, readCheckpoint } from './checkpoint.ts';
+import type { SignedCheckpoint } from './checkpoint.ts';
+import { columnsThatDiffer, readEvent } from './event.ts';
+import type { Event, EventRow } from './event.ts';
+import type { Findings } from './findings.ts';
+import { growFast } from './grow-fast.ts';
+import { HASH_BYTES } from './merkle.ts';
+import { makeMismatches } from './mismatches.ts';
+import { parseNoteKey } from './note.ts';
+import type { NoteKey } from './note.ts';
+import { same } from './proofs.ts';
+import type { KeptCheckpoint } from './store.ts';
+import { storedCount } from './stored.ts';
+import { growFrom } from './tree.ts';
+import { repairWindow } from './window.ts';
+
+/** The log as it is kept, at one moment. */
+export interface LogSource {
+  head(): Promise<{ readonly size: number; readonly root: Uint8Array }>;
+  /** Rows by leaf, from `first` up to `end`, in that order; as they are, so that one may be missing or be there twice. */
+  events(first: number, end: number): Promise<readonly EventRow[]>;
+  /** Stored hashes from one position up to another, each at its place; zeros where one is missing. */
+  stored(from: number, to: number): Promise<Buffer>;
+  /** How many hashes are stored. */
+  storedEnd(): Promise<number>;
+  /** Rows with a leaf that the log does not have: some of them. */
+  strays(): Promise<readonly EventRow[]>;
+  /** What is not sealed, page by page; `late`: it is older than what is. */
+  unsealed(): AsyncIterable<readonly (EventRow & { readonly late: boolean })[]>;
+  /** Kept checkpoints of more than `size` events, smallest first. */
+  checkpoints(size: number, limit: number): Promise<readonly KeptCheckpoint[]>;
+}
+
+export interface CheckOptions {
+  /** Whose signatures count; none: those that the ledger names itself. */
+  readonly keys: readonly NoteKey[];
+  /** Checkpoints that were kept elsewhere. */
+  readonly kept: readonly SignedCheckpoint[];
+  readonly onEvent: (event: Event) => void;
+  /** After each window: time for whoever takes events to read what they need. */
+  readonly afterWindow: () => Promise<void>;
+  readonly onProgress: (done: number, total: number) => void;
+}
+
+export interface LogSummary {
+  readonly size: number;
+  readonly unsealed: number;
+  readonly checkpoints: number;
+}
+
+/** Leaves at a time; even, so that two siblings are never apart. */
+const WINDOW = 2_000;
+const CHECKPOINTS = 10_000;
+/** Sealed order and time differ by less. */
+const DISORDER_MS = 60_000;
+
+/** Reads the whole log once, and tells everything that does not fit: events, hashes, head, and what was signed. */
+export async function checkLog(source: LogSource, options: CheckOptions, findings: Findings): Promise<LogSummary> {
+  const { size, root } = await source.head();
+  const mismatches = makeMismatches();
+  const signed = makeSignedCheck(options, findings);
+  let newest = '';
+
+  const read = (first: number) => {
+    const end = Math.min(first + WINDOW, size);
+    return Promise.all([source.events(first, end), source.stored(storedCount(first), storedCount(end))]);
+  };
+  const see = (row: EventRow, where: string) => {
+    const event = readEvent(row.body);
+    if (!event) return; // an altered body, and told as that
+    const names = columnsThatDiffer(row, event);
+    if (names.length > 0) findings.add('columns_differ', where, `${names.join(', ')} differ from the event’s own text`);
+    if (row.leaf !== null && event.at < newest && Date.parse(newest) - Date.parse(event.at) > DISORDER_MS) {
+      findings.add('event_back_dated', where, `is of ${event.at} and was sealed behind one of ${newest}`);
+    } else if (event.at > newest) newest = event.at;
+    options.onEvent(event);
+  };
+
+  let frontier: readonly Uint8Array[] = [];
+  let next = size > 0 ? read(0) : undefined;
+  for (let first = 0; next; first += WINDOW) {
+    const [rows, stored] = await next;
+    const end = Math.min(first + WINDOW, size);
+    const asked = signed.sizesUpTo(end, source);
+    next = end < size ? read(end) : undefined; // read while this one is looked at
+    const sizes = await asked;
+    const window = { first, end, frontier, rows, stored, sizes };
+    const fast = growWhole(window);
+    const grown = fast ?? repairWindow(window, mismatches, findings);
+    for (const [at, found] of grown.roots) signed.compare(at, found);
+    frontier = grown.frontier;
+    for (const row of rows) see(row, `leaf ${row.leaf}`);
+    await options.afterWindow();
+    options.onProgress(end, size);
+  }
+  mismatches.tell(findings);
+
+  const computed = growFrom(size, frontier).root();
+  if (!same(computed, root))
+    findings.add('head_differs', 'head', `the root of ${size} events is not the one that the head says`);
+  const stored = await source.storedEnd();
+  if (stored !== storedCount(size)) {
+    findings.add('head_differs', 'head', `there are ${stored} hashes, and ${size} events have ${storedCount(size)}`);
+  }
+  for (const row of await source.strays()) {
+    findings.add(
+      'event_added',
+      `leaf ${row.leaf}`,
+      `event ${row.seq} has a leaf that the log of ${size} does not have`,
+    );
+    see({ ...row, leaf: null }, `leaf ${row.leaf}`);
+  }
+  await signed.beyond(size, source);
+
+  let unsealed = 0;
+  for await (const page of source.unsealed()) {
+    for (const row of page) {
+      unsealed++;
+      if (row.late) findings.add('event_late', `event ${row.seq}`, 'is not sealed, and is older than what is');
+      see(row, `event ${row.seq}`);
+    }
+    await options.afterWindow();
+  }
+  return { size, unsealed, checkpoints: signed.count() };
+}
+
+export interface Window {
+  readonly first: number;
+  readonly end: number;
+  /** Of the tree of `first` leaves. */
+  readonly frontier: readonly Uint8Array[];
+  readonly rows: readonly EventRow[];
+  readonly stored: Buffer;
+  /** Sizes whose roots are wanted, rising. */
+  readonly sizes: readonly number[];
+}
+
+export interface Grown {
+  readonly frontier: readonly Uint8Array[];
+  readonly roots: readonly (readonly [size: number, root: Uint8Array])[];
+}
+
+/** As it should be: every leaf there once, and all hashes those that are stored. Undefined where it is not. */
+function growWhole({ first, end, frontier, rows, stored, sizes }: Window): Grown | undefined {
+  if (rows.length !== end - first) return undefined;
+  const computed = Buffer.allocUnsafe((storedCount(end) - storedCount(first)) * HASH_BYTES);
+  const tree = growFast(first, frontier, computed);
+  const roots: [number, Uint8Array][] = [];
+  let expected = first;
+  for (const { leaf, body } of rows) {
+    if (leaf !== expected++) return undefined;
+    tree.append(body);
+    if (expected === sizes[roots.length]) roots.push([expected, tree.root()]);
+  }
+  return computed.equals(stored) ? { frontier: tree.frontier(), roots } : undefined;
+}
+
+/** Holds what was signed, in the ledger and elsewhere, against the roots that the events lead to. */
+function makeSignedCheck({ keys, kept }: CheckOptions, findings: Findings) {
+  const elsewhere = [...kept].sort((one, other) => one.size - other.size);
+  const waiting = new Map<number, { readonly root: Uint8Array; readonly from: string }[]>();
+  let readTo = 0;
+  let count = 0;
+  let agreed = 0;
+  let differing = 0;
+
+  function expect(size: number, root: Uint8Array, from: string): void {
+    const list = waiting.get(size);
+    if (list) list.push({ root, from });
+    else waiting.set(size, [{ root, from }]);
+  }
+
+  function judge(row: KeptCheckpoint): void {
+    count++;
+    const about = `checkpoint ${row.size}`;
+    const checkpoint = readCheckpoint(row.note);
+    const own = parseNoteKey(row.key);
+    if (!checkpoint || checkpoint.size !== row.size || !same(checkpoint.root, row.root)) {
+      findings.add('checkpoint_forged', about, 'the signed text is not what its row says');
+    } else if (!isSignedByAny(checkpoint, keys.length > 0 ? keys : own ? [own] : [])) {
+      findings.add('checkpoint_forged', about, 'is not signed by the key');
+    } else expect(row.size, row.root, 'in the ledger');
+  }
+
+  return {
+    count: () => count,
+
+    /** The sizes up to `end` whose roots are to be compared. */
+    async sizesUpTo(end: number, source: Pick<LogSource, 'checkpoints'>): Promise<number[]> {
+      while (readTo < end) {
+        const rows = (await source.checkpoints(readTo, CHECKPOINTS)).filter((row) => row.size <= end);
+        for (const row of rows) judge(row);
+        readTo = rows.length < CHECKPOINTS ? end : (rows.at(-1)?.size ?? end);
+      }
+      for (let first = elsewhere[0]; first && first.size <= end; first = elsewhere[0]) {
+        elsewhere.shift();
+        judgeKept(first);
+      }
+      return [...waiting.keys()].sort((one, other) => one - other);
+    },
+
+    compare(size: number, root: Uint8Array): void {
+      for (const { root: stated, from } of waiting.get(size) ?? []) {
+        if (same(stated, root)) agreed = Math.max(agreed, size);
+        else if (differing++ === 0) {
+          const range = `among leaves ${agreed} to ${size - 1} something was changed, added or removed`;
+          findings.add('checkpoint_differs', `checkpoint ${size}`, `${from}, says another root: ${range}`);
+        }
+      }
+      waiting.delete(size);
+    },
+
+    /** What was signed of more events than there are. */
+    async beyond(size: number, source: Pick<LogSource, 'checkpoints'>): Promise<void> {
+      if (differing > 1)
+        findings.add('checkpoint_differs', 'checkpoints', `${differing - 1} larger ones differ as well`);
+      for (const row of await source.checkpoints(size, CHECKPOINTS)) {
+        judge(row);
+        truncated(row.size, 'in the ledger', size);
+      }
+      for (const checkpoint of elsewhere) {
+        judgeKept(checkpoint);
+        if (waiting.has(checkpoint.size)) truncated(checkpoint.size, 'kept elsewhere', size);
+      }
+    },
+  };
+
+  function judgeKept(checkpoint: SignedCheckpoint): void {
+    count++;
+    if (keys.length > 0 && !isSignedByAny(checkpoint, keys)) {
+      findings.add('checkpoint_forged', `kept checkpoint ${checkpoint.size}`, 'is not signed by the key');
+    } else if (checkpoint.size > 0) expect(checkpoint.size, checkpoint.root, 'kept elsewhere');
+  }
+
+  function truncated(signed: number, from: string, size: number): void {
+    findings.add('log_truncated', `checkpoint ${signed}`, `${from}, is of ${signed} events; the log has ${size}`);
+  }
+}
+
+/** A key is made out to the log that it signs for. */
+export function isSignedByAny(checkpoint: SignedCheckpoint, keys: readonly NoteKey[]): boolean {
+  return keys.some((key) => isCheckpointOf(checkpoint, key.name, [key]));
+}

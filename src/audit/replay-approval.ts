@@ -1,0 +1,99 @@
+import type { Json } from '../domain/json.ts';
+import { isJsonObject } from '../domain/json.ts';
+import { textOrNull } from './event.ts';
+import type { Event } from './event.ts';
+import type { Expected } from './row.ts';
+
+/** What its events say of an approval: the row, and the answers that people gave. */
+export interface ReplayedApproval {
+  readonly columns: Record<string, Json>;
+  readonly near: Record<string, string | null>;
+  readonly answers: { issuer: string | null; subject: string | null; answer: string | null; reason: string | null }[];
+}
+
+/** Approvals are given by people: few enough to be kept until the end. */
+export function makeApprovals() {
+  const approvals = new Map<string, ReplayedApproval>();
+  const ofGrant = new Map<string, ReplayedApproval>();
+
+  function close(approval: ReplayedApproval | undefined, state: string, at: string): void {
+    if (!approval) return;
+    approval.columns['state'] = state;
+    approval.near['closed_at'] = at;
+  }
+
+  return {
+    all: (): ReadonlyMap<string, ReplayedApproval> => approvals,
+
+    /** Events that are of no approval pass by. */
+    take(event: Event): void {
+      const id = textOrNull(event.facts['approval']);
+      const approval = id === null ? undefined : approvals.get(id);
+      switch (event.type) {
+        case 'approval.requested': {
+          if (id === null) return;
+          const begun = begin(event);
+          approvals.set(id, begun);
+          if (event.grant !== null) ofGrant.set(event.grant, begun);
+          return;
+        }
+        case 'approval.answered':
+          if (approval && event.body['success'] === true) answer(approval, event);
+          return;
+        case 'approval.consumed':
+          close(approval, 'consumed', event.at);
+          if (approval) approval.near['consumed_at'] = event.at;
+          return;
+        case 'approval.lapsed':
+          close(approval, 'lapsed', event.at);
+          return;
+        case 'grant.refused': {
+          // refused by an order or the end of its task: what was asked lapses with it
+          const asked = event.grant === null ? undefined : ofGrant.get(event.grant);
+          if (asked?.columns['state'] === 'pending' || asked?.columns['state'] === 'approved')
+            close(asked, 'lapsed', event.at);
+          return;
+        }
+        default:
+      }
+    },
+  };
+}
+
+export function expectedApproval({ columns, near }: ReplayedApproval): Expected {
+  return { columns, near };
+}
+
+function begin({ body, facts, task, grant, at }: Event): ReplayedApproval {
+  const workload = isJsonObject(body['workload']) ? body['workload'] : {};
+  return {
+    columns: {
+      state: 'pending',
+      kind: facts['kind'] ?? null,
+      asked_hash: facts['asked_hash'] ?? null,
+      needs: facts['needs'] ?? null,
+      resource: facts['resource'] ?? null,
+      expires_at: facts['expires_at'] ?? null,
+      trust: workload['trust'] ?? null,
+      subject: workload['id'] ?? null,
+      on_behalf_of: body['principal'] ?? null,
+      task_id: task,
+      grant_id: grant,
+      decision_id: body['decision'] ?? null,
+    },
+    near: { created_at: at, consumed_at: null, closed_at: null },
+    answers: [],
+  };
+}
+
+function answer(approval: ReplayedApproval, { body, facts, at }: Event): void {
+  const actor = isJsonObject(body['actor']) ? body['actor'] : {};
+  approval.answers.push({
+    issuer: textOrNull(actor['issuer']),
+    subject: textOrNull(actor['subject']),
+    answer: textOrNull(facts['answer']),
+    reason: textOrNull(facts['reason']),
+  });
+  approval.columns['state'] = facts['state'] ?? null;
+  if (facts['state'] === 'denied') approval.near['closed_at'] = at;
+}

@@ -1,0 +1,223 @@
+import { readCheckpoint } from './checkpoint.ts';
+import type { SignedCheckpoint } from './checkpoint.ts';
+import { isSignedByAny } from './check-log.ts';
+import { readEvent } from './event.ts';
+import { readEventLine, readHeader, readTrailer } from './export-file.ts';
+import type { ExportHeader, ExportTrailer } from './export-file.ts';
+import { collectFindings } from './findings.ts';
+import type { Finding, Findings } from './findings.ts';
+import { growFast, leafText } from './grow-fast.ts';
+import type { FastTree } from './grow-fast.ts';
+import type { NoteKey } from './note.ts';
+import { isExtension, rootOfRange, same } from './proofs.ts';
+import { subtreesOf } from './stored.ts';
+
+export interface ExportOptions {
+  /** Whose signatures count; none: the signature of the export's own checkpoint is not checked. */
+  readonly keys: readonly NoteKey[];
+  /** Checkpoints that were kept, by whoever verifies. */
+  readonly kept: readonly SignedCheckpoint[];
+  readonly onProgress: (done: number, total: number) => void;
+}
+
+export interface ExportReport {
+  readonly header: ExportHeader | undefined;
+  /** The size of the log that the export's checkpoint speaks of. */
+  readonly size: number;
+  readonly events: number;
+  readonly findings: readonly Finding[];
+  readonly count: number;
+}
+
+const DISORDER_MS = 60_000;
+const PROGRESS_EVERY = 5_000;
+const HINTS = 5;
+
+/**
+ * An export, with nothing but itself, a checkpoint and a key: every event is the log's, none is missing, and they stand in their order.
+ * The lines are read once; the proof comes last, so what lies before the range is asked for as soon as it can be known.
+ * @param lines - of the file. `trailer` is its last line: what lies before the range must be known to begin.
+ */
+export async function verifyExport(
+  { lines, trailer: last }: { readonly lines: AsyncIterable<readonly string[]>; readonly trailer: string },
+  options: ExportOptions,
+): Promise<ExportReport> {
+  const findings = collectFindings();
+  const trailer = readTrailer(last);
+  const checkpoint = trailer && readCheckpoint(trailer.checkpoint);
+  if (!trailer || !checkpoint) findings.add('export_incomplete', 'the end', 'there is no trailer with a checkpoint');
+  let reading: Reading | undefined;
+  let header: ExportHeader | undefined;
+  for await (const part of lines) {
+    for (const line of part) {
+      if (!header) {
+        header = readHeader(line);
+        if (!header) {
+          findings.add('export_malformed', 'line 1', 'is no header of an export');
+          return { header, size: 0, events: 0, findings: findings.list(), count: findings.count() };
+        }
+        const { first } = header;
+        const left = trailer?.left.length === subtreesOf(0, first).length ? trailer.left : undefined;
+        if (!left && first > 0)
+          findings.add('export_incomplete', 'the end', 'does not prove what lies before the range');
+        reading = startReading(header, growFast(first, left ?? []), options, findings);
+      } else if (!trailer || line !== last) reading?.take(line);
+    }
+  }
+  if (header && reading) {
+    reading.finish();
+    if (trailer && checkpoint) conclude(header, reading, trailer, checkpoint, options, findings);
+  }
+  const events = reading?.count() ?? 0;
+  return { header, size: checkpoint?.size ?? 0, events, findings: findings.list(), count: findings.count() };
+}
+
+interface Reading {
+  take(line: string): void;
+  finish(): void;
+  count(): number;
+  tree(): FastTree;
+  /** Roots at the sizes of kept checkpoints that lie within the range. */
+  roots(): ReadonlyMap<number, Buffer>;
+  /** Where numbers go back most: a root that is wrong does not say where. */
+  hints(): string;
+}
+
+function startReading(
+  { first, end }: ExportHeader,
+  tree: FastTree,
+  { kept, onProgress }: ExportOptions,
+  findings: Findings,
+): Reading {
+  const sizes = new Set(kept.map(({ size }) => size));
+  const roots = new Map<number, Buffer>();
+  const back: { leaf: number; by: number }[] = [];
+  let next = first;
+  let count = 0;
+  let newest = '';
+  let highest = 0;
+
+  function see(leaf: number, body: string): void {
+    const event = readEvent(body);
+    if (!event) {
+      findings.add('event_altered', `leaf ${leaf}`, 'is no event');
+      return;
+    }
+    if (event.at < newest && Date.parse(newest) - Date.parse(event.at) > DISORDER_MS) {
+      findings.add('event_back_dated', `leaf ${leaf}`, `is of ${event.at} and was sealed behind one of ${newest}`);
+    } else if (event.at > newest) newest = event.at;
+    if (event.seq < highest) back.push({ leaf, by: highest - event.seq });
+    else highest = event.seq;
+  }
+
+  const mark = (): void => {
+    if (sizes.has(tree.size())) roots.set(tree.size(), tree.root());
+  };
+  mark();
+  return {
+    take(line) {
+      count++;
+      const read = readEventLine(line);
+      if (!read) {
+        findings.add('export_malformed', `line ${count + 1}`, 'is not written as an event');
+        return;
+      }
+      const { leaf, hash, body } = read;
+      if (leaf > next) {
+        const gone = leaf === next + 1 ? `leaf ${next}` : `leaves ${next} to ${leaf - 1}`;
+        findings.add('event_missing', gone, `is not there: line ${count + 1} is of leaf ${leaf}`);
+      } else if (leaf < next)
+        findings.add('event_moved', `leaf ${leaf}`, `stands on line ${count + 1}, behind leaf ${next - 1}`);
+      next = leaf + 1;
+      const own = leafText(body);
+      const stated = Buffer.from(hash, 'base64').toString('binary');
+      if (own !== stated) findings.add('event_altered', `leaf ${leaf}`, 'is not what its hash is of');
+      // what was sealed, most likely: then all else still fits
+      tree.appendHash(stated);
+      see(leaf, body);
+      mark();
+      if (count % PROGRESS_EVERY === 0) onProgress(count, end - first);
+    },
+    finish() {
+      if (next < end) {
+        const gone = next === end - 1 ? `leaf ${next}` : `leaves ${next} to ${end - 1}`;
+        findings.add('export_incomplete', gone, 'the export ends before its range does');
+      }
+      onProgress(count, end - first);
+    },
+    count: () => count,
+    tree: () => tree,
+    roots: () => roots,
+    hints() {
+      const most = [...back].sort((one, other) => other.by - one.by).slice(0, HINTS);
+      const places = most.map(({ leaf, by }) => `leaf ${leaf} (by ${by})`).join(', ');
+      return most.length === 0 ? '' : `; numbers of events go back at ${places}, which may be why or may be nothing`;
+    },
+  };
+}
+
+/** The checkpoint of the export, and those that were kept. */
+function conclude(
+  { origin, first, end }: ExportHeader,
+  reading: Reading,
+  trailer: ExportTrailer,
+  checkpoint: SignedCheckpoint,
+  { keys, kept }: ExportOptions,
+  findings: Findings,
+): void {
+  const { size, root } = checkpoint;
+  const about = `checkpoint ${size}`;
+  const signed = keys.length === 0 || isSignedByAny(checkpoint, keys);
+  if (!signed) findings.add('checkpoint_forged', about, 'the export’s own is not signed by the key');
+  if (checkpoint.origin !== origin)
+    findings.add('checkpoint_forged', about, `is of ${checkpoint.origin}, the export of ${origin}`);
+  if (end > size) {
+    findings.add('export_incomplete', about, `is of fewer events than the export has`);
+    return;
+  }
+  const whole = reading.tree().size() === end && rootOfRange(reading.tree().frontier(), end, trailer.right, size);
+  if (!whole || !same(whole, root)) {
+    const range = `among leaves ${first} to ${end - 1} something was changed, added or removed`;
+    findings.add('checkpoint_differs', about, `says another root: ${range}${reading.hints()}`);
+  }
+  for (const one of kept) {
+    const name = `kept checkpoint ${one.size}`;
+    if (keys.length > 0 && !isSignedByAny(one, keys))
+      findings.add('checkpoint_forged', name, 'is not signed by the key');
+    else if (one.origin !== origin)
+      findings.add('checkpoint_forged', name, `is of ${one.origin}, the export of ${origin}`);
+    else if (one.size > size) {
+      findings.add(
+        'log_truncated',
+        name,
+        `is of more events than the export’s, which is of ${size}: ask for a newer export`,
+      );
+    } else compareKept(one, reading, trailer, checkpoint, findings);
+  }
+}
+
+function compareKept(
+  kept: SignedCheckpoint,
+  reading: Reading,
+  trailer: ExportTrailer,
+  checkpoint: SignedCheckpoint,
+  findings: Findings,
+): void {
+  const name = `kept checkpoint ${kept.size}`;
+  const inside = reading.roots().get(kept.size);
+  const proof = trailer.consistency.find(({ oldSize }) => oldSize === kept.size);
+  const agrees =
+    kept.size === checkpoint.size
+      ? same(kept.root, checkpoint.root)
+      : proof
+        ? isExtension(kept, checkpoint, proof.path)
+        : inside && same(inside, kept.root);
+  if (agrees === undefined) {
+    findings.add(
+      'export_incomplete',
+      name,
+      'lies outside of the range: export with --checkpoint, and its proof comes along',
+    );
+  } else if (!agrees)
+    findings.add('checkpoint_differs', name, 'says another root: the log is not the one that it was of');
+}

@@ -1,0 +1,71 @@
+import type { Command } from 'commander';
+import { connectOperator } from '../../connect.ts';
+import { EXIT } from '../../exit.ts';
+import { jsonOption, urlOption } from '../../options.ts';
+import type { Shell } from '../../shell.ts';
+import { table } from '../../table.ts';
+
+interface CommonOptions {
+  readonly json?: boolean;
+  readonly url?: string;
+}
+
+interface ReplayOptions extends CommonOptions {
+  readonly sink: string;
+  readonly task?: string;
+  readonly reason: string;
+}
+
+/** What receivers of events did not take. */
+export function addDeadLetters(parent: Command, shell: Shell): void {
+  const group = parent.command('sinks').description('receivers of sealed events: how far, and what they did not take');
+  group
+    .command('show')
+    .description('how far each sink is, and its dead letters')
+    .option('--sink <name>', 'the dead letters of this one only')
+    .addOption(jsonOption())
+    .addOption(urlOption())
+    .action(shell.action((options: CommonOptions & { readonly sink?: string }) => show(shell, options)));
+  group
+    .command('replay')
+    .description('have dead letters tried again, in their order')
+    .requiredOption('--sink <name>', 'of this sink')
+    .option('--task <id>', 'of this task only')
+    .requiredOption('--reason <text>', 'goes into the record')
+    .addOption(jsonOption())
+    .addOption(urlOption())
+    .action(shell.action((options: ReplayOptions) => replay(shell, options)));
+}
+
+async function show(shell: Shell, options: CommonOptions & { readonly sink?: string }): Promise<number> {
+  const client = await connectOperator(shell, options, 'auditor');
+  const filter = options.sink === undefined ? {} : { sink: options.sink };
+  const found = await client.operator.deadLetters(filter);
+  if (options.json) {
+    await shell.out.raw(`${JSON.stringify(found)}\n`);
+    return EXIT.ok;
+  }
+  const sinks = found.sinks.map((sink) => [
+    sink.name,
+    `${sink.position}`,
+    `${sink.lag}`,
+    `${sink.dead_letters}`,
+    sink.last_error ?? '-',
+  ]);
+  for (const line of table([['SINK', 'POSITION', 'LAG', 'DEAD', 'LAST ERROR'], ...sinks])) await shell.out.line(line);
+  const letters = found.dead_letters.map((letter) => [letter.sink, `${letter.leaf}`, letter.task ?? '-', letter.error]);
+  if (letters.length > 0) {
+    await shell.out.line('');
+    for (const line of table([['SINK', 'LEAF', 'TASK', 'ERROR'], ...letters])) await shell.out.line(line);
+  }
+  if (found.next_cursor !== undefined) await shell.out.note('writ: there are more; see --json and its next_cursor');
+  return EXIT.ok;
+}
+
+async function replay(shell: Shell, { sink, task, reason, json, url }: ReplayOptions): Promise<number> {
+  const client = await connectOperator(shell, { url }, 'security');
+  const { count } = await client.operator.replayDeadLetters({ sink, reason, ...(task !== undefined && { task }) });
+  if (json) await shell.out.raw(`${JSON.stringify({ count })}\n`);
+  else await shell.out.line(`${count} dead letters of ${sink} are tried again`);
+  return EXIT.ok;
+}

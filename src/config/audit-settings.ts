@@ -1,0 +1,96 @@
+import { createPrivateKey } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { Secret } from '../domain/secret.ts';
+import type { AuditEntry } from './audit-schema.ts';
+import type { Report } from './check.ts';
+import type { AuditSettings, SinkSettings, WitnessSettings } from './settings.ts';
+
+/** The section `audit` as settings: paths absolute, the signer's key read. */
+export async function readAudit(entry: AuditEntry, directory: string, report: Report): Promise<AuditSettings> {
+  const signer = entry.signer && (await readSigner(entry.signer, directory, report));
+  const witnesses = entry.witnesses.map((each) => toWitness(each, directory));
+  for (const [index, each] of witnesses.entries()) {
+    const same = (other: WitnessSettings) => JSON.stringify(other) === JSON.stringify(each);
+    if (witnesses.findIndex(same) < index) report(['audit', 'witnesses', index], 'is there twice');
+  }
+  return {
+    ...(entry.origin === undefined ? {} : { origin: entry.origin }),
+    ...(signer && { signer }),
+    witnesses,
+    sinks: readSinks(entry.sinks, report),
+    sealEverySeconds: entry.seal_every,
+    publishEverySeconds: entry.publish_every,
+  };
+}
+
+/** A sink without a name is known by its host; two must not share a cursor. */
+function readSinks(entries: AuditEntry['sinks'], report: Report): SinkSettings[] {
+  const sinks = entries.map(({ name, webhook: { url, secret, format, from } }) => ({
+    name: name ?? new URL(url).host.replace(/[^\w.-]/g, '_'),
+    url: new Secret(url),
+    secret: new Secret<Uint8Array>(Buffer.from(secret.replace(/^whsec_/, ''), 'base64')),
+    format,
+    from,
+  }));
+  for (const [index, { name }] of sinks.entries()) {
+    const isTaken = sinks.findIndex((other) => other.name === name) < index;
+    if (isTaken) report(['audit', 'sinks', index], `needs a name of its own: ${name} is taken`);
+  }
+  return sinks;
+}
+
+const WANTED = 'an Ed25519 private key in PEM, such as `openssl genpkey -algorithm ed25519` makes';
+
+async function readSigner(
+  { key, key_file: file }: NonNullable<AuditEntry['signer']>,
+  directory: string,
+  report: Report,
+): Promise<Secret<KeyObject> | undefined> {
+  const path = ['audit', 'signer'];
+  if ((key === undefined) === (file === undefined)) {
+    report(path, 'must have one of key and key_file');
+    return undefined;
+  }
+  const text = file === undefined ? key : await readFile(resolve(directory, file), 'utf8').catch(() => undefined);
+  if (text === undefined) {
+    report([...path, 'key_file'], '{value} cannot be read');
+    return undefined;
+  }
+  const signer = privateKeyOf(text);
+  if (!signer)
+    report([...path, file === undefined ? 'key' : 'key_file'], `must ${file === undefined ? 'be' : 'hold'} ${WANTED}`);
+  return signer;
+}
+
+function privateKeyOf(text: string): Secret<KeyObject> | undefined {
+  try {
+    const key = createPrivateKey(text);
+    return key.asymmetricKeyType === 'ed25519' ? new Secret(key) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The schema has seen to it that exactly one is there. */
+function toWitness({ file, webhook, s3 }: AuditEntry['witnesses'][number], directory: string): WitnessSettings {
+  const at = (path: string) => resolve(directory, path);
+  if (webhook) {
+    const { url, latest, token_file: tokenFile, ca_file: caFile } = webhook;
+    return {
+      kind: 'webhook',
+      url,
+      ...(latest === undefined ? {} : { latest }),
+      ...(tokenFile === undefined ? {} : { tokenFile: at(tokenFile) }),
+      ...(caFile === undefined ? {} : { caFile: at(caFile) }),
+    };
+  }
+  if (s3) {
+    const { bucket, key, region, endpoint, access_key_id, secret_access_key, session_token } = s3;
+    const token = session_token === undefined ? {} : { sessionToken: new Secret(session_token) };
+    const credentials = { accessKeyId: access_key_id, secretAccessKey: new Secret(secret_access_key), ...token };
+    return { kind: 's3', bucket, key, region, credentials, ...(endpoint === undefined ? {} : { endpoint }) };
+  }
+  return { kind: 'file', path: at(file ?? '') };
+}

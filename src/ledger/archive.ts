@@ -1,0 +1,103 @@
+import pg from 'pg';
+
+export const ARCHIVE_REFUSALS = [
+  'not_over',
+  'no_such_month',
+  'archived',
+  'unsealed',
+  'unsigned',
+  'held',
+  'changed',
+] as const;
+export type ArchiveRefusal = (typeof ARCHIVE_REFUSALS)[number];
+
+export interface ArchivableMonth {
+  readonly events: number;
+  readonly ranges: readonly { readonly first: number; readonly end: number }[];
+  readonly checkpoint: { readonly size: number; readonly note: string; readonly key: string };
+}
+
+const PAGE = 5_000;
+const HASH_BYTES = 32;
+/** Detaching waits for what reads or writes events at that moment, and holds up what comes behind it; so long at most. */
+const LOCK_TIMEOUT = '3s';
+
+/**
+ * A month of the record, for whoever owns the database. Nothing is changed before `detach`.
+ * @param month - such as `2026-11`.
+ */
+export async function openArchive(url: string, month: string) {
+  const client = new pg.Client({
+    connectionString: url,
+    connectionTimeoutMillis: 10_000,
+    application_name: 'writ archive',
+  });
+  await client.connect();
+  const part = `events_${month.replace('-', '')}`;
+  return {
+    /** Why it cannot be put away; undefined: it can. */
+    async refusal(): Promise<ArchiveRefusal | undefined> {
+      const { rows } = await client.query<{ code: ArchiveRefusal | null }>('select archive_refused($1) as code', [
+        month,
+      ]);
+      return rows[0]?.code ?? undefined;
+    },
+
+    async month(): Promise<ArchivableMonth> {
+      const { rows } = await client.query<{ first: number; end: number }>(
+        `select lower(r)::float8 as first, upper(r)::float8 as end from (select unnest(range_agg(int8range(leaf, leaf + 1))) as r from ${part}) as ranges order by 1`,
+      );
+      const { rows: signed } = await client.query<ArchivableMonth['checkpoint']>(
+        'select size::float8 as size, note, key from log_checkpoints order by log_checkpoints.size desc limit 1',
+      );
+      if (!signed[0]) throw new Error('nothing is signed');
+      const events = rows.reduce((sum, { first, end }) => sum + end - first, 0);
+      return { events, ranges: rows, checkpoint: signed[0] };
+    },
+
+    /** Its events in sealed order, a page at a time. */
+    async *events(): AsyncGenerator<{ leaf: number; body: string }, void, void> {
+      for (let from = 0; ;) {
+        const { rows } = await client.query<{ leaf: number; body: string }>(
+          `select leaf::float8 as leaf, body from ${part} where leaf >= $1 order by leaf limit ${PAGE}`,
+          [from],
+        );
+        yield* rows;
+        const last = rows.at(-1);
+        if (!last || rows.length < PAGE) return;
+        from = last.leaf + 1;
+      }
+    },
+
+    async hashes(positions: readonly number[]): Promise<Uint8Array[]> {
+      const { rows } = await client.query<{ hash: Buffer }>(
+        `select substring(h.hashes from ((w.position - h.first) * ${HASH_BYTES})::integer + 1 for ${HASH_BYTES}) as hash
+           from unnest($1::bigint[]) with ordinality as w (position, n), lateral (
+             select first, hashes from log_hashes where first <= w.position order by first desc limit 1) as h order by w.n`,
+        [positions],
+      );
+      return rows.map(({ hash }) => hash).filter((hash) => hash.length === HASH_BYTES);
+    },
+
+    /** All or nothing. The table stays, on its own, until somebody drops it. */
+    async detach(written: number, sha256: string): Promise<ArchiveRefusal | undefined> {
+      await client.query('begin');
+      try {
+        await client.query(`set local lock_timeout = '${LOCK_TIMEOUT}'`);
+        const { rows } = await client.query<{ code: ArchiveRefusal | null }>(
+          'select archive_events($1, $2, $3) as code',
+          [month, written, sha256],
+        );
+        await client.query('commit');
+        return rows[0]?.code ?? undefined;
+      } catch (error) {
+        await client.query('rollback');
+        throw error;
+      }
+    },
+
+    /** The detached table, gone for good. */
+    drop: () => client.query(`drop table if exists ${part}`).then(() => undefined),
+    close: () => client.end(),
+  };
+}

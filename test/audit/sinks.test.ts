@@ -1,0 +1,290 @@
+import { createHmac } from 'node:crypto';
+import { createServer } from 'node:http';
+import type { IncomingHttpHeaders } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { makeSinkDelivery } from '../../src/audit/sinks/deliver.ts';
+import type { WebhookSink } from '../../src/audit/sinks/deliver.ts';
+import { Secret } from '../../src/domain/secret.ts';
+import { openSinks } from '../../src/ledger/index.ts';
+import { makeOutbound } from '../../src/outbound/client.ts';
+import { startSinks } from '../../src/reaper/sinks.ts';
+import { OPERATOR } from '../ledger/world.ts';
+import { until } from '../support/waiting.ts';
+import { ocsfFaults } from './ocsf-schema.ts';
+import { makeLogWorld } from './world.ts';
+import type { LogWorld } from './world.ts';
+
+/** Sealed events are handed on at least once, in their order, and nobody waits for it. */
+let world: LogWorld;
+beforeEach(async () => {
+  world = await makeLogWorld();
+});
+afterEach(() => world.close());
+
+const KEY = Buffer.alloc(32, 7);
+
+interface Line {
+  readonly leaf: number;
+  readonly body: string;
+}
+
+/** A receiver that takes bodies, or answers as it is told. */
+async function startReceiver() {
+  const taken: Line[] = [];
+  const seen: { headers: IncomingHttpHeaders; body: string }[] = [];
+  const receiver = {
+    taken,
+    seen,
+    answer: (_lines: readonly Line[], _headers: IncomingHttpHeaders): number => 204,
+    url: '',
+    host: '',
+    close: () => new Promise<void>((resolve) => void server.close(() => resolve())),
+  };
+  const server = createServer((req, res) => {
+    let body = '';
+    req.setEncoding('utf8').on('data', (chunk: string) => (body += chunk));
+    req.on('end', () => {
+      seen.push({ headers: req.headers, body });
+      const lines = body
+        .trimEnd()
+        .split('\n')
+        .map((line) => JSON.parse(line) as Line);
+      const status = receiver.answer(lines, req.headers);
+      if (status < 300) taken.push(...lines);
+      res.writeHead(status).end('nothing that is looked at');
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  receiver.host = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+  receiver.url = `http://${receiver.host}/events?token=of-the-address`;
+  return receiver;
+}
+
+type Receiver = Awaited<ReturnType<typeof startReceiver>>;
+
+function run(receiver: Receiver, over: Partial<WebhookSink> = {}, owner = 'one') {
+  const sink: WebhookSink = {
+    name: 'siem',
+    url: new Secret(receiver.url),
+    secret: new Secret<Uint8Array>(KEY),
+    format: 'jsonl',
+    from: 'start',
+    ...over,
+  };
+  const log: string[] = [];
+  const note = (facts: Readonly<Record<string, unknown>>) => void log.push(JSON.stringify(facts));
+  const store = openSinks({ url: world.database.brokerUrl });
+  const deliver = makeSinkDelivery(makeOutbound({ allow: [receiver.host] }), () => new Date(), '1.2.3');
+  const sinks = startSinks({ sinks: [sink], store, deliver, owner, log: { info: note, warn: note, error: note } });
+  return {
+    log,
+    async stop() {
+      await sinks.stop();
+      await store.close();
+    },
+  };
+}
+
+/** Events of tasks, by name, in this order. */
+async function write(tasks: readonly string[]): Promise<void> {
+  const client = await world.connection();
+  for (const task of tasks) {
+    await client.query(
+      `select emit_event('task.ended', system_actor('test'), 'mesh', 'agent', null, $1, null, null, null, $1, true, '{"why":"ended"}')`,
+      [task],
+    );
+  }
+  await world.seal();
+}
+const tasksOf = (lines: readonly Line[]) => lines.map(({ body }) => (JSON.parse(body) as { task: string }).task);
+const due = () => world.database.pool.query('update sinks set due_at = now()');
+const states = () => world.ledger.sinks.states();
+
+test('everything sealed arrives in order, to the byte, signed so that the receiver can tell', async () => {
+  const receiver = await startReceiver();
+  await write(['a', 'b', 'a', 'ü']);
+  const running = run(receiver);
+  await until(() => receiver.taken.length === 4);
+  await write(['c']);
+  await until(() => receiver.taken.length === 5);
+  await running.stop();
+  const { rows } = await world.database.pool.query<{ body: string }>('select body from events order by leaf');
+  expect(receiver.taken.map(({ body }) => body)).toEqual(rows.map(({ body }) => body));
+  expect(receiver.taken.map(({ leaf }) => leaf)).toEqual([0, 1, 2, 3, 4]);
+  for (const { headers, body } of receiver.seen) {
+    const signed = `${String(headers['webhook-id'])}.${String(headers['webhook-timestamp'])}.${body}`;
+    expect(headers['webhook-signature']).toBe(`v1,${createHmac('sha256', KEY).update(signed).digest('base64')}`);
+    expect(headers['content-type']).toBe('application/x-ndjson');
+  }
+  expect(await states()).toMatchObject([{ name: 'siem', position: 5, attempts: 0, lastError: null, dead: 0 }]);
+  await receiver.close();
+});
+
+test('as OCSF', async () => {
+  const receiver = await startReceiver();
+  await write(['a']);
+  const running = run(receiver, { format: 'ocsf' });
+  await until(() => receiver.taken.length === 1);
+  await running.stop();
+  expect(ocsfFaults(JSON.parse(receiver.seen[0]?.body ?? '') as never)).toEqual([]);
+  await receiver.close();
+});
+
+test('from now on only', async () => {
+  const receiver = await startReceiver();
+  await write(['before']);
+  const running = run(receiver, { from: 'now' });
+  await until(async () => (await states()).length === 1);
+  await write(['after']);
+  await until(() => receiver.taken.length === 1);
+  await running.stop();
+  expect(tasksOf(receiver.taken)).toEqual(['after']);
+  await receiver.close();
+});
+
+test.each([401, 404, 429, 500, 503, 302])(
+  'a receiver that answers %d is asked again, and nothing is lost or dead',
+  async (status) => {
+    const receiver = await startReceiver();
+    receiver.answer = () => status;
+    await write(['a', 'b']);
+    const running = run(receiver);
+    await until(async () => (await states())[0]?.attempts === 1);
+    expect(await states()).toMatchObject([{ position: 0, lastError: `status_${status}`, dead: 0 }]);
+    const [first] = receiver.seen;
+    receiver.answer = () => 200;
+    await due();
+    await until(() => receiver.taken.length === 2);
+    await running.stop();
+    expect(receiver.seen.at(-1)?.headers['webhook-id']).toBe(first?.headers['webhook-id']);
+    expect(running.log.join()).not.toContain('of-the-address');
+    await receiver.close();
+  },
+);
+
+test('a receiver that is away', async () => {
+  const receiver = await startReceiver();
+  await receiver.close();
+  await write(['a']);
+  const running = run(receiver);
+  await until(async () => (await states())[0]?.attempts === 1);
+  await running.stop();
+  expect(await states()).toMatchObject([{ position: 0, lastError: 'unreachable', dead: 0 }]);
+});
+
+test('what is refused as it is becomes a dead letter, with what comes later of its task; the others go on', async () => {
+  const receiver = await startReceiver();
+  const refused = (lines: readonly Line[]) => lines.some(({ body }) => body.includes('"task":"bad"'));
+  receiver.answer = (lines) => (refused(lines) ? 422 : 200);
+  await write(['a', 'bad', 'b', 'bad', 'a', 'c']);
+  const running = run(receiver);
+  await until(async () => {
+    await due();
+    return (await states())[0]?.position === 6;
+  });
+  expect(tasksOf(receiver.taken)).toEqual(['a', 'b', 'a', 'c']);
+  expect(await world.ledger.sinks.deadLetters(null, null, 10)).toMatchObject([
+    { leaf: 1, task: 'bad', error: 'status_422' },
+    { leaf: 3, task: 'bad', error: 'behind_dead_letter' },
+  ]);
+
+  // repaired: what is replayed comes in its order, and says what it is
+  receiver.answer = () => 200;
+  const before = receiver.taken.length;
+  const asked = { sink: 'siem', task: 'bad', reason: 'repaired', actor: OPERATOR, origin: null };
+  expect(await world.ledger.sinks.replay(asked)).toEqual({ count: 2 });
+  await until(() => receiver.taken.length === before + 2);
+  await until(async () => (await states())[0]?.dead === 0);
+  expect(receiver.taken.slice(before).map(({ leaf }) => leaf)).toEqual([1, 3]);
+  expect(receiver.seen.at(-1)?.headers['writ-replay']).toBe('true');
+  await running.stop();
+  await receiver.close();
+});
+
+test('a replay that is refused again waits for a person again, with all behind it', async () => {
+  const receiver = await startReceiver();
+  receiver.answer = (lines) => (lines.some(({ body }) => body.includes('"task":"bad"')) ? 400 : 200);
+  await write(['bad', 'bad', 'ok']);
+  const running = run(receiver);
+  await until(async () => {
+    await due();
+    return (await states())[0]?.dead === 2;
+  });
+  await world.ledger.sinks.replay({ sink: 'siem', task: null, reason: 'try', actor: OPERATOR, origin: null });
+  await until(async () =>
+    (await world.ledger.sinks.deadLetters('siem', null, 9)).every(({ replayAt }) => replayAt === null),
+  );
+  expect(receiver.seen.filter(({ headers }) => headers['writ-replay']).length).toBe(1);
+  expect((await states())[0]?.dead).toBe(2);
+  await running.stop();
+  await receiver.close();
+});
+
+test('two replicas: none left out, and each task in its order', async () => {
+  const receiver = await startReceiver();
+  const all = [run(receiver, {}, 'one'), run(receiver, {}, 'two')];
+  const tasks = Array.from({ length: 60 }, (_, n) => `t${n % 5}`);
+  for (let at = 0; at < tasks.length; at += 20) await write(tasks.slice(at, at + 20));
+  await until(() => new Set(receiver.taken.map(({ leaf }) => leaf)).size === 60);
+  await Promise.all(all.map((each) => each.stop()));
+  for (const task of new Set(tasks)) {
+    const leaves = receiver.taken.filter(({ body }) => body.includes(`"task":"${task}"`)).map(({ leaf }) => leaf);
+    expect(leaves).toEqual([...leaves].sort((a, b) => a - b));
+  }
+  await receiver.close();
+});
+
+test('a claim that was lost moves nothing', async () => {
+  await write(['a', 'b']);
+  const { sinks } = world.ledger;
+  const claiming = { sink: 'siem', from: 'start', lease_seconds: 60 } as const;
+  expect(await sinks.claim({ ...claiming, owner: 'one' })).toEqual({ position: 0, attempts: 0 });
+  expect(await sinks.claim({ ...claiming, owner: 'two' })).toBeUndefined();
+  const settling = { sink: 'siem', from: 0, to: 2, dead: [], error: null, delay_seconds: 0 };
+  expect(await sinks.settle({ ...settling, owner: 'two' })).toBe(false);
+  await world.database.pool.query(`update sinks set claimed_until = now() - interval '1 second'`);
+  expect(await sinks.settle({ ...settling, owner: 'one' })).toBe(false);
+  expect(await sinks.claim({ ...claiming, owner: 'two' })).toEqual({ position: 0, attempts: 0 });
+  expect(await sinks.settle({ ...settling, owner: 'two', from: 1 })).toBe(false);
+  expect(await sinks.settle({ ...settling, owner: 'two' })).toBe(true);
+  expect(await sinks.states()).toMatchObject([{ position: 2 }]);
+});
+
+test('nobody waits for a sink: events are written while a receiver hangs', async () => {
+  const server = createServer(() => undefined);
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const host = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+  await write(['a']);
+  const store = openSinks({ url: world.database.brokerUrl });
+  const deliver = makeSinkDelivery(makeOutbound({ allow: [host] }), () => new Date(), '1');
+  const log = { info: () => undefined, warn: () => undefined, error: () => undefined };
+  const sink = {
+    name: 'x',
+    url: new Secret(`http://${host}`),
+    secret: new Secret<Uint8Array>(KEY),
+    format: 'jsonl',
+    from: 'start',
+  } as const;
+  let asked = false;
+  const sinks = startSinks({
+    sinks: [sink],
+    store,
+    deliver: (...args) => {
+      asked = true;
+      return deliver(...args);
+    },
+    owner: 'one',
+    log,
+  });
+  await until(() => asked);
+  await write(['b', 'c']);
+  expect((await world.one('select count(*)::int as n from events where leaf is not null'))['n']).toBe(3);
+  const held = await world.database.pool.query(
+    `select count(*)::int as n from pg_stat_activity where datname = current_database() and state <> 'idle' and pid <> pg_backend_pid()`,
+  );
+  expect(held.rows).toEqual([{ n: 0 }]);
+  server.closeAllConnections();
+  server.close();
+  await sinks.stop();
+  await store.close();
+});
