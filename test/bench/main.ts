@@ -5,9 +5,10 @@
 import { delays, fresh, jwt, postgres } from './issuances.ts';
 import { memory } from './memory.ts';
 import type { Part } from './part.ts';
+import { sealer, verify } from './sealer.ts';
 import { makeWorld } from './world.ts';
 
-const PARTS: readonly Part[] = [jwt, fresh, postgres, delays, memory];
+const PARTS: readonly Part[] = [jwt, fresh, postgres, delays, sealer, verify, memory];
 
 const only = process.argv.includes('--only') ? process.argv[process.argv.indexOf('--only') + 1] : undefined;
 const wanted = PARTS.filter(({ name }) => only === undefined || name === only);
