@@ -111,17 +111,23 @@ export async function beginReading(client: Pick<pg.ClientBase, 'query'>, snapsho
     where name in ('TimeZone', 'DateStyle', 'statement_timeout', 'transaction_timeout', 'idle_in_transaction_session_timeout')`);
 }
 
+/** Asks a connection one thing after another, in the order in which it is asked. */
+function oneByOne(client: Pick<pg.ClientBase, 'query'>) {
+  let last: Promise<unknown> = Promise.resolve();
+  return async <Result>(name: string, text: string, values: readonly unknown[] = []): Promise<Result[]> => {
+    const asked = last.then(() => client.query({ name, text, values: [...values], types: AS_TEXT }));
+    last = asked.catch(() => undefined); // told by whoever asked
+    return (await asked).rows as Result[];
+  };
+}
+
 /** The same on connections that are in such a transaction already. */
 export function verificationReads(
   reading: Pick<pg.ClientBase, 'query'>,
   looking: Pick<pg.ClientBase, 'query'> = reading,
 ) {
-  const on = (client: Pick<pg.ClientBase, 'query'>) => {
-    return async <Result>(name: string, text: string, values: readonly unknown[] = []): Promise<Result[]> =>
-      (await client.query({ name, text, values: [...values], types: AS_TEXT })).rows as Result[];
-  };
-  const read = on(reading);
-  const look = on(looking);
+  const read = oneByOne(reading);
+  const look = looking === reading ? read : oneByOne(looking);
 
   return {
     async head(): Promise<{ logId: string; size: number; root: Uint8Array }> {

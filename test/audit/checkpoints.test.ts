@@ -5,16 +5,24 @@ import { makeCheckpointer } from '../../src/audit/checkpointer.ts';
 import { makeNoteKey } from '../../src/audit/note.ts';
 import { makePublisher } from '../../src/audit/publisher.ts';
 import type { Witness } from '../../src/audit/witness.ts';
+import { startLedgerServer } from '../support/own-ledger-server.ts';
 import { makeLogWorld } from './world.ts';
 import type { LogWorld } from './world.ts';
 
+let server: Awaited<ReturnType<typeof startLedgerServer>>;
 let world: LogWorld;
 const worlds: LogWorld[] = [];
 beforeEach(async () => {
-  world = await makeLogWorld();
+  world = await makeLogWorld(server);
   worlds.push(world);
 });
-afterAll(() => Promise.all(worlds.map((each) => each.close())));
+beforeAll(async () => {
+  server = await startLedgerServer();
+});
+afterAll(async () => {
+  await Promise.all(worlds.map((each) => each.close()));
+  await server.stop();
+});
 
 const ORIGIN = 'writ.example/log';
 const pair = generateKeyPairSync('ed25519');

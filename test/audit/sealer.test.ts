@@ -1,15 +1,23 @@
 import { makeSealer } from '../../src/audit/sealer.ts';
 import type { LogStore } from '../../src/audit/store.ts';
+import { startLedgerServer } from '../support/own-ledger-server.ts';
 import { makeLogWorld } from './world.ts';
 import type { LogWorld } from './world.ts';
 
+let server: Awaited<ReturnType<typeof startLedgerServer>>;
 let world: LogWorld;
 const worlds: LogWorld[] = [];
 const fresh = async () => {
-  world = await makeLogWorld();
+  world = await makeLogWorld(server);
   worlds.push(world);
 };
-afterAll(() => Promise.all(worlds.map((each) => each.close())));
+beforeAll(async () => {
+  server = await startLedgerServer();
+});
+afterAll(async () => {
+  await Promise.all(worlds.map((each) => each.close()));
+  await server.stop();
+});
 
 const sizeOf = async () => Number((await world.one<{ size: string }>('select size from log_head')).size);
 const unsealed = async () =>

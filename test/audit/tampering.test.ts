@@ -12,6 +12,7 @@ import { verifyLedger } from '../../src/audit/verify.ts';
 import { verificationReads } from '../../src/ledger/verification.ts';
 import { makeWorld, SECOND_OPERATOR } from '../ledger/world.ts';
 import type { World } from '../ledger/world.ts';
+import { startLedgerServer } from '../support/own-ledger-server.ts';
 
 /**
  * Every way in which somebody with all rights in the database could change the record behind the program's back. Each is done as a
@@ -26,6 +27,7 @@ const makeSigner = () => {
 const signer = makeSigner();
 const stranger = makeSigner();
 
+let server: Awaited<ReturnType<typeof startLedgerServer>>;
 let world: World;
 let client: pg.PoolClient;
 let kept: SignedCheckpoint;
@@ -34,7 +36,8 @@ let before: ReadonlySet<string>;
 let ids: Readonly<Record<string, string>>;
 
 beforeAll(async () => {
-  world = await makeWorld();
+  server = await startLedgerServer();
+  world = await makeWorld({ server });
   const seal = makeSealer(world.ledger.sealing);
   const checkpointer = makeCheckpointer(
     world.ledger.sealing,
@@ -99,6 +102,7 @@ beforeAll(async () => {
 afterAll(async () => {
   client.release();
   await world.close();
+  await server.stop();
 });
 
 async function verify(keys: readonly NoteKey[], checkpoints: readonly SignedCheckpoint[] = []): Promise<string[]> {

@@ -8,6 +8,7 @@ import { makeLedger } from '../../src/ledger/index.ts';
 import type { Ledger } from '../../src/ledger/index.ts';
 import { makeDatabase } from '../support/database.ts';
 import type { TestDatabase } from '../support/database.ts';
+import type { LedgerServer } from '../support/servers.ts';
 
 /** A ledger whose events are written by hand, to be sealed. */
 export interface LogWorld {
@@ -27,8 +28,8 @@ export interface LogWorld {
   close(): Promise<void>;
 }
 
-export async function makeLogWorld(): Promise<LogWorld> {
-  const database = await makeDatabase();
+export async function makeLogWorld(server: LedgerServer): Promise<LogWorld> {
+  const database = await makeDatabase(server);
   const ledger = makeLedger({ url: database.brokerUrl, poolSize: 4 });
   const clients: pg.Client[] = [];
   const connection = async () => {

@@ -28,6 +28,7 @@ export async function startBrokerProcess(config: string) {
     url,
     pid: broker.pid ?? 0,
     async stop() {
+      if (broker.exitCode !== null || broker.signalCode !== null) return;
       const gone = once(broker, 'exit');
       broker.kill('SIGTERM');
       await gone;

@@ -6,10 +6,11 @@ import { evaluations } from './evaluations.ts';
 import { delays, fresh, jwt, postgres } from './issuances.ts';
 import { memory } from './memory.ts';
 import type { Part } from './part.ts';
+import { sealer, verify } from './sealer.ts';
 import { makeWorld } from './world.ts';
 
 /** Those that apply rules of their own come last. */
-const PARTS: readonly Part[] = [jwt, fresh, postgres, delays, memory, evaluations];
+const PARTS: readonly Part[] = [jwt, fresh, postgres, delays, memory, sealer, verify, evaluations];
 
 const only = process.argv.includes('--only') ? process.argv[process.argv.indexOf('--only') + 1] : undefined;
 const wanted = PARTS.filter(({ name }) => only === undefined || name === only);

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { makeLedgerDatabase, makeTargetDatabase } from '../../src/dev/databases.ts';
@@ -8,6 +8,7 @@ import { prepareBinaries } from '../../src/dev/postgres-binaries.ts';
 import { startPostgres } from '../../src/dev/postgres-server.ts';
 import { serverUser } from '../../src/dev/server-user.ts';
 import { makeReachable, temporaryDirectories } from '../../src/dev/state-directory.ts';
+import type { JsonObject } from '../../src/domain/json.ts';
 import { migrate } from '../../src/ledger/migrate.ts';
 import { migrationsDirectory } from '../../src/migrations.ts';
 import { runSql, urlFor } from '../support/sql.ts';
@@ -32,6 +33,14 @@ export async function startBench() {
     targetUrl,
     issuer: await openDevIssuer(state),
     kek: randomBytes(32).toString('base64'),
+    /** One more ledger, on the same server. */
+    async makeLedger(name: string): Promise<string> {
+      const url = new URL(ledgerUrl);
+      await runSql(ledgerUrl, `CREATE DATABASE ${name}`);
+      url.pathname = `/${name}`;
+      await migrate(url.href, migrationsDirectory);
+      return url.href;
+    },
     /** What each commit takes longer, as on a database with a synchronous standby: inside the server, before the flush. */
     async delayCommits(ms: number) {
       const url = ledger.url.reveal();
@@ -50,12 +59,22 @@ export async function startBench() {
 }
 export type Bench = Awaited<ReturnType<typeof startBench>>;
 
+/** What one of several brokers of a run has of its own. */
+export interface Own {
+  /** Of its configuration, below the run's. */
+  readonly name: string;
+  readonly ledgerUrl: string;
+  readonly audit: JsonObject;
+}
+
 /** The configuration of the run: the sample's rules, the limits out of the way. Answers its directory. */
-export async function writeConfig(bench: Bench, rules: string): Promise<string> {
+export async function writeConfig(bench: Bench, rules: string, own?: Own): Promise<string> {
   const { bundleFile, operatorsFile } = bench.issuer;
+  const directory = own ? join(bench.state, own.name) : bench.state;
   const yaml = {
     server: { port: 0 },
-    database: { url: bench.ledgerUrl },
+    database: { url: own?.ledgerUrl ?? bench.ledgerUrl },
+    ...(own ? { audit: own.audit } : {}),
     identity: {
       audience: 'writ-bench',
       trust: [
@@ -69,7 +88,7 @@ export async function writeConfig(bench: Bench, rules: string): Promise<string> 
           audience: 'writ-operators',
           jwks: { file: operatorsFile },
           algorithms: ['ES256'],
-          roles: { platform: { subjects: ['platform@dev.local'] } },
+          roles: { platform: { subjects: ['platform@dev.local'] }, auditor: { subjects: ['auditor@dev.local'] } },
         },
       ],
     },
@@ -91,6 +110,7 @@ export async function writeConfig(bench: Bench, rules: string): Promise<string> 
     limits: { workload_burst: 1_000_000, workload_per_second: 1_000_000, live_grants: 1_000_000 },
     rules,
   };
-  await writeFile(join(bench.state, 'writ.yaml'), JSON.stringify(yaml));
-  return bench.state;
+  await mkdir(directory, { recursive: true });
+  await writeFile(join(directory, 'writ.yaml'), JSON.stringify(yaml));
+  return directory;
 }

@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { makeClient } from '../../src/client/index.ts';
 import { readRules } from '../../src/config/index.ts';
+import type { JsonObject } from '../../src/domain/json.ts';
 import { startBrokerProcess } from './broker-process.ts';
 import { startFloor } from './floor-process.ts';
 import type { Floor } from './floor-process.ts';
@@ -34,15 +35,26 @@ export interface World {
   readonly tokens: readonly string[];
   freshTokens(count: number): Promise<string[]>;
   issuances(asked: Issuances): Promise<Figures>;
+  /** One more broker, with a ledger of its own on the same server, and with this section `audit`. */
+  startBroker(name: string, audit: JsonObject): Promise<OtherBroker>;
   say(line: string): void;
   close(): Promise<void>;
+}
+
+export interface OtherBroker {
+  readonly url: string;
+  readonly ledgerUrl: string;
+  issuances(asked: Issuances): Promise<Figures>;
+  stop(): Promise<void>;
 }
 
 export async function makeWorld(quick: boolean): Promise<World> {
   const bench = await startBench();
   const broker = await startBrokerProcess(await writeConfig(bench, RULES));
   const operator = await bench.issuer.operatorToken('platform');
-  await makeClient({ url: broker.url, operatorToken: () => operator }).operator.apply(await readRules(RULES));
+  const apply = async (url: string) =>
+    makeClient({ url, operatorToken: () => operator }).operator.apply(await readRules(RULES));
+  await apply(broker.url);
   const token = (n: number) =>
     bench.issuer.identityToken(`spiffe://dev.local/agent/${n % WORKLOADS}`, 'writ-bench', 3_000);
   const tokens = await Promise.all(Array.from({ length: WORKLOADS }, (_, n) => token(n)));
@@ -61,6 +73,12 @@ export async function makeWorld(quick: boolean): Promise<World> {
     tokens,
     freshTokens: (count) => Promise.all(Array.from({ length: count }, (_, n) => token(n))),
     issuances: (asked) => issuances(broker.url, asked),
+    async startBroker(name, audit) {
+      const ledgerUrl = await bench.makeLedger(name);
+      const other = await startBrokerProcess(await writeConfig(bench, RULES, { name, ledgerUrl, audit }));
+      await apply(other.url);
+      return { url: other.url, ledgerUrl, issuances: (asked) => issuances(other.url, asked), stop: other.stop };
+    },
     say: (line) => process.stdout.write(`${line}\n`),
     async close() {
       await floor.stop();

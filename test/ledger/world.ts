@@ -9,6 +9,7 @@ import { makeLedger } from '../../src/ledger/index.ts';
 import type { ApprovalRequest, Claim, DecisionRecord, EndedTask, Ledger, OpenTask } from '../../src/ledger/index.ts';
 import type { ClaimGrant, MintIntent, OpenGrant, OpenMint } from '../../src/ledger/issuing.ts';
 import type { TestDatabase } from '../support/database.ts';
+import type { LedgerServer } from '../support/servers.ts';
 import { makeDatabase } from '../support/database.ts';
 
 export const ids = makeIds(randomBytes, () => Date.now());
@@ -133,8 +134,10 @@ export interface MintRow extends Record<string, unknown> {
   readonly cleanup_due_at: Date | null;
 }
 
-export async function makeWorld(options: { readonly via?: (url: string) => string } = {}): Promise<World> {
-  const database = await makeDatabase();
+export async function makeWorld(
+  options: { readonly via?: (url: string) => string; readonly server?: LedgerServer } = {},
+): Promise<World> {
+  const database = await makeDatabase(options.server);
   const ledger = makeLedger({ url: options.via?.(database.brokerUrl) ?? database.brokerUrl, poolSize: 8 });
   let generation = 0;
 

@@ -1,6 +1,7 @@
 import pg from 'pg';
 import { randomName } from './names.ts';
 import { testServers } from './servers.ts';
+import type { LedgerServer } from './servers.ts';
 import { runSql, urlFor } from './sql.ts';
 import { TEMPLATE } from './template.ts';
 
@@ -16,9 +17,9 @@ export interface TestDatabase {
   drop(): Promise<void>;
 }
 
-/** A migrated database for one test file: a clone of the template. */
-export async function makeDatabase(): Promise<TestDatabase> {
-  const { ledger: server, broker } = testServers();
+/** A migrated database for one test file: a clone of the template of the run's server, or of one of its own. */
+export async function makeDatabase(servers: LedgerServer = testServers()): Promise<TestDatabase> {
+  const { ledger: server, broker } = servers;
   const name = randomName('ledger');
   await runSql(server, `CREATE DATABASE ${name} TEMPLATE ${TEMPLATE} STRATEGY wal_log`);
   const url = urlFor(server, { database: name });

@@ -15,6 +15,9 @@ export interface TestServers {
   readonly target: string;
 }
 
+/** A server that ledgers lie on: its superuser's URL, and that of a login with the broker's rights. */
+export type LedgerServer = Pick<TestServers, 'ledger' | 'broker'>;
+
 /** The servers that jest's global setup has started. */
 export function testServers(): TestServers {
   const text = process.env['WRIT_TEST_SERVERS'];
