@@ -11,14 +11,17 @@ import type { Settings } from './config/index.ts';
 import { makeBuckets } from './domain/bucket.ts';
 import { makeIds } from './domain/ids.ts';
 import type { ApprovalId } from './domain/ids.ts';
+import type { Attested } from './domain/trust.ts';
+import { makeAlert } from './exchange/after-revocation.ts';
 import { makeAccessRequests } from './exchange/access-request.ts';
 import { makeApply } from './exchange/apply.ts';
 import { makeApprovals } from './exchange/approvals.ts';
 import { makeDeliver } from './exchange/channels.ts';
 import { makeClaim } from './exchange/claim.ts';
-import type { ExchangeContext, Log } from './exchange/context.ts';
 import { makeEvidenceReads } from './exchange/evidence.ts';
 import { makeEvidencePack } from './exchange/evidence-pack.ts';
+import type { Caller, ExchangeContext, Log } from './exchange/context.ts';
+import { makeDelegate } from './exchange/delegate.ts';
 import { makeEvaluate } from './exchange/evaluate.ts';
 import { makeExceptionVerbs } from './exchange/exception-verbs.ts';
 import { makeGiveUp } from './exchange/give-up.ts';
@@ -28,6 +31,7 @@ import { makeIssue } from './exchange/issue.ts';
 import { makeLiveLimit } from './exchange/live-limit.ts';
 import { makeMinting } from './exchange/minting.ts';
 import { makeOrders } from './exchange/orders.ts';
+import { makeResolvePrincipal } from './exchange/principal.ts';
 import { makeReportOutcome } from './exchange/outcome.ts';
 import { makeReask } from './exchange/reask.ts';
 import { makeRenew } from './exchange/renew.ts';
@@ -38,6 +42,8 @@ import { makeSettle } from './exchange/settle.ts';
 import { makeSinkVerbs } from './exchange/sinks.ts';
 import { makeTimeline } from './exchange/timeline.ts';
 import { auditRouter } from './http/audit.ts';
+import { makeTaskTokens } from './exchange/task-token.ts';
+import { makeCreateTask, makeEndTask, makeShowTask } from './exchange/tasks.ts';
 import { makeWaiting } from './exchange/waiting.ts';
 import { json, makeApp, rulesJson } from './http/app.ts';
 import { accessRequestsRouter } from './http/access-requests.ts';
@@ -45,8 +51,8 @@ import { approvalsRouter } from './http/approvals.ts';
 import { makeAuthenticate } from './http/authenticate.ts';
 import { authzenRouter } from './http/authzen.ts';
 import { decisionsRouter } from './http/decisions.ts';
-import { answerOAuthErrors } from './http/errors.ts';
 import { evidencePackRouter } from './http/evidence-pack.ts';
+import { answerOAuthErrors, answerTokenErrors } from './http/errors.ts';
 import { exceptionsRouter } from './http/exceptions.ts';
 import { generationsRouter } from './http/generations.ts';
 import { grantsRouter } from './http/grants.ts';
@@ -57,6 +63,9 @@ import { openApi, openApiRouter } from './http/openapi.ts';
 import { ordersRouter } from './http/orders.ts';
 import { sinksRouter } from './http/sinks.ts';
 import { timelineRouter } from './http/timeline.ts';
+import { makeTaskContext } from './http/task-context.ts';
+import { tasksRouter } from './http/tasks.ts';
+import { tokenRouter } from './http/token-endpoint.ts';
 import { startKeys } from './keyring.ts';
 import { makeLedger, openSinks } from './ledger/index.ts';
 import { startListening } from './listening.ts';
@@ -141,7 +150,10 @@ async function build(
     readFile: read,
     keys: keySources,
   });
-  const attest = makeAttest(attesters);
+  const attesting = (what: Attested) =>
+    makeAttest(attesters.filter((_, index) => settings.identity.trust[index]?.attests.includes(what)));
+  const attest = attesting('workloads');
+  const attestPrincipal = attesting('principals');
   const operatorEntries = settings.operators.trust.map((entry) => operatorTrustSchema.parse(entry.config));
   const operators = makeOperators(operatorEntries, { clock, keys: keySources });
   // Not waited for: an issuer that is away keeps only its own workloads out.
@@ -171,6 +183,7 @@ async function build(
   );
   closers.add('provider checks', checks.close);
 
+  const alert = makeAlert({ ledger, log, onUse: metrics.countUseAfterRevocation, nowMs });
   const context: ExchangeContext = {
     ledger,
     rules,
@@ -184,6 +197,7 @@ async function build(
     ids: makeIds(randomBytes, nowMs),
     owner: randomUUID(),
     log,
+    alert,
   };
   const settle = makeSettle(context);
   const lost = makeGiveUp(context, settle);
@@ -219,6 +233,11 @@ async function build(
     liveLimit: makeLiveLimit({ limit: settings.limits.liveGrants, count: ledger.grants.liveCount, nowMs }),
   };
   const revoke = makeRevoke(context, settleGrant);
+  const taskTokens = makeTaskTokens({ issuer, clock, sign: keys.sign, verify: keys.verify });
+  const tokens = { clients: settings.clients, issuer, verify: keys.verify, tasks: taskTokens };
+  const taskParts = { tokens: taskTokens, limits: settings.tasks };
+  const evidence = (token: string) => attest({ kind: 'bearer', token }, clock.now());
+  const resolvePrincipal = makeResolvePrincipal((token) => attestPrincipal({ kind: 'bearer', token }, clock.now()));
   const replace = makeReplace(context, parts, settleGrant);
   const approvals = makeApprovals(context, waiting);
   const accessRequests = makeAccessRequests(context, {
@@ -232,9 +251,8 @@ async function build(
     reask: makeReask(context, settings.clients),
     requestUrl: (id: ApprovalId) => `${issuer}/access/v1/requests/${id}`,
   };
-  const tokens = { clients: settings.clients, issuer, verify: keys.verify };
   const { asWorkload, asOperator } = makeAuthenticate({
-    attest: (token) => attest({ kind: 'bearer', token }, clock.now()),
+    attest: evidence,
     authenticateOperator: (token) => operators.authenticate(token, clock.now()),
     refusals: makeBuckets({
       capacity: settings.limits.refusalsPerMinute,
@@ -279,6 +297,7 @@ async function build(
   const grantVerbs = {
     issue: makeIssueOnce(context, makeIssue(context, parts), replace),
     claim: makeClaimOnce(context, makeClaim(context, parts), replace),
+    resolvePrincipal,
     approvalUrl,
     approvalOf: ledger.approvals.ofGrant,
     awaitApproval: approvals.ofGrant,
@@ -287,9 +306,16 @@ async function build(
     find: ledger.grants.find,
     list: ledger.grants.list,
   };
+  const taskVerbs = {
+    resolvePrincipal,
+    create: makeCreateTask(context, taskParts),
+    show: makeShowTask(context),
+    end: makeEndTask(context, reaper.wake),
+  };
+  const tokenVerbs = { delegate: makeDelegate(context, taskParts), attest: evidence, issuer };
   const oauthVerbs = {
     introspect: makeIntrospect(context, tokens),
-    revokeToken: makeRevokeToken(context, tokens, revoke),
+    revokeToken: makeRevokeToken(context, tokens, revoke, taskVerbs.end),
     jwks: keys.jwks,
     issuer,
   };
@@ -306,6 +332,10 @@ async function build(
       onDecision: metrics.countCall,
     }),
     reportOutcome: makeReportOutcome(context, clients),
+    taskOf: ({ identity }: Caller, token: string) =>
+      clients.some(({ trust, id, may }) => trust === identity.trust && id === identity.id && may.includes('evaluate'))
+        ? taskTokens.passedOn(token)
+        : taskTokens.ofHolder(identity, token),
     issuer,
   };
   const generationVerbs = {
@@ -317,10 +347,12 @@ async function build(
   const decisionVerbs = { ...evidenceReads, now: clock.now };
   const app = makeApp({
     routers: [
-      grantsRouter(grantVerbs, { asWorkload, asOperator }, json),
+      grantsRouter(grantVerbs, { asWorkload, asOperator, taskContext: makeTaskContext(taskTokens.ofHolder) }, json),
+      tasksRouter(taskVerbs, asWorkload, json),
       approvalsRouter(approvals, approvalUrl, asOperator, json),
       exceptionsRouter(makeExceptionVerbs(context), asOperator, json),
       ordersRouter(makeOrders(context, reaper.wake), asOperator, json),
+      tokenRouter(tokenVerbs, asWorkload, answerTokenErrors(log)),
       generationsRouter(generationVerbs, asOperator, rulesJson),
       decisionsRouter(decisionVerbs, asOperator),
       accessRequestsRouter(accessVerbs, asWorkload, json),

@@ -7,12 +7,12 @@ import type { TokenClass } from './keys/classes.ts';
 import { makeKeyRing, REFRESH_EVERY_SECONDS } from './keys/ring.ts';
 import type { CheckpointKey } from './keys/ring.ts';
 import type { KeyStore } from './keys/store.ts';
-import type { Signer } from './providers/provider.ts';
 
 /** The longest life of a grant, and so of a token that is signed for one. */
 const MAX_TOKEN_LIFE_SECONDS = 2_592_000;
 
-export interface Keys extends Signer {
+export interface Keys {
+  /** @throws Fault `keys_unavailable`. */
   sign(tokenClass: TokenClass, payload: JsonObject): Promise<string>;
   verify(tokenClass: TokenClass, token: string): Promise<JsonObject | undefined>;
   jwks(): Promise<JsonObject>;

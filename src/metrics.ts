@@ -24,6 +24,7 @@ export interface Metrics {
   readonly registry: Registry;
   observeRequest(route: string, method: string, status: number, seconds: number): void;
   countRefusal(code: string): void;
+  countUseAfterRevocation(how: string): void;
   /** A decision on a call; null: it was allowed. */
   countCall(code: string | null): void;
   /** Gauges that are read when scraped. Called once, when there is something to read. */
@@ -46,6 +47,12 @@ export function makeMetrics(): Metrics {
     labelNames: ['code'],
     registers: [registry],
   });
+  const afterRevocation = new Counter({
+    name: 'writ_use_after_revocation_total',
+    help: 'Grants and tasks that were shown although they were taken back, by what for; an alarm.',
+    labelNames: ['how'],
+    registers: [registry],
+  });
   const calls = new Counter({
     name: 'writ_call_decisions_total',
     help: 'Decisions on calls of tools, by why not; allow for those that may be made.',
@@ -55,6 +62,7 @@ export function makeMetrics(): Metrics {
   return {
     registry,
     observeRequest: (route, method, status, seconds) => requests.labels(route, method, String(status)).observe(seconds),
+    countUseAfterRevocation: (how) => afterRevocation.labels(how).inc(),
     countRefusal: (code) => refusals.labels(code).inc(),
     countCall: (code) => calls.labels(code ?? 'allow').inc(),
     follow: (source) => follow(registry, source),

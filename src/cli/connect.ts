@@ -3,6 +3,7 @@ import type { Environment } from './context.ts';
 import { readDevFile, type DevFile } from './dev-file.ts';
 import { CliError, EXIT, usage } from './exit.ts';
 import type { Shell } from './shell.ts';
+import { readTaskToken } from './task-token.ts';
 
 export interface ConnectOptions {
   readonly url?: string | undefined;
@@ -13,6 +14,7 @@ export interface Connected {
   readonly client: Client;
   readonly url: string;
   readonly token: string;
+  readonly taskToken?: string;
 }
 
 const DEFAULT_URL = 'http://127.0.0.1:8080';
@@ -20,14 +22,16 @@ const DEFAULT_URL = 'http://127.0.0.1:8080';
 /** A client with the workload's identity, which is read anew for each request. */
 export async function connectWorkload(shell: Shell, options: ConnectOptions): Promise<Client> {
   const url = await workloadUrl(shell, options);
-  return makeClient({ url: url.href, identityToken: credentialSource(shell.env), ...fetchOf(shell) });
+  const task = await taskOf(shell);
+  return makeClient({ url: url.href, identityToken: credentialSource(shell.env), ...task, ...fetchOf(shell) });
 }
 
 /** The same with one identity for all of its requests, for what must not be mixed with another's. @throws WritError. */
 export async function connectOnce(shell: Shell, options: ConnectOptions): Promise<Connected> {
   const { href: url } = await workloadUrl(shell, options);
   const token = await credentialSource(shell.env)();
-  return { client: makeClient({ url, identityToken: token, ...fetchOf(shell) }), url, token };
+  const task = await taskOf(shell);
+  return { client: makeClient({ url, identityToken: token, ...task, ...fetchOf(shell) }), url, token, ...task };
 }
 
 /** `--url`, or `WRIT_URL`, or the embedded default's address, or port 8080. */
@@ -51,6 +55,12 @@ export async function connectOperator(
   const url = checked(asked || (dev?.url ?? DEFAULT_URL));
   const operatorToken = given || (await developmentToken(shell, url, dev, role));
   return makeClient({ url: url.href, operatorToken, ...fetchOf(shell) });
+}
+
+/** The task that the workload is on: a file that cannot be read is an error, and never no task. */
+async function taskOf(shell: Shell): Promise<{ taskToken?: string }> {
+  const taskToken = await readTaskToken(shell.env);
+  return taskToken === undefined ? {} : { taskToken };
 }
 
 /** Whether the environment names a workload's identity at all. */

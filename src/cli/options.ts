@@ -36,6 +36,18 @@ export function parameter(
   return Object.fromEntries([...Object.entries(before), [name, text.slice(at + 1)]]);
 }
 
+/** Collects `--param k=v` where a name may have several values. */
+export function parameterValues(
+  text: string,
+  before: Readonly<Record<string, readonly string[]>> = {},
+): Readonly<Record<string, readonly string[]>> {
+  const at = text.indexOf('=');
+  const name = text.slice(0, at);
+  if (at < 1) throw new InvalidArgumentError('A parameter is written as name=value.');
+  const values = Object.hasOwn(before, name) ? (before[name] ?? []) : [];
+  return Object.fromEntries([...Object.entries(before), [name, [...values, text.slice(at + 1)]]]);
+}
+
 export function collect(text: string, before: readonly string[] = []): readonly string[] {
   return [...before, text];
 }

@@ -4,6 +4,7 @@ import { usage } from './exit.ts';
 
 export interface SelectorOptions {
   readonly agent?: string;
+  readonly onBehalfOf?: string;
   readonly task?: string;
   readonly profile?: string;
   readonly owner?: string;
@@ -22,16 +23,20 @@ export function targetOf(grant: string | undefined, options: SelectorOptions): T
   const named = selectors.length + (grant === undefined ? 0 : 1);
   const [selector] = selectors;
   if (named !== 1)
-    throw usage('name exactly one: a grant, or one of --agent --task --profile --owner --environment --provider --all');
+    throw usage(
+      'name exactly one: a grant, or one of --agent --on-behalf-of --task --profile --owner --environment --provider --all',
+    );
   if (selector) return { kind: 'selector', selector };
   const id = grant ?? '';
   if (parseId('grant', id) === undefined) throw usage(`${JSON.stringify(id)} is no grant's id`, 'see `writ grants`');
   return { kind: 'grant', id };
 }
 
-function selectorsOf({ agent, task, profile, owner, environment, provider, all }: SelectorOptions): OrderSelector[] {
+function selectorsOf(options: SelectorOptions): OrderSelector[] {
+  const { agent, onBehalfOf, task, profile, owner, environment, provider, all } = options;
   return [
     ...(agent === undefined ? [] : [{ agent }]),
+    ...(onBehalfOf === undefined ? [] : [{ on_behalf_of: onBehalfOf }]),
     ...(task === undefined ? [] : [{ task }]),
     ...(profile === undefined ? [] : [{ profile }]),
     ...(owner === undefined ? [] : [{ owner }]),

@@ -16,6 +16,8 @@ export interface WantedOptions {
   readonly param?: Readonly<Record<string, string>>;
   readonly ttl?: number;
   readonly purpose?: string;
+  readonly task?: string;
+  readonly onBehalfOf?: string;
   readonly url?: string;
   readonly wait?: boolean;
   readonly verbose?: boolean;
@@ -30,6 +32,8 @@ export function addWantedOptions(command: Command): Command {
     .addOption(new Option('--param <name=value>', 'a parameter of the profile; may be repeated').argParser(parameter))
     .addOption(ttlOption())
     .option('--purpose <text>', 'what it is for; many policies want it stated')
+    .option('--task <id>', 'a task of its own that it is on; WRIT_TASK_TOKEN says the same')
+    .option('--on-behalf-of <name>', 'whom it is for, where policy lets this workload name them; not with a task')
     .option('--wait', 'where a person has to approve it first, wait for the answer')
     .addOption(urlOption())
     .option('--verbose', "say the grant's id and end on stderr");
@@ -41,6 +45,8 @@ export function requestOf(options: WantedOptions): GrantRequest {
     parameters: options.param ?? {},
     ...(options.ttl !== undefined && { ttl_seconds: options.ttl }),
     ...(options.purpose !== undefined && { purpose: options.purpose }),
+    ...(options.task !== undefined && { task: options.task }),
+    ...(options.onBehalfOf !== undefined && { on_behalf_of: options.onBehalfOf }),
   };
 }
 

@@ -10,6 +10,8 @@ export interface ClientOptions {
   /** Evidence of a workload's identity; `credentialSource(env)` reads it as the command line does. */
   readonly identityToken?: TokenSource;
   readonly operatorToken?: TokenSource;
+  /** The task that the workload is on: shown with what it asks for. */
+  readonly taskToken?: TokenSource;
   /** Default: the platform's. */
   readonly fetch?: Fetch;
   /** For one request, its answer's body included. Default 30,000. */

@@ -9,8 +9,10 @@ export interface GrantRequest {
   /** Whole seconds, 1 to 2,592,000. Capped by the rules; refused below the profile's minimum. */
   readonly ttl_seconds?: number;
   readonly purpose?: string;
+  /** One of one's own that was made before; `taskToken` says the same. */
   readonly task?: string;
-  readonly on_behalf_of?: string;
+  /** Without a task: a name, which policy must let this workload give, or a token of theirs. */
+  readonly on_behalf_of?: string | { readonly token: string };
 }
 
 /** What is known of a grant at any time; never its credential. */
@@ -22,6 +24,7 @@ export interface Grant {
   readonly provider: string;
   /** The workload's id. */
   readonly subject: string;
+  readonly on_behalf_of?: string | null;
   readonly owner?: string;
   readonly environment?: string;
   /** Null until its credential was handed out. */

@@ -73,5 +73,16 @@ export type {
 export type { RecordVerbs } from './record.ts';
 export { ORDER_STATES } from './orders.ts';
 export type { TaskTimeline, TimelineCredential, TimelineDecision, TimelineEntry, TimelineHop } from './timeline.ts';
+export type { TaskVerbs } from './task-verbs.ts';
+export type {
+  CreatedTask,
+  EndedTask,
+  Task,
+  TaskBounds,
+  TaskRequest,
+  TaskTokenAnswer,
+  TaskTree,
+  TaskWish,
+} from './tasks.ts';
 export type { Fetch } from './transport.ts';
 export type { CallOptions, IssueOptions, RenewOptions, WorkloadVerbs } from './workload.ts';

@@ -23,6 +23,7 @@ import type { Generation, RuleFiles } from './generations.ts';
 import type { Grant, GrantFilter, GrantPage } from './grants.ts';
 import type { LiftAnswer, Order, OrderPreview, OrderRequest } from './orders.ts';
 import { makeRecordVerbs, type RecordVerbs } from './record.ts';
+import { makeTaskVerbs, type TaskVerbs } from './task-verbs.ts';
 import type { Transport } from './transport.ts';
 import { grantPath, type CallOptions } from './workload.ts';
 
@@ -37,7 +38,7 @@ export interface EventOptions extends PageOptions {
 }
 
 /** What an operator may ask, with a token of theirs; the broker says which role each needs. Each verb throws `WritError`. */
-export interface OperatorVerbs extends ApprovingVerbs, RecordVerbs {
+export interface OperatorVerbs extends ApprovingVerbs, RecordVerbs, TaskVerbs {
   /** One page; `cursor` is the page before's `next_cursor`. */
   listGrants(filter?: GrantFilter, options?: PageOptions & { readonly cursor?: string }): Promise<GrantPage>;
   /** Every grant that matches, page after page, fetched as they are taken. */
@@ -149,6 +150,7 @@ export function makeOperatorVerbs(transport: Transport): OperatorVerbs {
         await transport({ as, method: 'POST', path: `${grantPath(id)}/revoke`, json: { reason }, signal }),
       );
     },
+    ...makeTaskVerbs(transport, as),
     async createOrder(request, { signal } = {}) {
       return readOrder(await transport({ as, method: 'POST', path: orders, json: request, signal }));
     },

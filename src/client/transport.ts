@@ -16,7 +16,11 @@ export interface Call {
   readonly json?: object;
   /** Sent as `application/x-www-form-urlencoded`, which OAuth's endpoints want. */
   readonly form?: Readonly<Record<string, string>>;
+  /** A parameter of the form under which the token of whoever asks is sent once more. */
+  readonly tokenAs?: string;
   readonly headers?: Readonly<Record<string, string>>;
+  /** Shows the task that the workload is on. */
+  readonly onTask?: true;
   /** Statuses beyond 2xx whose body is an answer and not a problem. */
   readonly alsoFine?: readonly number[];
   /** How much longer than usual the answer may take: it is held back on purpose. */
@@ -34,6 +38,7 @@ export interface TransportOptions {
   readonly url: string;
   readonly identityToken?: TokenSource | undefined;
   readonly operatorToken?: TokenSource | undefined;
+  readonly taskToken?: TokenSource | undefined;
   readonly fetch: Fetch;
   readonly timeoutMs: number;
 }
@@ -50,6 +55,8 @@ export function makeTransport(options: TransportOptions): Transport {
     const headers = new Headers({ accept: 'application/json, application/problem+json', ...call.headers });
     const token = await tokenOf(call.as, options);
     if (token !== undefined) headers.set('authorization', `Bearer ${token}`);
+    const task = call.onTask && (await taskOf(options.taskToken));
+    if (task) headers.set('txn-token', task);
     const init: RequestInit = {
       method: call.method,
       headers,
@@ -60,7 +67,10 @@ export function makeTransport(options: TransportOptions): Transport {
       headers.set('content-type', 'application/json');
       init.body = JSON.stringify(call.json);
     }
-    if (call.form) init.body = new URLSearchParams(call.form);
+    if (call.form) {
+      const again = call.tokenAs !== undefined && token !== undefined ? { [call.tokenAs]: token } : {};
+      init.body = new URLSearchParams({ ...call.form, ...again });
+    }
     return ask(options.fetch, url, init, call.alsoFine ?? []);
   };
 }
@@ -105,6 +115,15 @@ async function tokenOf(caller: Caller, options: TransportOptions): Promise<strin
       title: 'The token has characters that no token has',
       facts: { caller },
     });
+  }
+  return token;
+}
+
+async function taskOf(source: TokenSource | undefined): Promise<string | undefined> {
+  const token = typeof source === 'function' ? await source() : source;
+  if (token !== undefined && !/^[\x21-\x7e]+$/.test(token)) {
+    const title = 'The task token has characters that no token has';
+    throw new WritError({ status: 0, code: 'token_malformed', title });
   }
   return token;
 }

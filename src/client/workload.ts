@@ -1,16 +1,20 @@
 import {
   readAwaited,
+  readCreatedTask,
   readGrant,
   readIntrospection,
   readIssueAnswer,
   readIssued,
   readEvaluation,
   readEvaluations,
+  readTaskToken,
 } from './answers.ts';
 import type { AwaitedApproval } from './approvals.ts';
 import type { Evaluation, EvaluationAnswer, Evaluations, OutcomeReport } from './evaluations.ts';
 import type { Grant, GrantRequest, IssueAnswer, IssuedGrant } from './grants.ts';
 import type { Introspection } from './oauth.ts';
+import { makeTaskVerbs, type TaskVerbs } from './task-verbs.ts';
+import type { CreatedTask, TaskRequest, TaskTokenAnswer, TaskWish } from './tasks.ts';
 import type { Transport } from './transport.ts';
 
 export interface CallOptions {
@@ -27,7 +31,7 @@ export interface RenewOptions extends CallOptions {
 }
 
 /** What a workload may ask, with its evidence. Each verb throws `WritError`. */
-export interface WorkloadVerbs {
+export interface WorkloadVerbs extends TaskVerbs {
   /** The credential is in this answer and in no other. `pending_approval` where a person must answer first. */
   issue(request: GrantRequest, options?: IssueOptions): Promise<IssueAnswer>;
   /** One of its own grants, without the credential. */
@@ -40,6 +44,10 @@ export interface WorkloadVerbs {
   renew(id: string, options?: RenewOptions): Promise<IssuedGrant>;
   /** Ends one of its own grants. The answer's state is `ending` until the provider has confirmed. */
   revoke(id: string, reason: string, options?: CallOptions): Promise<Grant>;
+  /** A task of its own, and the token with which that is shown. */
+  createTask(request: TaskRequest, options?: CallOptions): Promise<CreatedTask>;
+  /** RFC 8693: a part of the task that somebody handed over, as a task of its own and never wider. */
+  takeTask(parentToken: string, wish?: TaskWish, options?: CallOptions): Promise<TaskTokenAnswer>;
   /** May this tool be called with these arguments, now? An answer that does not come is no. */
   evaluate(request: Evaluation, options?: CallOptions): Promise<EvaluationAnswer>;
   /** As many at once; there may be fewer answers than requests, as `options.evaluations_semantic` says. */
@@ -54,10 +62,12 @@ export interface WorkloadVerbs {
 
 export function makeWorkloadVerbs(transport: Transport): WorkloadVerbs {
   const as = 'workload';
+  const onTask = true;
   return {
     async issue(request, { idempotencyKey, signal } = {}) {
       const headers = idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey };
-      const answer = await transport({ as, method: 'POST', path: '/v1/grants', json: request, headers, signal });
+      const call = { as, onTask, method: 'POST', path: '/v1/grants' } as const;
+      const answer = await transport({ ...call, json: request, headers, signal });
       return answer.status === 202 ? readIssueAnswer(answer) : readIssued(answer);
     },
     async grant(id, { signal } = {}) {
@@ -77,13 +87,27 @@ export function makeWorkloadVerbs(transport: Transport): WorkloadVerbs {
     },
     async renew(id, { ttlSeconds, signal } = {}) {
       const json = ttlSeconds === undefined ? {} : { ttl_seconds: ttlSeconds };
-      return readIssued(await transport({ as, method: 'POST', path: `${grantPath(id)}/renew`, json, signal }));
+      const call = { as, onTask, method: 'POST', path: `${grantPath(id)}/renew` } as const;
+      return readIssued(await transport({ ...call, json, signal }));
     },
     async revoke(id, reason, { signal } = {}) {
       return readGrant(
         await transport({ as, method: 'POST', path: `${grantPath(id)}/revoke`, json: { reason }, signal }),
       );
     },
+    async createTask(request, { signal } = {}) {
+      return readCreatedTask(await transport({ as, method: 'POST', path: '/v1/tasks', json: request, signal }));
+    },
+    async takeTask(parentToken, wish, { signal } = {}) {
+      const form = {
+        ...EXCHANGE,
+        subject_token: parentToken,
+        ...(wish && { request_details: JSON.stringify(wish) }),
+      };
+      const call = { as, method: 'POST', path: '/oauth/token', form, tokenAs: 'actor_token', signal } as const;
+      return readTaskToken(await transport(call));
+    },
+    ...makeTaskVerbs(transport, as),
     async evaluate(request, { signal } = {}) {
       return readEvaluation(
         await transport({ as, method: 'POST', path: '/access/v1/evaluation', json: request, signal }),
@@ -108,6 +132,14 @@ export function makeWorkloadVerbs(transport: Transport): WorkloadVerbs {
     },
   };
 }
+
+const TXN_TOKEN = 'urn:ietf:params:oauth:token-type:txn_token';
+const EXCHANGE = {
+  grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
+  subject_token_type: TXN_TOKEN,
+  actor_token_type: 'urn:ietf:params:oauth:token-type:jwt',
+  requested_token_type: TXN_TOKEN,
+};
 
 export function grantPath(id: string): string {
   return `/v1/grants/${encodeURIComponent(id)}`;

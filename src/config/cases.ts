@@ -20,6 +20,8 @@ import { readYaml } from './yaml.ts';
 const MAX_TTL_SECONDS = 2_592_000;
 const strings = z.record(z.string(), z.string());
 
+const workload = z.strictObject({ trust: text, id: text });
+
 const question = z
   .strictObject({
     principal: z.strictObject({
@@ -39,18 +41,23 @@ const question = z
       .strictObject({
         mode: z.enum(TASK_MODES).default('autonomous'),
         environment: text.exactOptional(),
+        environments: z.array(text).min(1).exactOptional(),
         implicit: z.boolean().default(true),
+        hop: integer(0, 100).exactOptional(),
       })
       .prefault({}),
+    delegation: z.strictObject({ from: workload, root: workload }).exactOptional(),
     on_behalf_of: text.exactOptional(),
+    on_behalf_of_verified: z.strictObject({ trust: text, groups: z.array(z.string()).default([]) }).exactOptional(),
     approval: z.strictObject({ id: text, by: z.array(text).default([]) }).exactOptional(),
     now: z.iso.datetime({ message: 'must be a time such as 2026-01-31T12:00:00Z' }).exactOptional(),
   })
   .superRefine(({ action, profile, tool, arguments: given }, context) => {
     const fault = (member: string, message: string) => context.addIssue({ code: 'custom', path: [member], message });
     const calls = action === 'call';
-    if (action === 'create_task' && profile !== undefined) fault('profile', 'is not asked for with create_task');
-    if (!calls && action !== 'create_task' && profile === undefined) fault('profile', `is required with ${action}`);
+    const ofTask = action === 'create_task' || action === 'delegate';
+    if (ofTask && profile !== undefined) fault('profile', `is not asked for with ${action}`);
+    if (!calls && !ofTask && profile === undefined) fault('profile', `is required with ${action}`);
     if (calls && tool === undefined) fault('tool', 'is required with call');
     if (!calls && tool !== undefined) fault('tool', `is not asked for with ${action}`);
     if (!calls && given !== undefined) fault('arguments', `is not asked for with ${action}`);
@@ -124,10 +131,16 @@ function parseCases(file: string, written: string, problems: Problem[]): PolicyC
   });
 }
 
-function toQuestion({ ttl_seconds, on_behalf_of, ...same }: z.infer<typeof question>): PolicyQuestion {
+function toQuestion({
+  ttl_seconds,
+  on_behalf_of,
+  on_behalf_of_verified: verified,
+  ...same
+}: z.infer<typeof question>): PolicyQuestion {
   return {
     ...same,
     ...(ttl_seconds === undefined ? {} : { ttlSeconds: ttl_seconds }),
     ...(on_behalf_of === undefined ? {} : { onBehalfOf: on_behalf_of }),
+    ...(verified && { onBehalfOfVerified: verified }),
   };
 }

@@ -20,12 +20,13 @@ export function readTrust(entries: readonly unknown[], kinds: readonly EntryKind
     const kind = kindOf(entry, kinds, path, report);
     const config = kind && check(kind.config, without(trustEntry, entry), path, report);
     if (!shared || !kind || config === undefined) return [];
-    const { name, vouches_for, max_age, development } = shared;
+    const { name, vouches_for, max_age, attests, development } = shared;
     return {
       name,
       kind: kind.kind,
       ...(vouches_for === undefined ? {} : { vouchesFor: vouches_for }),
       ...(max_age === undefined ? {} : { maxAge: max_age }),
+      attests,
       ...(development === undefined ? {} : { development }),
       config,
     };

@@ -91,6 +91,11 @@ async function toSettings(
       liveGrants: limits.live_grants,
       pendingApprovals: limits.pending_approvals,
     },
+    tasks: {
+      defaultSeconds: written.tasks.default_life,
+      maxSeconds: written.tasks.max_life,
+      maxHops: written.tasks.max_hops,
+    },
     outbound: written.outbound,
   };
 }

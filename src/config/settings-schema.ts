@@ -3,6 +3,7 @@ import { isJsonObject } from '../domain/json.ts';
 import type { Json } from '../domain/json.ts';
 import { audit } from './audit-schema.ts';
 import { databaseUrl, duration, hostAndPort, integer, name, network, origin, text } from './fields.ts';
+import { ATTESTED } from '../domain/trust.ts';
 import { CLIENT_RIGHTS } from './settings.ts';
 
 /** The shape of `writ.yaml`. What belongs to a kind stays as it is here, and is held against the kind's own schema. */
@@ -16,6 +17,7 @@ export const trustEntry = z.looseObject({
   kind: z.string(),
   vouches_for: duration.exactOptional(),
   max_age: duration.exactOptional(),
+  attests: z.array(z.enum(ATTESTED)).min(1, 'must name whom it attests').prefault(['workloads']),
   development: z.boolean().exactOptional(),
 });
 
@@ -78,6 +80,18 @@ const approvals = z.strictObject({
   notify: z.array(z.strictObject({ webhook })).default([]),
 });
 
+/** No token of a task may outlive the longest life of tokens. */
+const tasks = z
+  .strictObject({
+    default_life: duration.prefault('1h'),
+    max_life: duration.refine((seconds) => seconds <= 30 * DAY, 'must be at most 30d').prefault('24h'),
+    max_hops: integer(0, 10).default(4),
+  })
+  .refine(({ default_life, max_life }) => default_life <= max_life, {
+    path: ['default_life'],
+    message: 'must be at most max_life',
+  });
+
 export const writYaml = z.strictObject({
   server: server.prefault({}),
   database: z.strictObject({ url: databaseUrl.exactOptional() }).prefault({}),
@@ -94,6 +108,7 @@ export const writYaml = z.strictObject({
   audit: audit.prefault({}),
   approvals: approvals.prefault({}),
   limits: limits.prefault({}),
+  tasks: tasks.prefault({}),
   outbound: z.strictObject({ allow: z.array(hostAndPort).default([]) }).prefault({}),
   rules: text.default('.'),
 });
@@ -115,6 +130,7 @@ export function salvage(value: Json): WritYaml {
     identity: keep(shape.identity, 'identity', none.identity),
     clients: keep(shape.clients, 'clients', none.clients),
     audit: keep(shape.audit, 'audit', none.audit),
+    tasks: keep(shape.tasks, 'tasks', none.tasks),
     approvals: keep(shape.approvals, 'approvals', none.approvals),
     rules: keep(shape.rules, 'rules', none.rules),
   };

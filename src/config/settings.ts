@@ -29,6 +29,7 @@ export interface Settings {
     readonly webhooks: readonly WebhookSettings[];
   };
   readonly limits: LimitSettings;
+  readonly tasks: TaskSettings;
   /** Hosts, or `host:port`, that the outbound client may reach although they are private. */
   readonly outbound: { readonly allow: readonly string[] };
 }
@@ -155,6 +156,13 @@ export interface WebhookSettings {
   readonly format: 'json' | 'slack';
   /** Signs what is sent; a chat does not look at it. */
   readonly secret?: Secret<Uint8Array>;
+}
+
+/** How long tasks may live, and how often they may be handed on. */
+export interface TaskSettings {
+  readonly defaultSeconds: number;
+  readonly maxSeconds: number;
+  readonly maxHops: number;
 }
 
 /** What the embedded default adds in memory, in the terms of `writ.yaml`. */

@@ -16,7 +16,7 @@ export interface PolicyQuestion {
     readonly attributes: Readonly<Record<string, string>>;
   };
   readonly action: PolicyAction;
-  /** Not with `create_task`; with `call`, the one of the grant under which it is called. */
+  /** Not with `create_task` and `delegate`; with `call`, the one of the grant under which it is called. */
   readonly profile?: string;
   readonly parameters: Readonly<Record<string, string>>;
   /** With `call` only. */
@@ -28,10 +28,18 @@ export interface PolicyQuestion {
     readonly mode: TaskMode;
     /** Default: the profile's. */
     readonly environment?: string;
+    /** Default: `environment` alone. */
+    readonly environments?: readonly string[];
     /** Made by the call itself. */
     readonly implicit: boolean;
+    readonly hop?: number;
+  };
+  readonly delegation?: {
+    readonly from: { readonly trust: string; readonly id: string };
+    readonly root: { readonly trust: string; readonly id: string };
   };
   readonly onBehalfOf?: string;
+  readonly onBehalfOfVerified?: { readonly trust: string; readonly groups: readonly string[] };
   readonly approval?: { readonly id: string; readonly by: readonly string[] };
   /** RFC 3339, UTC; default: when it is asked. */
   readonly now?: string;

@@ -5,9 +5,9 @@ import { parseId } from '../domain/ids.ts';
 import type { ApprovalId, DecisionId } from '../domain/ids.ts';
 import { isJsonObject } from '../domain/json.ts';
 import type { JsonObject } from '../domain/json.ts';
-import type { Task } from '../domain/task.ts';
-import type { ApprovalRow, ChainLink } from '../ledger/index.ts';
+import type { ApprovalRow, Involved } from '../ledger/index.ts';
 import { approvalRequest } from './approval.ts';
+import type { Asking } from './approval.ts';
 import type { Patience } from './approvals.ts';
 import type { Caller, ExchangeContext } from './context.ts';
 import type { Waiting } from './waiting.ts';
@@ -28,9 +28,9 @@ export interface AskedCall {
   readonly askedHash: string;
   readonly owner: string;
   readonly environment: string;
-  readonly task?: Pick<Task, 'path' | 'implicit' | 'onBehalfOf' | 'endsAt'>;
+  readonly task?: Asking['task'];
   /** What the subject's issuer calls it, where that is known. */
-  readonly source?: Required<ChainLink>;
+  readonly source?: Required<Involved>;
 }
 
 export interface AccessRequestParts {
@@ -101,7 +101,7 @@ export function makeAccessRequests(context: ExchangeContext, { sign, verify, iss
           subject: call.subject.id,
           owner,
           environment,
-          approval: await approvalRequest(context, { id: ids.approval(), kind: 'call', ...about }),
+          approval: approvalRequest(context, { id: ids.approval(), kind: 'call', ...about }),
           origin: caller.origin,
         })
         .catch((error: unknown) => {

@@ -4,8 +4,9 @@ import type { ApprovalId, GrantId, MintId } from '../domain/ids.ts';
 import { canonicalJson } from '../domain/json.ts';
 import type { JsonObject } from '../domain/json.ts';
 import type { Parameters, Profile } from '../domain/profile.ts';
+import { peopleOn } from '../domain/task.ts';
 import type { Task } from '../domain/task.ts';
-import type { ApprovalRequest, ApprovalRow, ChainLink } from '../ledger/index.ts';
+import type { ApprovalRequest, ApprovalRow, Involved } from '../ledger/index.ts';
 import type { Provider } from '../providers/provider.ts';
 import type { Caller, ExchangeContext } from './context.ts';
 
@@ -76,17 +77,17 @@ export interface Asking {
   readonly needs: ApprovalNeeds;
   readonly caller: Caller;
   /** Whoever is on the chain beside the caller and the task. */
-  readonly chain?: readonly ChainLink[];
+  readonly chain?: readonly Involved[];
   /** Absent for a call that belongs to none. */
-  readonly task?: Pick<Task, 'path' | 'implicit' | 'onBehalfOf' | 'endsAt'>;
+  readonly task?: Pick<Task, 'onBehalfOf' | 'verified' | 'chain' | 'endsAt'>;
   readonly now: Date;
 }
 
 /** What goes into the ledger, with everybody who is on the chain. It ends with its task, if that comes first. */
-export async function approvalRequest(
-  { ledger, approvals }: Pick<ExchangeContext, 'ledger' | 'approvals'>,
+export function approvalRequest(
+  { approvals }: Pick<ExchangeContext, 'approvals'>,
   { id, kind, asked, askedHash, needs, caller, chain = [], task, now }: Asking,
-): Promise<ApprovalRequest> {
+): ApprovalRequest {
   const end = now.getTime() + approvals.lifetimeSeconds * 1000;
   return {
     id,
@@ -94,7 +95,7 @@ export async function approvalRequest(
     asked,
     asked_hash: askedHash ?? hashOf(asked),
     needs,
-    chain: [...chain, ...(await chainOf(ledger, caller, task))],
+    chain: [...chain, ...chainOf(caller, task)],
     expires_at: new Date(Math.min(end, task?.endsAt?.getTime() ?? end)).toISOString(),
     notify: approvals.notify,
     max_open: approvals.maxOpen,
@@ -102,16 +103,10 @@ export async function approvalRequest(
 }
 
 /** Whoever asks, in whose name, and who handed the task on, as an operator would be known: none of them answers. */
-async function chainOf(
-  ledger: ExchangeContext['ledger'],
-  { identity }: Caller,
-  task: Asking['task'],
-): Promise<readonly ChainLink[]> {
-  const { issuer, subject } = identity;
-  const requester = issuer !== undefined && subject !== undefined ? [{ issuer, subject }] : [];
+function chainOf({ identity }: Caller, task: Asking['task']): readonly Involved[] {
   // A principal whom the workload only names is taken at its word here: whoever is called so does not answer, of any issuer.
   const named = task?.onBehalfOf === undefined ? [] : [{ subject: task.onBehalfOf }];
-  return [...requester, ...named, ...(task && !task.implicit ? await ledger.approvals.chain(task.path) : [])];
+  return [...named, ...peopleOn(task ?? { chain: [] }, identity)];
 }
 
 /** An approval as policies see it, and beside that in which roles it was given, one list for each person. */

@@ -6,7 +6,7 @@ import type { JsonObject } from '../domain/json.ts';
 import { outsideTaskCall } from '../domain/task.ts';
 import type { CallFacts, CallGrant, CallTask } from '../ledger/index.ts';
 import { callRequest } from '../policy/index.ts';
-import type { CallRequest, CompiledTool } from '../policy/index.ts';
+import type { CallRequest, CompiledTool, TaskFacts } from '../policy/index.ts';
 import { callAsked, hashOf } from './approval.ts';
 import type { CallQuestion } from './call-question.ts';
 import { askedAbout } from './call-subject.ts';
@@ -14,6 +14,7 @@ import type { Caller } from './context.ts';
 import { principalOf } from './decide.ts';
 import type { Client } from './introspect.ts';
 import type { ActiveRules } from './rules.ts';
+import { factsOfTask } from './task-facts.ts';
 
 /** What is known of a call before the policies are asked, or instead of asking them. */
 export interface Draft {
@@ -91,9 +92,8 @@ export function draftCall(parts: DraftParts, question: CallQuestion): Draft {
     name,
     tool: tool.tool,
     mapped: prepared.mapped,
-    task: taskFacts(task, tool),
+    facts: taskFacts(task, tool),
     now: parts.now,
-    onBehalfOf: task?.task.onBehalfOf,
     approval: approval && { id: approval.id, by: approval.by, people: approval.people },
     grant: grant && { profile: grant.profile, parameters: grant.parameters },
   });
@@ -160,10 +160,9 @@ export function askedOfDraft({ question, subject, tool, task, grant, argumentsHa
   });
 }
 
-function taskFacts(task: CallTask | undefined, { tool }: CompiledTool): CallRequest['context']['task'] {
-  if (!task) return { purpose: '', mode: 'autonomous', environment: tool.environment, implicit: true };
-  const { purpose, mode, environment, implicit } = task.task;
-  return { purpose, mode, environment, implicit };
+function taskFacts(task: CallTask | undefined, { tool }: CompiledTool): TaskFacts {
+  if (task) return factsOfTask(task.task);
+  return { task: { purpose: '', mode: 'autonomous', environment: tool.environment, implicit: true } };
 }
 
 function keptText({ tool }: CompiledTool, given: JsonObject, text: string): string | null {

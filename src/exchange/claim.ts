@@ -2,6 +2,7 @@ import { Refusal } from '../domain/errors.ts';
 import type { GrantId, TaskId } from '../domain/ids.ts';
 import type { Parameters } from '../domain/profile.ts';
 import type { ApprovalRow, GrantView } from '../ledger/index.ts';
+import { usingGrant } from './after-revocation.ts';
 import { approvalFacts, untoldOf } from './approval.ts';
 import { mustBeWhatWasAsked } from './as-approved.ts';
 import type { Caller, ExchangeContext } from './context.ts';
@@ -11,11 +12,13 @@ import type { Issued, IssueParts } from './issue.ts';
 import { judge } from './judge.ts';
 import { mintIntent } from './minting.ts';
 import { fitting, offered } from './offer.ts';
-import { ownGrant } from './renew.ts';
+import { mustBeOn, ownGrant } from './renew.ts';
 import { withRules } from './rules.ts';
 
 export interface ClaimRequest {
   readonly grant: GrantId;
+  /** Of the task token that was shown. */
+  readonly task?: TaskId | undefined;
   /** Under it a claim whose answer was lost is repeated: `makeClaimOnce`. */
   readonly idempotency?: { readonly key: string; readonly requestHash: string } | undefined;
 }
@@ -29,8 +32,13 @@ export interface ClaimRequest {
 export function makeClaim(context: ExchangeContext, { mintAndActivate }: IssueParts) {
   const { ledger, ids, clock } = context;
 
-  return async function claim(caller: Caller, { grant, idempotency }: ClaimRequest): Promise<Issued> {
-    const view = await ownGrant(context, caller, grant);
+  return async function claim(caller: Caller, request: ClaimRequest): Promise<Issued> {
+    const view = await ownGrant(context, caller, request.grant);
+    mustBeOn(view, request.task);
+    return usingGrant(context, 'claim', caller, view, () => claimOf(caller, request, view));
+  };
+
+  async function claimOf(caller: Caller, { grant, idempotency }: ClaimRequest, view: GrantView): Promise<Issued> {
     const approval = await ledger.approvals.ofGrant(grant);
     if (view.state !== 'pending_approval' || !approval) throw new Refusal('grant_not_active', factsOf(view, approval));
     if (approval.state === 'pending' && approval.expiresAt > clock.now())
@@ -75,7 +83,7 @@ export function makeClaim(context: ExchangeContext, { mintAndActivate }: IssuePa
         decision: record,
       };
     });
-  };
+  }
 }
 
 /** How it stands, and whether anybody could be told: a channel that is down is the reason that nobody answers. */

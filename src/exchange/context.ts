@@ -3,6 +3,7 @@ import type { Identity, Operator } from '../domain/identity.ts';
 import type { Ids } from '../domain/ids.ts';
 import type { Ledger } from '../ledger/index.ts';
 import type { Provider } from '../providers/provider.ts';
+import type { Alert } from './after-revocation.ts';
 import type { ApprovalRules } from './approval.ts';
 import type { LiveRules } from './rules.ts';
 
@@ -29,6 +30,8 @@ export interface ExchangeContext {
   /** Names this process in claims. */
   readonly owner: string;
   readonly log: Log;
+  /** Something that was taken back was shown again. */
+  readonly alert: Alert;
 }
 
 /** Codes and ids only; never a value that came from a provider or a request. */

@@ -9,6 +9,7 @@ import type { DecisionRecord, Ledger } from '../ledger/index.ts';
 import type { CoveringException, PolicyAction, PolicyAnswer, PolicyRequest, ProfileRequest } from '../policy/policy.ts';
 import type { Approved } from './approval.ts';
 import type { ActiveRules } from './rules.ts';
+import { factsOfTask } from './task-facts.ts';
 
 /** What is decided about. */
 export interface Question {
@@ -33,7 +34,7 @@ export interface Decided {
 export function decide(rules: ActiveRules, ids: Ids, question: Question): Decided {
   const inputs = policyRequest(question);
   const answer = rules.policies.decide(inputs);
-  const code = { allow: null, deny: 'policy_denied', approval: 'approval_required' }[answer.outcome];
+  const code = codeOfAnswer(answer);
   const record: DecisionRecord = {
     ...blankDecision(rules, ids.decision(), question.identity, question.origin),
     ...ofTask(question.task),
@@ -51,6 +52,13 @@ export function decide(rules: ActiveRules, ids: Ids, question: Question): Decide
   return { answer, record };
 }
 
+/** Why an answer gives nothing now; null for an allow. */
+export function codeOfAnswer({ outcome, refused }: PolicyAnswer): RefusalCode | null {
+  if (outcome === 'allow') return null;
+  if (outcome === 'approval') return 'approval_required';
+  return refused === 'principal' ? 'principal_refused' : 'policy_denied';
+}
+
 /** A refusal that the policy set was not asked for, such as an unknown profile: on record like any other. */
 export function refusedDecision(
   rules: ActiveRules,
@@ -63,7 +71,7 @@ export function refusedDecision(
 }
 
 /** The mode is on every decision; the task where it was there before it. */
-function ofTask({ id, mode, implicit, onBehalfOf }: Task) {
+export function ofTask({ id, mode, implicit, onBehalfOf }: Task) {
   return { ...(implicit ? {} : { task_id: id }), mode, on_behalf_of: onBehalfOf ?? null };
 }
 
@@ -92,7 +100,7 @@ export function decisionFacts(record: DecisionRecord): JsonObject {
   };
 }
 
-function blankDecision(rules: ActiveRules, id: DecisionId, identity: Identity, origin: string | null) {
+export function blankDecision(rules: ActiveRules, id: DecisionId, identity: Identity, origin: string | null) {
   return {
     id,
     generation: rules.number,
@@ -120,11 +128,10 @@ function policyRequest(question: Question): PolicyRequest {
       effect: profile.effect,
     },
     context: {
-      task: { purpose: task.purpose, mode: task.mode, environment: task.environment, implicit: task.implicit },
+      ...factsOfTask(task),
       parameters: question.parameters,
       requestedTtl: question.requestedTtl,
       now: `${question.now.toISOString().slice(0, 19)}Z`,
-      ...(task.onBehalfOf === undefined ? {} : { onBehalfOf: task.onBehalfOf }),
       ...(question.approval ? { approval: question.approval } : {}),
     },
     ...(question.exception ? { exception: question.exception } : {}),

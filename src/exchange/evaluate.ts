@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { Refusal } from '../domain/errors.ts';
 import type { RefusalCode } from '../domain/errors.ts';
 import { parseId } from '../domain/ids.ts';
 import type { ApprovalId, ExceptionId } from '../domain/ids.ts';
@@ -8,6 +9,7 @@ import type { JsonObject } from '../domain/json.ts';
 import type { CallFacts, CallRecord, RecordedCall } from '../ledger/index.ts';
 import { judgeCall } from '../policy/index.ts';
 import type { ApprovalNeeds, CallVerdict, PolicyAnswer } from '../policy/index.ts';
+import { watchCall } from './after-revocation.ts';
 import { hashOf } from './approval.ts';
 import { askedOfDraft, draftCall } from './call-draft.ts';
 import type { Draft, DraftParts } from './call-draft.ts';
@@ -31,7 +33,7 @@ export interface EvaluateParts {
 /** For so long a batch keeps the process to itself before it lets others have a turn. */
 const SLICE_MS = 2;
 
-type Context = Pick<ExchangeContext, 'ledger' | 'rules' | 'ids' | 'clock' | 'log'>;
+type Context = Pick<ExchangeContext, 'ledger' | 'rules' | 'ids' | 'clock' | 'alert' | 'log'>;
 
 /**
  * Decides calls of tools, each afresh: on its arguments, by the rules of now, against the live state of its grant, its task and the
@@ -49,24 +51,48 @@ export function makeEvaluate(context: Context, parts: EvaluateParts) {
       const draftParts = { rules, clients: parts.clients, asker, facts };
       const answers: Evaluated[] = [];
       for (let rest = questions; rest.length > 0;) {
-        const judged = await judgeAll(context, draftParts, rest, semantic);
-        const recorded = await context.ledger.calls.record({
-          generation: rules.number,
-          rulesHash: rules.hash,
-          origin: asker.origin,
-          untilDeny: semantic === 'deny_on_first_deny',
-          calls: judged.map(({ record }) => record),
-        });
+        const { judged, recorded } = await again(() => judgeAndRecord(context, draftParts, rest, semantic));
         const done = judged.slice(0, recorded.length);
         for (const [index, { record }] of done.entries()) {
           if (recorded[index]?.code === null) tellException(context.log, { ...record, action: 'call' });
         }
         answers.push(...(await Promise.all(done.map((one, index) => answer(parts, rules, one, recorded[index])))));
+        await Promise.all(
+          done.map(({ record }, index) => watchCall(context, asker, record, recorded[index]?.code ?? null)),
+        );
         rest = enough(semantic, answers) ? [] : rest.slice(judged.length);
       }
       return answers;
     });
   };
+}
+
+async function judgeAndRecord(
+  context: Context,
+  parts: Omit<DraftParts, 'now'>,
+  questions: readonly CallQuestion[],
+  semantic: Semantic,
+): Promise<{ judged: Judged[]; recorded: RecordedCall[] }> {
+  const { rules, asker } = parts;
+  const judged = await judgeAll(context, parts, questions, semantic);
+  const recorded = await context.ledger.calls.record({
+    generation: rules.number,
+    rulesHash: rules.hash,
+    origin: asker.origin,
+    untilDeny: semantic === 'deny_on_first_deny',
+    calls: judged.map(({ record }) => record),
+  });
+  return { judged, recorded };
+}
+
+/** Once more, without it, where an exception ended between the deciding and the recording: then nothing was recorded. */
+async function again<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof Refusal) || error.code !== 'exception_closed') throw error;
+    return work();
+  }
 }
 
 function enough(semantic: Semantic, answers: readonly Evaluated[]): boolean {

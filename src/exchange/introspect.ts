@@ -3,9 +3,12 @@ import { Refusal } from '../domain/errors.ts';
 import { parseId } from '../domain/ids.ts';
 import type { MintId } from '../domain/ids.ts';
 import type { JsonObject } from '../domain/json.ts';
-import type { TokenClass } from '../providers/provider.ts';
+import type { TokenClass } from '../keys/classes.ts';
+import { grantTakenBack, wasTakenBack } from './after-revocation.ts';
 import type { Caller, ExchangeContext } from './context.ts';
 import type { Revocation } from './revoke.ts';
+import type { TaskClaims, TaskTokens } from './task-token.ts';
+import type { TaskEnd } from './tasks.ts';
 
 /** A registered resource server or enforcement point. */
 export interface Client {
@@ -21,15 +24,18 @@ export interface TokenParts {
   readonly issuer: string;
   /** Verifies a token of ours; undefined for anything else. */
   readonly verify: (tokenClass: TokenClass, token: string) => Promise<JsonObject | undefined>;
+  readonly tasks: TaskTokens;
 }
 
 /**
- * RFC 7662: asks the time, the state and the orders, so a token is inactive from the moment its grant ends. A registered client may
- * ask about tokens for its audiences, anybody else only about its own.
- * Undefined is the answer `{"active": false}`, whatever the reason.
+ * RFC 7662: asks the time, the state and the orders, so a token is inactive from the moment its grant or its task ends. A registered
+ * client may ask about access tokens for its audiences and about task tokens, anybody else only about its own.
+ * Undefined is the answer `{"active": false}`, whatever the reason; one that was taken back raises the alarm.
  * @throws Refusal `not_a_client`.
  */
-export function makeIntrospect({ ledger, clock }: Pick<ExchangeContext, 'ledger' | 'clock'>, parts: TokenParts) {
+export function makeIntrospect(context: Pick<ExchangeContext, 'ledger' | 'clock' | 'alert'>, parts: TokenParts) {
+  const { ledger, clock, alert } = context;
+
   async function mayAsk(asking: Identity, claims: JsonObject, mint: MintId): Promise<boolean> {
     const client = clientOf(parts.clients, asking);
     if (client?.audiences.includes(text(claims, 'aud'))) return true;
@@ -37,7 +43,20 @@ export function makeIntrospect({ ledger, clock }: Pick<ExchangeContext, 'ledger'
     return owned?.trust === asking.trust && owned.subject === asking.id;
   }
 
-  return async function introspect(asking: Identity, token: string): Promise<JsonObject | undefined> {
+  async function ofTask({ identity, origin }: Caller, shown: TaskClaims): Promise<JsonObject | undefined> {
+    const { task, holder, claims } = shown;
+    const own = holder.trust === identity.trust && holder.id === identity.id;
+    if (!own && !clientOf(parts.clients, identity)) throw new Refusal('not_a_client');
+    if (shown.expired) return undefined;
+    if (await ledger.tasks.isActive(task)) return { active: true, token_type: 'N_A', ...claims };
+    if (await wasTakenBack(context, task)) await alert({ how: 'introspect', task, by: identity, origin });
+    return undefined;
+  }
+
+  return async function introspect(caller: Caller, token: string): Promise<JsonObject | undefined> {
+    const asking = caller.identity;
+    const onTask = await parts.tasks.read(token);
+    if (onTask) return ofTask(caller, onTask);
     const claims = await ourToken(parts, token);
     const mint = claims && parseId('mint', text(claims, 'jti'));
     if (!claims || !mint || !(await mayAsk(asking, claims, mint))) {
@@ -45,8 +64,11 @@ export function makeIntrospect({ ledger, clock }: Pick<ExchangeContext, 'ledger'
       return undefined;
     }
     if (Number(claims['exp']) * 1000 <= clock.now().getTime()) return undefined;
-    if (!(await ledger.grants.mintIsActive(mint))) return undefined;
-    return { active: true, token_type: 'Bearer', ...claims };
+    if (await ledger.grants.mintIsActive(mint)) return { active: true, token_type: 'Bearer', ...claims };
+    const grant = await ledger.grants.ofMint(mint);
+    if (grant && (grant.live || grantTakenBack(grant)))
+      await alert({ how: 'introspect', grant: grant.grant, by: asking, origin: caller.origin });
+    return undefined;
   };
 }
 
@@ -56,20 +78,32 @@ function clientOf(clients: readonly Client[], asking: Identity): Client | undefi
   );
 }
 
-/** RFC 7009: the workload to which a token was issued gives it back. An unknown token is as good as revoked. */
+/**
+ * RFC 7009: the workload to which a token was issued gives it back; a task token ends its task, with everything below it. An
+ * unknown token is as good as revoked.
+ */
 export function makeRevokeToken(
   { ledger }: Pick<ExchangeContext, 'ledger'>,
   parts: TokenParts,
   revoke: (revocation: Revocation) => Promise<unknown>,
+  endTask: (ending: TaskEnd) => Promise<unknown>,
 ) {
-  return async function revokeToken(caller: Caller, token: string): Promise<void> {
+  return async function revokeToken({ identity, origin }: Caller, token: string): Promise<void> {
+    const subject = { trust: identity.trust, id: identity.id };
+    const actor = { kind: 'workload', ...subject } as const;
+    const reason = 'token revoked by its holder';
+    const onTask = await parts.tasks.read(token);
+    if (onTask) {
+      const { task, holder } = onTask;
+      if (holder.trust === identity.trust && holder.id === identity.id)
+        await endTask({ task, reason, actor, origin, subject });
+      return;
+    }
     const claims = await ourToken(parts, token);
     const mint = claims && parseId('mint', text(claims, 'jti'));
     const owned = mint && (await ledger.grants.ofMint(mint));
-    if (owned?.trust !== caller.identity.trust || owned.subject !== caller.identity.id) return;
-    const subject = { trust: caller.identity.trust, id: caller.identity.id };
-    const actor = { kind: 'workload', ...subject } as const;
-    await revoke({ grant: owned.grant, reason: 'token revoked by its holder', actor, origin: caller.origin, subject });
+    if (owned?.trust !== identity.trust || owned.subject !== identity.id) return;
+    await revoke({ grant: owned.grant, reason, actor, origin, subject });
   };
 }
 

@@ -3,11 +3,12 @@ import type { ApprovalId, GrantId, TaskId } from '../domain/ids.ts';
 import type { Json } from '../domain/json.ts';
 import type { Parameters, Profile } from '../domain/profile.ts';
 import { UNBOUNDED } from '../domain/task.ts';
-import type { Task } from '../domain/task.ts';
+import type { Principal, Task } from '../domain/task.ts';
 import type { Ttl } from '../domain/ttl.ts';
-import { toTask } from '../ledger/index.ts';
+import { principalRecord, toTask } from '../ledger/index.ts';
 import type { ApprovalState, DecisionRecord } from '../ledger/index.ts';
 import type { Plan } from '../providers/provider.ts';
+import { usingTask } from './after-revocation.ts';
 import { approvalRequest, askedOf } from './approval.ts';
 import type { Caller, ExchangeContext } from './context.ts';
 import { tellException } from './exceptions.ts';
@@ -16,6 +17,7 @@ import { mintIntent } from './minting.ts';
 import type { Handover, makeMinting } from './minting.ts';
 import { fitting, offered } from './offer.ts';
 import { withRules } from './rules.ts';
+import { behalfOf, linkOf } from './task-facts.ts';
 
 export interface IssueRequest {
   readonly profile: string;
@@ -24,6 +26,8 @@ export interface IssueRequest {
   readonly purpose?: string | undefined;
   /** One of the caller's own that was made before; otherwise one is made for this call alone. */
   readonly task?: TaskId | undefined;
+  /** Without `task`, whose principal it is otherwise. */
+  readonly principal?: Principal | undefined;
   readonly idempotency?: { readonly key: string; readonly requestHash: string } | undefined;
 }
 
@@ -61,6 +65,13 @@ export function makeIssue(context: ExchangeContext, { mintAndActivate, liveLimit
   const { ledger, ids, clock } = context;
 
   return function issue(caller: Caller, request: IssueRequest): Promise<Issued | Pending> {
+    const { task } = request;
+    return task === undefined
+      ? decideAndMint(caller, request)
+      : usingTask(context, 'issue', caller, task, () => decideAndMint(caller, request));
+  };
+
+  function decideAndMint(caller: Caller, request: IssueRequest): Promise<Issued | Pending> {
     return withRules(context.rules, async (rules) => {
       const { trust, id } = caller.identity;
       const { profile, provider } = await offered(context, rules, caller, 'issue', request.profile);
@@ -75,7 +86,7 @@ export function makeIssue(context: ExchangeContext, { mintAndActivate, liveLimit
       const wanted = { caller, profile, provider, parameters, task, grant: names.grant, ttlSeconds: ttl.seconds };
       const asking = { kind: 'issue', caller, task, now } as const;
       const approval = waits
-        ? await approvalRequest(context, { ...asking, id: ids.approval(), asked: askedOf(wanted), needs: waits })
+        ? approvalRequest(context, { ...asking, id: ids.approval(), asked: askedOf(wanted), needs: waits })
         : null;
       const { epoch } = await liveLimit.within(trust, id, () =>
         ledger.issuing.openGrant({
@@ -99,7 +110,7 @@ export function makeIssue(context: ExchangeContext, { mintAndActivate, liveLimit
       tellException(context.log, { ...record, exception: record.exception_id });
       return { ...(await mintAndActivate(provider, plan, epoch, caller.origin, true)), ...said };
     });
-  };
+  }
 }
 
 /** One that was made before, of the caller's own; or one that this call makes for itself: policy alone decides, in the profile's environment. */
@@ -111,14 +122,17 @@ async function taskOf(
 ): Promise<Task> {
   if (request.task === undefined) {
     const id = ids.task();
-    const { environment } = profile;
+    const { principal } = request;
     return {
       id,
       purpose: request.purpose ?? '',
       mode: 'autonomous',
-      environment,
+      environment: profile.environment,
       implicit: true,
+      ...behalfOf(principal),
+      ...(principal?.verified && { endsAt: principal.verified.vouchedUntil }),
       path: [id],
+      chain: [linkOf(caller.identity)],
       bounds: UNBOUNDED,
     };
   }
@@ -128,8 +142,21 @@ async function taskOf(
   return toTask(row);
 }
 
-function taskRecord({ id, purpose, mode, environment, implicit, onBehalfOf }: Task) {
-  return { id, purpose, mode, environment, on_behalf_of: onBehalfOf ?? null, there: !implicit };
+function taskRecord(task: Task) {
+  const { id, purpose, mode, environment, implicit, onBehalfOf, chain, endsAt } = task;
+  const principal = principalRecord(task);
+  const ends_at = endsAt?.toISOString() ?? null;
+  return {
+    id,
+    purpose,
+    mode,
+    environment,
+    on_behalf_of: onBehalfOf ?? null,
+    principal,
+    chain,
+    ends_at,
+    there: !implicit,
+  };
 }
 
 function grantRecord(id: GrantId, profile: Profile, parameters: Parameters, ttl: Ttl, plan: Plan) {

@@ -7,7 +7,7 @@ import type { DecisionRecord, ExceptionAbout } from '../ledger/index.ts';
 import type { ApprovalNeeds } from '../policy/policy.ts';
 import type { Provider } from '../providers/provider.ts';
 import type { ExchangeContext } from './context.ts';
-import { decide, refuse } from './decide.ts';
+import { codeOfAnswer, decide, refuse } from './decide.ts';
 import type { Decided, Question } from './decide.ts';
 import { underException } from './exceptions.ts';
 import type { ActiveRules } from './rules.ts';
@@ -31,7 +31,7 @@ export interface Judged {
 
 /**
  * Asks the policy set, holds its answer against the task's mode and bounds, and takes the minimum of all that can shorten the grant.
- * @throws Refusal `policy_denied`, `outside_task`, `task_observes`, `ttl_below_minimum`; each is on record by then.
+ * @throws Refusal `policy_denied`, `principal_refused`, `outside_task`, `task_ended`, `task_observes`, `ttl_below_minimum`; each is on record by then.
  */
 export async function judge(context: ExchangeContext, rules: ActiveRules, asked: Asked): Promise<Judged> {
   const { ledger, ids } = context;
@@ -42,9 +42,10 @@ export async function judge(context: ExchangeContext, rules: ActiveRules, asked:
     ...decide(rules, ids, { ...question, exception }),
     until: endsAt,
   }));
-  if (answer.outcome === 'deny') await refuse(ledger, record, 'policy_denied', {});
+  if (answer.outcome === 'deny') await refuse(ledger, record, codeOfAnswer(answer) ?? 'policy_denied', {});
   const outside = task.implicit ? [] : outsideTask(task, profile, asked.parameters);
   if (outside.length > 0) await refuse(ledger, record, 'outside_task', { outside });
+  if (task.endsAt && task.endsAt <= now) await refuse(ledger, record, 'task_ended', {});
   if (task.mode === 'observe') await refuse(ledger, record, 'task_observes', { would: answer.outcome });
   const waits = answer.outcome === 'approval' || isSupervised(asked) ? (answer.approval ?? ONE_APPROVER) : undefined;
   try {

@@ -2,6 +2,7 @@ import { Refusal } from '../domain/errors.ts';
 import type { GrantId, TaskId } from '../domain/ids.ts';
 import type { Parameters } from '../domain/profile.ts';
 import type { GrantView } from '../ledger/index.ts';
+import { usingGrant } from './after-revocation.ts';
 import type { Caller, ExchangeContext } from './context.ts';
 import type { Issued, IssueParts } from './issue.ts';
 import { refuse } from './decide.ts';
@@ -15,6 +16,8 @@ import { withRules } from './rules.ts';
 export interface RenewRequest {
   readonly grant: GrantId;
   readonly ttlSeconds?: number | undefined;
+  /** The task whose token was shown with the request, if one was. */
+  readonly task?: TaskId | undefined;
 }
 
 /**
@@ -26,11 +29,14 @@ export interface RenewRequest {
 export function makeRenew(context: ExchangeContext, parts: IssueParts) {
   return async function renew(caller: Caller, request: RenewRequest): Promise<Issued> {
     const view = await ownGrant(context, caller, request.grant);
-    return mintAgain(context, parts, caller, view, {
-      action: 'renew',
-      kind: (short) => (short && request.ttlSeconds === undefined ? 'child' : 'renewal'),
-      askedSeconds: () => request.ttlSeconds,
-    });
+    mustBeOn(view, request.task);
+    return usingGrant(context, 'renew', caller, view, () =>
+      mintAgain(context, parts, caller, view, {
+        action: 'renew',
+        kind: (short) => (short && request.ttlSeconds === undefined ? 'child' : 'renewal'),
+        askedSeconds: () => request.ttlSeconds,
+      }),
+    );
   };
 }
 
@@ -42,6 +48,11 @@ export async function ownGrant(
   const view = await ledger.grants.find(id);
   if (view?.trust !== caller.identity.trust || view.subject !== caller.identity.id) throw new Refusal('not_found');
   return view;
+}
+
+/** A task token that is shown counts: it is that of the grant's task, or the request is not what it says. @throws Refusal. */
+export function mustBeOn({ taskId }: GrantView, shown: TaskId | undefined): void {
+  if (shown !== undefined && shown !== taskId) throw new Refusal('task_token_invalid', { task: taskId });
 }
 
 /** One more mint of a grant, and of which kind. */

@@ -151,9 +151,16 @@ export function answerBody(evaluated: Evaluated): JsonObject {
   };
 }
 
-/** A task token is the task of every question that names none. */
-const onTask = (question: CallQuestion, task: TaskId | undefined): CallQuestion =>
-  task === undefined || question.task !== undefined ? question : { ...question, task };
+/** A task token is the task of every question; one that names another is not what it says. @throws Refusal `invalid_request`. */
+function onTask(question: CallQuestion, task: TaskId | undefined): CallQuestion {
+  if (task === undefined || question.task === task) return question;
+  if (question.task !== undefined) {
+    throw new Refusal('invalid_request', {
+      errors: [{ path: 'context.task', problem: 'is not the task of Txn-Token' }],
+    });
+  }
+  return { ...question, task };
+}
 
 async function tokenTask({ taskOf }: CallVerbs, asker: Caller, { headers }: Req): Promise<TaskId | undefined> {
   const token = headers['txn-token'];

@@ -66,7 +66,8 @@ export function query<Schema extends z.ZodType>(
   };
 }
 
-function parse<Schema extends z.ZodType>(
+/** @throws Refusal `invalid_request` with every fault at once, `others` included. */
+export function parse<Schema extends z.ZodType>(
   schema: Schema,
   value: unknown,
   where: string,

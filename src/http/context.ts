@@ -1,6 +1,7 @@
 import type { Request, RequestHandler, Response } from 'express';
 import { Refusal } from '../domain/errors.ts';
 import type { Identity, Operator } from '../domain/identity.ts';
+import type { TaskId } from '../domain/ids.ts';
 
 export type Principal =
   | { readonly kind: 'workload'; readonly identity: Identity }
@@ -11,6 +12,8 @@ export interface Context extends Record<string, unknown> {
   requestId: string;
   origin: string | null;
   principal?: Principal;
+  /** The task whose token was shown, and is the caller's. */
+  task?: TaskId;
 }
 
 type Parameters = Record<string, string>;

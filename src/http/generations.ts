@@ -2,6 +2,7 @@ import { Router } from 'express';
 import type { RequestHandler } from 'express';
 import { z } from 'zod';
 import { Refusal } from '../domain/errors.ts';
+import { mayActOn } from '../domain/may-act.ts';
 import type { makeApply } from '../exchange/apply.ts';
 import type { GenerationView } from '../ledger/index.ts';
 import { roles } from './authenticate.ts';
@@ -32,6 +33,8 @@ export function generationsRouter(
   json: RequestHandler,
 ): Router {
   const activate = body(ApplyBody, async (input, _req, res) => {
+    // Rules are everybody's: a role with limits does not reach them.
+    if (!mayActOn(operatorOf(res).operator, 'platform', {})) throw new Refusal('role_limited', { role: 'platform' });
     const applied = await apply(operatorOf(res), input.files, input.dry_run);
     res.status(input.dry_run || applied.unchanged ? 200 : 201).json(appliedBody(applied));
   });

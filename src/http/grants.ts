@@ -9,11 +9,14 @@ import { parseId } from '../domain/ids.ts';
 import type { ApprovalId, GrantId } from '../domain/ids.ts';
 import { canonicalJson } from '../domain/json.ts';
 import type { Json } from '../domain/json.ts';
+import { reachOf } from '../domain/may-act.ts';
+import type { Principal as TaskPrincipal } from '../domain/task.ts';
 import type { Caller } from '../exchange/context.ts';
 import type { Patience } from '../exchange/approvals.ts';
 import type { ClaimRequest } from '../exchange/claim.ts';
 import type { Issued, IssueRequest, Pending } from '../exchange/issue.ts';
 import { actorOf } from '../exchange/orders.ts';
+import type { GivenPrincipal } from '../exchange/principal.ts';
 import type { RenewRequest } from '../exchange/renew.ts';
 import type { Revocation } from '../exchange/revoke.ts';
 import type { ApprovalRow, GrantFilter, GrantView } from '../ledger/index.ts';
@@ -24,23 +27,26 @@ import type { Principal, Req, Res, Step } from './context.ts';
 import { operatorOf, workloadOf } from './context.ts';
 import { awaitedBody } from './approval-body.ts';
 import { goneOf, WaitQuery } from './approvals.ts';
+import { mustReach, seenBy } from './reach.ts';
 import { grantBody, grantWithApproval, issuedBody, pendingBody } from './representations.ts';
 import { noStore } from './steps.ts';
+import { agreed } from './task-context.ts';
+import { onBehalfOf, taskId } from './task-fields.ts';
 
 const MAX_TTL_SECONDS = 2_592_000;
 /** An empty filter would match everything. */
 const name = z.string().min(1).max(2_048).optional();
 const ttl = z.int().min(1).max(MAX_TTL_SECONDS).optional();
-/** What a later version takes; until then it is refused with its reason rather than ignored. */
-const later = (what: string) => z.undefined(`${what} is not offered by this version`).optional();
 
 export const IssueBody = z.strictObject({
   profile: z.string().min(1).max(200),
   parameters: z.record(z.string(), z.string()).default({}),
   ttl_seconds: ttl,
   purpose: z.string().max(1_000).optional(),
-  task: later('a task made beforehand'),
-  on_behalf_of: later('acting on behalf of a principal'),
+  /** One of the caller's own; without it the call makes a task for itself. */
+  task: taskId.optional(),
+  /** Where there is no task, whose principal it is otherwise. */
+  on_behalf_of: onBehalfOf.optional(),
 });
 export const RenewBody = z.strictObject({ ttl_seconds: ttl });
 export const ClaimBody = z.strictObject({});
@@ -53,7 +59,7 @@ export const ListQuery = z.strictObject({
   owner: name,
   environment: name,
   provider: name,
-  on_behalf_of: later('acting on behalf of a principal'),
+  on_behalf_of: name,
   /** The page before's `next_cursor`: the last grant on it. */
   cursor: z
     .string()
@@ -65,6 +71,7 @@ export const ListQuery = z.strictObject({
 export interface GrantVerbs {
   readonly issue: (caller: Caller, request: IssueRequest) => Promise<Issued | Pending>;
   readonly claim: (caller: Caller, request: ClaimRequest) => Promise<Issued>;
+  readonly resolvePrincipal: (given: GivenPrincipal) => Promise<TaskPrincipal>;
   readonly approvalOf: (grant: GrantId) => Promise<ApprovalRow | null>;
   /** The same for whose grant it is, once it is answered or the patience is over. */
   readonly awaitApproval: (caller: Caller, grant: GrantId, patience: Patience) => Promise<ApprovalRow>;
@@ -78,22 +85,34 @@ export interface GrantVerbs {
 
 export function grantsRouter(
   verbs: GrantVerbs,
-  { asWorkload, asOperator }: { readonly asWorkload: Step; readonly asOperator: Step },
+  {
+    asWorkload,
+    asOperator,
+    taskContext,
+  }: { readonly asWorkload: Step; readonly asOperator: Step; readonly taskContext: Step },
   json: RequestHandler,
 ): Router {
   const issue = body(
     IssueBody,
     async (input, req, res) => {
+      const task = agreed(input.task, res.locals.task);
+      const { on_behalf_of: given } = input;
+      if (task !== undefined && given !== undefined) throw carriedByTask();
+      const principal = given === undefined ? undefined : await verbs.resolvePrincipal(given);
       const request = {
         profile: input.profile,
         parameters: input.parameters,
         ttlSeconds: input.ttl_seconds,
         purpose: input.purpose,
+        task,
+        principal,
         idempotency: idempotency(req, {
           profile: input.profile,
           parameters: input.parameters,
           ttl_seconds: input.ttl_seconds ?? null,
           purpose: input.purpose ?? null,
+          ...(task !== undefined && { task }),
+          ...(principal && { on_behalf_of: [principal.verified?.trust ?? null, principal.id] }),
         }),
       };
       const answer = await verbs.issue(workloadOf(res), request);
@@ -104,14 +123,15 @@ export function grantsRouter(
   );
 
   const renew = body(RenewBody, async (input, req, res) => {
-    handOver(res, await verbs.renew(workloadOf(res), { grant: grantId(req), ttlSeconds: input.ttl_seconds }));
+    const { task } = res.locals;
+    handOver(res, await verbs.renew(workloadOf(res), { grant: grantId(req), ttlSeconds: input.ttl_seconds, task }));
   });
 
   const claim = body(
     ClaimBody,
     async (_input, req, res) => {
       const grant = grantId(req);
-      const request = { grant, idempotency: idempotency(req, { claim: grant }) };
+      const request = { grant, task: res.locals.task, idempotency: idempotency(req, { claim: grant }) };
       handOver(res, await verbs.claim(workloadOf(res), request));
     },
     idempotencyFaults,
@@ -124,6 +144,12 @@ export function grantsRouter(
   });
 
   const revoke = body(RevokeBody, async (input, req, res) => {
+    const { principal } = res.locals;
+    if (principal?.kind === 'operator') {
+      const found = await verbs.find(grantId(req));
+      if (!found) throw new Refusal('not_found');
+      mustReach(principal.operator, 'security', OPERATOR_ROLES, [found]);
+    }
     const view = await verbs.revoke({
       grant: grantId(req),
       reason: input.reason,
@@ -139,20 +165,21 @@ export function grantsRouter(
     res.json(grantWithApproval(view, await verbs.approvalOf(view.id as GrantId), verbs.approvalUrl));
   };
 
-  const list = query(ListQuery, async ({ cursor, limit, ...filter }, _req, res) => {
-    const page = await verbs.list(filter, limit + 1, cursor);
+  const list = query(ListQuery, async ({ cursor, limit, on_behalf_of: onBehalfOf, ...filter }, _req, res) => {
+    const within = reachOf(operatorOf(res).operator, OPERATOR_ROLES);
+    const page = await verbs.list({ ...filter, onBehalfOf, within }, limit + 1, cursor);
     const rows = page.slice(0, limit);
     const last = rows.at(-1);
     res.json({ grants: rows.map(grantBody), ...(page.length > limit && last ? { next_cursor: last.id } : {}) });
   });
 
   const router = Router();
-  router.post('/v1/grants', noStore, asWorkload, workloads, json, issue);
+  router.post('/v1/grants', noStore, asWorkload, workloads, taskContext, json, issue);
   router.get('/v1/grants', noStore, asOperator, roles(...OPERATOR_ROLES), list);
   router.get('/v1/grants/:id', noStore, asWorkload, workloadsOr(...OPERATOR_ROLES), show);
   router.get('/v1/grants/:id/approval', noStore, asWorkload, workloads, awaitApproval);
-  router.post('/v1/grants/:id/claim', noStore, asWorkload, workloads, json, claim);
-  router.post('/v1/grants/:id/renew', noStore, asWorkload, workloads, json, renew);
+  router.post('/v1/grants/:id/claim', noStore, asWorkload, workloads, taskContext, json, claim);
+  router.post('/v1/grants/:id/renew', noStore, asWorkload, workloads, taskContext, json, renew);
   router.post('/v1/grants/:id/revoke', noStore, asWorkload, workloadsOr('security'), json, revoke);
   return router;
 }
@@ -177,8 +204,14 @@ function revoker(res: Res): Pick<Revocation, 'actor' | 'subject'> {
 }
 
 function maySee(principal: Principal | undefined, view: GrantView): boolean {
-  if (principal?.kind === 'operator') return true;
+  if (principal?.kind === 'operator') return seenBy(principal.operator, OPERATOR_ROLES, [view]);
   return principal?.identity.trust === view.trust && principal.identity.id === view.subject;
+}
+
+/** Whom a task is for was decided when it was made. */
+function carriedByTask(): Refusal {
+  const problem = 'is not asked for with a task, which has it';
+  return new Refusal('invalid_request', { errors: [{ path: 'on_behalf_of', problem }] });
 }
 
 function grantId(req: Req): GrantId {

@@ -1,7 +1,6 @@
 import { Router } from 'express';
 import type { ErrorRequestHandler } from 'express';
 import { z } from 'zod';
-import type { Identity } from '../domain/identity.ts';
 import type { JsonObject } from '../domain/json.ts';
 import type { Caller } from '../exchange/context.ts';
 import { workloads } from './authenticate.ts';
@@ -9,6 +8,7 @@ import { body, formBody } from './body.ts';
 import type { Step } from './context.ts';
 import { workloadOf } from './context.ts';
 import { noStore } from './steps.ts';
+import { TOKEN_EXCHANGE } from './token-endpoint.ts';
 
 const MAX_FORM = '16kb';
 
@@ -19,7 +19,7 @@ export const TokenForm = z.object({
 });
 
 export interface OAuthVerbs {
-  readonly introspect: (asking: Identity, token: string) => Promise<JsonObject | undefined>;
+  readonly introspect: (caller: Caller, token: string) => Promise<JsonObject | undefined>;
   readonly revokeToken: (caller: Caller, token: string) => Promise<void>;
   readonly jwks: () => Promise<JsonObject>;
   readonly issuer: string;
@@ -28,7 +28,7 @@ export interface OAuthVerbs {
 /** OAuth endpoints keep OAuth's form, errors included. Callers authenticate with their evidence as a bearer token. */
 export function oauthRouter(verbs: OAuthVerbs, asWorkload: Step, errors: ErrorRequestHandler): Router {
   const introspect = body(TokenForm, async ({ token }, _req, res) => {
-    res.json((await verbs.introspect(workloadOf(res).identity, token)) ?? { active: false });
+    res.json((await verbs.introspect(workloadOf(res), token)) ?? { active: false });
   });
 
   const revoke = body(TokenForm, async ({ token }, _req, res) => {
@@ -41,12 +41,14 @@ export function oauthRouter(verbs: OAuthVerbs, asWorkload: Step, errors: ErrorRe
     res.json({
       issuer,
       jwks_uri: `${issuer}/.well-known/jwks.json`,
+      token_endpoint: `${issuer}/oauth/token`,
+      token_endpoint_auth_methods_supported: ['bearer'],
       introspection_endpoint: `${issuer}/oauth/introspect`,
       introspection_endpoint_auth_methods_supported: ['bearer'],
       revocation_endpoint: `${issuer}/oauth/revoke`,
       revocation_endpoint_auth_methods_supported: ['bearer'],
       response_types_supported: [],
-      grant_types_supported: [],
+      grant_types_supported: [TOKEN_EXCHANGE],
     });
   };
 

@@ -17,6 +17,8 @@ import { TokenForm } from './oauth.ts';
 import { LiftBody, RevocationBody } from './orders.ts';
 import { DeadLettersQuery, ReplayBody } from './sinks.ts';
 import { TimelineQuery } from './timeline.ts';
+import { EndTaskBody, TaskBody } from './tasks.ts';
+import { ExchangeForm } from './token-endpoint.ts';
 
 interface Operation {
   readonly method: 'get' | 'post';
@@ -92,6 +94,31 @@ export const OPERATIONS: readonly Operation[] = [
     roles: ['security'],
     body: RevokeBody,
     answers: { 200: 'The grant; `revoked` once confirmed, `ending` until then' },
+  },
+  {
+    method: 'post',
+    path: '/v1/tasks',
+    summary: 'Make a task, which what is asked for can hang off',
+    workload: true,
+    body: TaskBody,
+    answers: { 201: 'The task, and its token' },
+  },
+  {
+    method: 'get',
+    path: '/v1/tasks/{id}',
+    summary: 'Show a task, and what was handed on below it',
+    workload: true,
+    roles: READERS,
+    answers: { 200: 'The task' },
+  },
+  {
+    method: 'post',
+    path: '/v1/tasks/{id}/end',
+    summary: 'End a task, everything below it, and what hangs off them',
+    workload: true,
+    roles: ['security'],
+    body: EndTaskBody,
+    answers: { 200: 'The task, ended' },
   },
   {
     method: 'post',
@@ -366,6 +393,14 @@ export const OPERATIONS: readonly Operation[] = [
   },
   {
     method: 'post',
+    path: '/oauth/token',
+    summary: 'RFC 8693: exchange a task token that was handed over for a narrower one',
+    workload: true,
+    form: ExchangeForm,
+    answers: { 200: 'The task token' },
+  },
+  {
+    method: 'post',
     path: '/oauth/introspect',
     summary: 'RFC 7662',
     workload: true,
@@ -384,7 +419,7 @@ export const OPERATIONS: readonly Operation[] = [
   {
     method: 'get',
     path: '/.well-known/jwks.json',
-    summary: 'The keys that sign access tokens',
+    summary: 'The keys that sign tokens',
     answers: { 200: 'A JWK set' },
   },
   { method: 'get', path: '/openapi.json', summary: 'This document', answers: { 200: 'OpenAPI 3.1' } },

@@ -5,12 +5,15 @@ import { Refusal } from '../domain/errors.ts';
 import { parseId } from '../domain/ids.ts';
 import type { OrderId } from '../domain/ids.ts';
 import { SELECTOR_KINDS } from '../domain/selector.ts';
-import type { Selector } from '../domain/selector.ts';
-import type { makeOrders } from '../exchange/orders.ts';
+import type { Selector, SelectorKind } from '../domain/selector.ts';
+import { mayActOn } from '../domain/may-act.ts';
+import type { About } from '../domain/may-act.ts';
+import type { makeOrders, OrderView } from '../exchange/orders.ts';
 import { roles } from './authenticate.ts';
 import { body } from './body.ts';
 import type { Req, Step } from './context.ts';
 import { operatorOf } from './context.ts';
+import { aboutSelector, mustReach, seenBy } from './reach.ts';
 import { orderBody } from './representations.ts';
 import { noStore } from './steps.ts';
 
@@ -20,13 +23,13 @@ const name = z.string().min(1).max(2_048).optional();
 const SelectorBody = z
   .strictObject({
     agent: name,
+    on_behalf_of: name,
     task: name,
     profile: name,
     owner: name,
     environment: name,
     provider: name,
     all: z.literal(true).optional(),
-    on_behalf_of: z.undefined('acting on behalf of a principal is not offered by this version').optional(),
   })
   .transform((given, context): Selector => {
     const named = SELECTOR_KINDS.filter((kind) => given[kind] !== undefined);
@@ -48,6 +51,9 @@ export const LiftBody = z.strictObject({ reason: z.string().min(1).max(1_000) })
 
 export function ordersRouter(orders: ReturnType<typeof makeOrders>, asOperator: Step, json: RequestHandler): Router {
   const create = body(RevocationBody, async (input, _req, res) => {
+    const { operator } = operatorOf(res);
+    if (!mayActOn(operator, 'security', aboutSelector(input.selector)))
+      throw new Refusal('role_limited', { role: 'security' });
     if (input.dry_run) {
       const { matched, byProvider } = await orders.dryRun(input.selector);
       res.json({ dry_run: true, matched, by_provider: byProvider });
@@ -62,19 +68,29 @@ export function ordersRouter(orders: ReturnType<typeof makeOrders>, asOperator: 
   });
 
   const show: Step = async (req, res) => {
-    res.json(orderBody(await orders.show(orderId(req))));
+    const view = await orders.show(orderId(req));
+    if (!seenBy(operatorOf(res).operator, VIEWERS, aboutOrder(view))) throw new Refusal('not_found');
+    res.json(orderBody(view));
   };
 
   const lift = body(LiftBody, async (input, req, res) => {
+    const order = await orders.show(orderId(req));
+    mustReach(operatorOf(res).operator, 'security', VIEWERS, aboutOrder(order));
     const { state, view } = await orders.lift(operatorOf(res), orderId(req), input.reason);
     res.status(state === 'lifted' ? 200 : 202).json({ ...orderBody(view), lift: state });
   });
 
   const router = Router();
   router.post('/v1/revocations', noStore, asOperator, roles('security'), json, create);
-  router.get('/v1/revocations/:id', noStore, asOperator, roles('security', 'auditor'), show);
+  router.get('/v1/revocations/:id', noStore, asOperator, roles(...VIEWERS), show);
   router.post('/v1/revocations/:id/lift', noStore, asOperator, roles('security'), json, lift);
   return router;
+}
+
+const VIEWERS = ['security', 'auditor'] as const;
+
+function aboutOrder({ order }: OrderView): About[] {
+  return [aboutSelector({ kind: order.kind as SelectorKind, value: order.value })];
 }
 
 function orderId(req: Req): OrderId {

@@ -39,6 +39,11 @@ const REFUSALS: Readonly<Record<RefusalCode, Entry>> = {
   role_limited: [403, 'Your role is limited, and this lies outside of it'],
   not_a_client: [403, 'Only registered clients may ask this', 'Register the caller under `clients:` of writ.yaml.'],
   policy_denied: [403, 'No policy permits this', 'Ask the owner of the profile, or see `writ policy explain`.'],
+  principal_refused: [
+    403,
+    'The principal is neither verified nor permitted',
+    'Show a token of theirs, or ask for a policy that lets this workload name them.',
+  ],
   approval_required: [
     403,
     'A person has to approve this first',
@@ -53,6 +58,8 @@ const REFUSALS: Readonly<Record<RefusalCode, Entry>> = {
   profile_off: [403, 'The provider of this profile is off here'],
   outside_task: [403, 'The request lies outside of its task', 'Ask for what the task covers, or for another task.'],
   task_observes: [403, 'The task only observes: the decision is on record, and nothing is issued'],
+  task_token_invalid: [403, 'The task token does not hold, or not for this workload', 'Ask for a task of your own.'],
+  wider_than_parent: [403, 'What is handed on must lie within what there is: see `wider`'],
   too_many_hops: [403, 'The task was handed on as often as it may be'],
   delegation_loop: [403, 'A workload on the chain is handed its own task again'],
   task_budget_spent: [403, 'The budget of the task, or of one above it, is spent'],

@@ -60,6 +60,7 @@ export function grantBody(view: GrantView) {
     provider: view.provider,
     trust: view.trust,
     subject: view.subject,
+    on_behalf_of: view.onBehalfOf,
     owner: view.owner,
     environment: view.environment,
     effect: view.effect,

@@ -2,6 +2,8 @@
 export const TOKEN_CLASSES = {
   /** Access tokens (RFC 9068 §2.1). */
   access: { typ: 'at+jwt' },
+  /** Transaction tokens (draft-ietf-oauth-transaction-tokens), which say what task a workload is on. */
+  task: { typ: 'txntoken+jwt' },
   /** What binds the request for an approval to the denial that it is about; we alone read it. */
   denial: { typ: 'denial+jwt' },
 } as const;

@@ -27,6 +27,8 @@ export interface KeyRingOptions {
   readonly leadSeconds?: number;
   /** Also keep a key for the log's checkpoints. */
   readonly checkpoints?: boolean;
+  /** The classes of token that are signed here; default all. */
+  readonly classes?: readonly TokenClass[];
 }
 
 export interface KeyRing {
@@ -109,7 +111,7 @@ export function makeKeyRing(options: KeyRingOptions): KeyRing {
 
   const wrapper = makeWrapper(options.encryption);
   const times = { rotateEverySeconds, leadSeconds, keepSeconds: maxTokenLifeSeconds + SLACK_SECONDS };
-  const classes = [...CLASS_NAMES, ...(options.checkpoints === true ? [CHECKPOINT_CLASS] : [])];
+  const classes = [...(options.classes ?? CLASS_NAMES), ...(options.checkpoints === true ? [CHECKPOINT_CLASS] : [])];
   const keeper = makeKeeper({ store, wrapper, clock, times, classes });
 
   async function current(now: Date): Promise<KeySet> {

@@ -1,9 +1,9 @@
 import type { Actor, OperatorRole, Reach } from '../domain/identity.ts';
-import type { ApprovalId, DecisionId, GrantId, TaskId } from '../domain/ids.ts';
+import type { ApprovalId, DecisionId, GrantId } from '../domain/ids.ts';
 import type { Prisma } from '../generated/client.ts';
 import type { Connection } from './connection.ts';
 import { admit } from './issuing.ts';
-import type { Answer, ApprovalRequest, ChainLink } from './issuing.ts';
+import type { Answer, ApprovalRequest } from './issuing.ts';
 import { withinReach } from './reach.ts';
 
 /** What was asked of a person, what was answered so far, and who was told. */
@@ -60,19 +60,6 @@ export function makeApprovals(connection: Connection) {
           take: limit,
         }),
       ),
-
-    /** Who is on the chain of tasks: whoever made or was handed one, and in whose name, as far as an issuer vouched for them. */
-    async chain(path: readonly TaskId[]): Promise<ChainLink[]> {
-      const sql = `select t.principal, d.inputs #> '{principal,source}' as source from tasks t left join decisions d on d.id = t.decision_id where t.id = any($1)`;
-      type Row = { principal: (Partial<ChainLink> & { id?: string }) | null; source: ChainLink | null };
-      const rows = await connection.call<Row>('approval_chain', sql, [[...path]]);
-      return rows.flatMap(({ principal, source }) => {
-        const subject = principal?.subject ?? principal?.id;
-        const issuer = principal?.issuer;
-        const named = subject === undefined ? [] : [{ ...(issuer === undefined ? {} : { issuer }), subject }];
-        return [...named, ...(source ? [source] : [])];
-      });
-    },
 
     /** Of these, the ones that nobody waits for an answer to any more. */
     async settled(ids: readonly ApprovalId[]): Promise<ApprovalId[]> {

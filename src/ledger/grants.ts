@@ -1,5 +1,6 @@
 import type { GrantState } from '../domain/grant.ts';
 import { LIVE_STATES } from '../domain/grant.ts';
+import type { Reach } from '../domain/identity.ts';
 import type { GrantId, MintId, TaskId } from '../domain/ids.ts';
 import type { Task } from '../domain/task.ts';
 import type { Prisma } from '../generated/client.ts';
@@ -17,6 +18,9 @@ export interface GrantFilter {
   readonly owner?: string | undefined;
   readonly environment?: string | undefined;
   readonly provider?: string | undefined;
+  readonly onBehalfOf?: string | undefined;
+  /** Only what lies within one of these. */
+  readonly within?: readonly Reach[] | undefined;
 }
 
 /** What an idempotency key was used for before, and how that grant stands now. */
@@ -27,8 +31,24 @@ export interface RepeatedRequest {
   readonly in_time: boolean;
 }
 
+export interface GrantOfMint {
+  readonly grant: GrantId;
+  readonly trust: string;
+  readonly subject: string;
+  readonly why: string | null;
+  readonly orderId: string | null;
+  readonly live: boolean;
+}
+
 const LIVE = LIVE_STATES.map((state) => `'${state}'`).join(', ');
 const include = { decision: true, mints: { orderBy: { openedAt: 'asc' } } } as const;
+
+function lyingWithin({ owners, environments }: Reach): Prisma.GrantWhereInput {
+  return {
+    ...(owners && { owner: { in: [...owners] } }),
+    ...(environments && { environment: { in: [...environments] } }),
+  };
+}
 
 export function makeGrants(connection: Connection) {
   return {
@@ -48,6 +68,8 @@ export function makeGrants(connection: Connection) {
             ...(filter.owner ? { owner: filter.owner } : {}),
             ...(filter.environment ? { environment: filter.environment } : {}),
             ...(filter.provider ? { provider: filter.provider } : {}),
+            ...(filter.onBehalfOf ? { onBehalfOf: filter.onBehalfOf } : {}),
+            ...(filter.within ? { OR: filter.within.map(lyingWithin) } : {}),
             // where the index is entered; what came later in that millisecond is passed over by the cursor
             ...(last ? { openedAt: { lt: new Date(last.openedAt.getTime() + 1) } } : {}),
           },
@@ -95,13 +117,11 @@ export function makeGrants(connection: Connection) {
       return rows[0]?.active ?? undefined;
     },
 
-    /** The grant that a mint belongs to, and whose it is. */
-    async ofMint(mint: MintId): Promise<{ grant: GrantId; trust: string; subject: string } | undefined> {
-      const sql =
-        'select grants.id as "grant", trust, subject from grants join mints on mints.grant_id = grants.id where mints.id = $1';
-      const rows = await connection.call<{ grant: GrantId; trust: string; subject: string }>('grant_of_mint', sql, [
-        mint,
-      ]);
+    /** The grant that a mint belongs to, whose it is, and whether and why it ended; `live`: the mint and its grant are, by state. */
+    async ofMint(mint: MintId): Promise<GrantOfMint | undefined> {
+      const sql = `select grants.id as "grant", trust, subject, why, order_id as "orderId", grants.state = 'active' and mints.state = 'live' as live
+        from grants join mints on mints.grant_id = grants.id where mints.id = $1`;
+      const rows = await connection.call<GrantOfMint>('grant_of_mint', sql, [mint]);
       return rows[0];
     },
   };

@@ -6,7 +6,7 @@ import type { Actor } from '../domain/identity.ts';
 import type { ApprovalId, DecisionId, ExceptionId, GrantId, MintId, TaskId } from '../domain/ids.ts';
 import type { JsonObject } from '../domain/json.ts';
 import type { Effect, Parameters } from '../domain/profile.ts';
-import type { TaskMode } from '../domain/task.ts';
+import type { ChainLink, Task, TaskMode } from '../domain/task.ts';
 import { LedgerConflict } from './connection.ts';
 import type { Connection } from './connection.ts';
 import { toClaim } from './reaping.ts';
@@ -53,6 +53,10 @@ export interface OpenGrant {
     readonly mode: TaskMode;
     readonly environment: string;
     readonly on_behalf_of: string | null;
+    /** As `principalRecord` writes it; with `chain` and `ends_at` of a task that is made here. */
+    readonly principal: JsonObject | null;
+    readonly chain: readonly ChainLink[];
+    readonly ends_at: string | null;
     /** It was made before; otherwise it is made here, for this grant alone. */
     readonly there: boolean;
   };
@@ -76,6 +80,11 @@ export interface OpenGrant {
   readonly idempotency: { readonly key: string; readonly request_hash: string } | null;
 }
 
+/** Whom a task is for, as its row keeps it. */
+export function principalRecord({ onBehalfOf, verified }: Pick<Task, 'onBehalfOf' | 'verified'>): JsonObject | null {
+  return onBehalfOf === undefined ? null : { id: onBehalfOf, ...verified };
+}
+
 /** What a person is asked; the hash is over the canonical text of `asked`. */
 export interface ApprovalRequest {
   readonly id: ApprovalId;
@@ -83,8 +92,8 @@ export interface ApprovalRequest {
   readonly asked_hash: string;
   readonly asked: JsonObject;
   readonly needs: ApprovalNeeds;
-  /** Who is on the chain of the request, and may not answer it; without an issuer, that subject of any. */
-  readonly chain: readonly ChainLink[];
+  /** Who is on the chain of the request, and may not answer it. */
+  readonly chain: readonly Involved[];
   readonly expires_at: string;
   /** The channels through which approvers are told. */
   readonly notify: readonly string[];
@@ -92,7 +101,8 @@ export interface ApprovalRequest {
   readonly max_open: number;
 }
 
-export interface ChainLink {
+/** Somebody as an operator would be known; without an issuer, that subject of any. */
+export interface Involved {
   readonly issuer?: string;
   readonly subject: string;
 }

@@ -1,7 +1,7 @@
 import type { Actor } from '../domain/identity.ts';
-import type { TaskId } from '../domain/ids.ts';
+import type { GrantId, TaskId } from '../domain/ids.ts';
 import type { JsonObject } from '../domain/json.ts';
-import type { Task, TaskMode } from '../domain/task.ts';
+import type { ChainLink, Task, TaskMode, VerifiedPrincipal } from '../domain/task.ts';
 import type { Prisma } from '../generated/client.ts';
 import type { Connection } from './connection.ts';
 import { admit } from './issuing.ts';
@@ -20,6 +20,9 @@ export interface OpenTask {
     readonly purpose: string;
     readonly mode: TaskMode;
     readonly environment: string;
+    /** All that it reaches, `environment` included; null: that alone. */
+    readonly environments: readonly string[] | null;
+    readonly chain: readonly ChainLink[];
     readonly ends_at: string;
     readonly max_grants: number | null;
     readonly max_calls: number | null;
@@ -71,10 +74,13 @@ export function makeTasks(connection: Connection) {
       connection.prisma((client) => client.task.findUnique({ where: { id } })),
 
     /** A task and all below it, from the top down. */
-    tree: (id: TaskId): Promise<TaskRow[]> =>
-      connection.prisma((client) =>
-        client.task.findMany({ where: { path: { has: id } }, orderBy: [{ createdAt: 'asc' }, { id: 'asc' }] }),
-      ),
+    async tree(id: TaskId): Promise<TaskRow[]> {
+      const below = await connection.call<{ id: string }>('descendants', 'select descendants($1) as id', [id]);
+      const where = { id: { in: below.map((row) => row.id) } };
+      return connection.prisma((client) =>
+        client.task.findMany({ where, orderBy: [{ createdAt: 'asc' }, { id: 'asc' }] }),
+      );
+    },
 
     /** Tasks from the root to this one. */
     chain: (path: readonly string[]): Promise<TaskRow[]> =>
@@ -82,6 +88,27 @@ export function makeTasks(connection: Connection) {
         const rows = await client.task.findMany({ where: { id: { in: [...path] } } });
         return rows.sort((a, b) => a.path.length - b.path.length);
       }),
+
+    /** Whether it counts right now, by state, time and orders; false also for one that there is not. */
+    async isActive(id: TaskId): Promise<boolean> {
+      const sql = 'select task_is_active($1) as active';
+      const rows = await connection.call<{ active: boolean | null }>('task_is_active', sql, [id]);
+      return rows[0]?.active ?? false;
+    },
+
+    /** That something which was taken back was shown again: of a grant, or of a task. */
+    async noteUse(use: {
+      readonly grant: GrantId | null;
+      readonly task: TaskId | null;
+      readonly how: string;
+      readonly trust: string;
+      readonly subject: string;
+      readonly count: number;
+      readonly origin: string | null;
+    }): Promise<void> {
+      const sql = 'select record_use_after_revocation($1)';
+      await connection.call('record_use_after_revocation', sql, [JSON.stringify(use)]);
+    },
 
     /** What the reaper does: deadlines, and what hung off tasks that have ended. Answers how many grants were moved. */
     async advance(batch: number): Promise<number> {
@@ -94,7 +121,7 @@ export function makeTasks(connection: Connection) {
 
 /** A row as decisions need it. */
 export function toTask(row: TaskRow): Task {
-  const { profiles, tools, parameters, maxTtlSeconds, endsAt, onBehalfOf } = row;
+  const { environments, profiles, tools, parameters, maxTtlSeconds, endsAt, onBehalfOf } = row;
   return {
     id: row.id as TaskId,
     purpose: row.purpose,
@@ -103,12 +130,27 @@ export function toTask(row: TaskRow): Task {
     implicit: row.implicit,
     ...(endsAt ? { endsAt } : {}),
     ...(onBehalfOf === null ? {} : { onBehalfOf }),
+    ...verifiedOf(row),
     path: row.path as TaskId[],
+    chain: chainOf(row),
     bounds: {
+      ...(environments === null ? {} : { environments: environments as string[] }),
       ...(profiles === null ? {} : { profiles: profiles as string[] }),
       ...(tools === null ? {} : { tools: tools as string[] }),
       parameters: parameters as Record<string, string[]>,
       ...(maxTtlSeconds === null ? {} : { maxTtlSeconds }),
     },
   };
+}
+
+function verifiedOf({ principal }: TaskRow): { verified?: VerifiedPrincipal } {
+  const { id: _, ...verified } = (principal ?? {}) as Partial<VerifiedPrincipal> & { id?: string };
+  const { trust, groups = [] } = verified;
+  return trust === undefined ? {} : { verified: { ...verified, trust, groups } };
+}
+
+/** Of a task that a single call made for itself only its own workload is known. */
+function chainOf({ chain, trust, subject }: TaskRow): readonly ChainLink[] {
+  const links = chain as (JsonObject & ChainLink)[];
+  return links.length > 0 ? links : [{ trust, id: subject }];
 }

@@ -11,6 +11,8 @@ export interface Annotated {
   readonly maxTtl?: number;
   /** Whose approval it wants; absent: nobody's. */
   readonly requires?: ApprovalNeeds;
+  /** A permit under which a workload may name a principal whom no token verifies. */
+  readonly namesPrincipals?: true;
   /** A forbid that an exception may set aside. */
   readonly overridable: boolean;
   readonly controls: readonly string[];
@@ -22,7 +24,7 @@ export interface AnnotationFault {
   readonly message: string;
 }
 
-const KNOWN = ['id', 'max_ttl', 'requires', 'overridable', 'control'];
+const KNOWN = ['id', 'max_ttl', 'requires', 'overridable', 'on_behalf_of', 'control'];
 const ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 /** Framework and identifier, as in `NIST-AI-RMF:GOVERN 1.6`; several are separated by commas. */
 const CONTROL = /^[A-Za-z0-9][A-Za-z0-9._-]*:[A-Za-z0-9][A-Za-z0-9 ._()/-]*$/;
@@ -53,6 +55,10 @@ export function readAnnotations({ annotations = {}, effect }: PolicyJson): Annot
       fault('overridable', '@overridable must be "exception", or stand alone; nothing else overrides a forbid');
     }
   }
+  if (given.has('on_behalf_of')) {
+    if (effect === 'forbid') fault('on_behalf_of', '@on_behalf_of is for permits: it lets workloads name a principal');
+    else if (given.get('on_behalf_of') !== 'named') fault('on_behalf_of', '@on_behalf_of must be "named"');
+  }
   if (given.has('control') && !controls.every((control) => CONTROL.test(control))) {
     fault('control', '@control must be FRAMEWORK:ID as in NIST-AI-RMF:GOVERN 1.6, several separated by commas');
   }
@@ -62,6 +68,7 @@ export function readAnnotations({ annotations = {}, effect }: PolicyJson): Annot
     effect,
     ...(maxTtl === undefined ? {} : { maxTtl }),
     ...(requires && given.has('requires') ? { requires } : {}),
+    ...(given.has('on_behalf_of') ? { namesPrincipals: true as const } : {}),
     overridable: given.has('overridable'),
     controls: given.has('control') ? controls : [],
   };

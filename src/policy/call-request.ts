@@ -1,5 +1,5 @@
 import type { Mapped, Tool } from '../domain/tool.ts';
-import type { CallRequest } from './policy.ts';
+import type { CallRequest, TaskFacts } from './policy.ts';
 
 /** What is asked about a call, in the program's words. */
 export interface AskedCall {
@@ -8,16 +8,15 @@ export interface AskedCall {
   readonly name: string;
   readonly tool: Tool;
   readonly mapped: Mapped;
-  readonly task: CallRequest['context']['task'];
+  readonly facts: TaskFacts;
   readonly now: Date;
-  readonly onBehalfOf: string | undefined;
   readonly approval: CallRequest['context']['approval'] | undefined;
   readonly grant: CallRequest['context']['grant'] | undefined;
 }
 
 /** The question to the policies: plain data, and everything that the decision depends on beside the rules. */
-export function callRequest({ principal, name, tool, mapped, task, now, ...maybe }: AskedCall): CallRequest {
-  const { onBehalfOf, approval, grant } = maybe;
+export function callRequest({ principal, name, tool, mapped, facts, now, ...maybe }: AskedCall): CallRequest {
+  const { approval, grant } = maybe;
   return {
     principal,
     action: 'call',
@@ -29,9 +28,8 @@ export function callRequest({ principal, name, tool, mapped, task, now, ...maybe
       effect: tool.effect,
     },
     context: {
-      task,
+      ...facts,
       now: `${now.toISOString().slice(0, 19)}Z`,
-      ...(onBehalfOf === undefined ? {} : { onBehalfOf }),
       ...(approval === undefined ? {} : { approval }),
       arguments: mapped,
       ...(grant === undefined ? {} : { grant }),

@@ -1,5 +1,5 @@
 import type { CedarValueJson, Context, EntityJson, StatefulAuthorizationCall } from '@cedar-policy/cedar-wasm/nodejs';
-import type { CallRequest, PolicyRequest, ProfileRequest } from './policy.ts';
+import type { CallRequest, PolicyRequest, ProfileRequest, TaskFacts } from './policy.ts';
 
 type Shared = Omit<CallRequest['context'], 'arguments' | 'grant'>;
 type Asked = Pick<StatefulAuthorizationCall, 'principal' | 'action' | 'resource' | 'context' | 'entities'>;
@@ -45,8 +45,19 @@ function profileEntity({ profile, ...attributes }: ProfileRequest['resource']): 
   return { uid: { type: 'Profile', id: profile }, attrs: { name: profile, ...attributes }, parents: [] };
 }
 
-function taskEntity({ purpose, mode, environment }: PolicyRequest['context']['task']): EntityJson {
-  return { uid: { type: 'Task', id: 'asked' }, attrs: { purpose, mode, environment }, parents: [] };
+function taskEntity({ purpose, mode, environment, environments = [environment] }: TaskFacts['task']): EntityJson {
+  const attrs = { purpose, mode, environment, environments: [...environments] };
+  return { uid: { type: 'Task', id: 'asked' }, attrs, parents: [] };
+}
+
+function taskContext({ task, delegation, onBehalfOf, onBehalfOfVerified: verified }: TaskFacts): Context {
+  const { environments = [task.environment], hop = 0 } = task;
+  return {
+    task: { ...task, environments: [...environments], hop },
+    ...(delegation && { delegation: { from: { ...delegation.from }, root: { ...delegation.root } } }),
+    ...(onBehalfOf === undefined ? {} : { on_behalf_of: onBehalfOf }),
+    ...(verified && { on_behalf_of_verified: { trust: verified.trust, groups: [...verified.groups] } }),
+  };
 }
 
 function profileContext({ parameters, requestedTtl, ...shared }: ProfileRequest['context']): Context {
@@ -69,11 +80,10 @@ function callContext({ arguments: mapped, grant, ...shared }: CallRequest['conte
   };
 }
 
-function sharedContext({ task, now, onBehalfOf, approval }: Shared): Context {
+function sharedContext({ now, approval, ...facts }: Shared): Context {
   return {
-    task: { ...task },
+    ...taskContext(facts),
     now: { __extn: { fn: 'datetime', arg: now } },
-    ...(onBehalfOf === undefined ? {} : { on_behalf_of: onBehalfOf }),
     ...(approval === undefined ? {} : { approval: { id: approval.id, by: [...approval.by] } }),
   };
 }

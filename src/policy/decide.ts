@@ -3,6 +3,7 @@ import type { AuthorizationAnswer } from '@cedar-policy/cedar-wasm/nodejs';
 import { meets, strictest } from '../domain/approval.ts';
 import type { Annotated } from './annotations.ts';
 import { toCedar } from './call.ts';
+import { namesWithoutLeave } from './named.ts';
 import type { GivenApproval, PolicyAnswer, PolicyRequest } from './policy.ts';
 import type { ParseInput, Slots } from './slots.ts';
 
@@ -22,6 +23,7 @@ interface Verdict {
   /** Forbids that would have stood in the way, and that an exception set aside. */
   readonly aside: readonly Annotated[];
   readonly errors: PolicyAnswer['errors'];
+  readonly refused?: 'principal';
 }
 
 /** Stands for an approval that nobody has given, to find out whether one would help. */
@@ -33,7 +35,7 @@ export function makeDecide({ all, firm }: ParseInputs, annotations: Annotations,
     try {
       const name = slots.nameFor(input);
       const set = { preparsedPolicySetId: name, preparsedSchemaName: name, validateRequest: true };
-      return toVerdict(cedar.statefulIsAuthorized({ ...toCedar(request), ...set }), annotations);
+      return withLeave(request, toVerdict(cedar.statefulIsAuthorized({ ...toCedar(request), ...set }), annotations));
     } catch (error) {
       return failed('', error instanceof Error ? error.message : 'unknown error');
     }
@@ -105,6 +107,12 @@ function toVerdict(said: AuthorizationAnswer, annotations: Annotations): Verdict
   return { allowed: false, policies: decision === 'deny' ? policies : [], aside: [], errors };
 }
 
+/** Permits that do not let the workload name this principal do not permit this. */
+function withLeave(request: PolicyRequest, verdict: Verdict): Verdict {
+  if (!verdict.allowed || !namesWithoutLeave(request, verdict.policies)) return verdict;
+  return { ...verdict, allowed: false, policies: [], refused: 'principal' };
+}
+
 const failed = (policy: string, message: string): Verdict => ({
   allowed: false,
   policies: [],
@@ -123,6 +131,7 @@ function answer(outcome: PolicyAnswer['outcome'], verdict: Verdict, then: Verdic
     outcome,
     policies: idsOf(verdict.policies),
     ...(maxTtl && { maxTtl }),
+    ...(outcome === 'deny' && then.refused && { refused: then.refused }),
     ...(overridable.length > 0 && { overridable: idsOf(overridable) }),
     ...(overridden.length > 0 && { overridden: idsOf(overridden) }),
     controls: [...new Set(verdict.policies.flatMap(({ controls }) => controls))].sort(),

@@ -10,7 +10,7 @@ import { capTtl } from '../domain/ttl.ts';
 import type { Ttl } from '../domain/ttl.ts';
 import { judgeCall } from './judge-call.ts';
 import { callRequest } from './call-request.ts';
-import type { PolicyAnswer, PolicyRequest, PolicySet, ProfileRequest } from './policy.ts';
+import type { PolicyAnswer, PolicyRequest, PolicySet, ProfileRequest, TaskFacts, TaskRequest } from './policy.ts';
 
 /** The part of a generation that explaining needs. */
 export interface ExplainedRules {
@@ -38,7 +38,8 @@ export interface Explanation {
 /** Decides a question as an issuance would, from the rules alone. `now` counts where the question has no time of its own. */
 export function explain(rules: ExplainedRules, question: PolicyQuestion, now: Date): Explanation {
   const at = question.now === undefined ? now : new Date(question.now);
-  if (question.action === 'create_task') return decided(rules, taskRequest(question, at));
+  if (question.action === 'create_task' || question.action === 'delegate')
+    return decided(rules, taskRequest(question, question.action, at));
   if (question.action === 'call') return explainCall(rules, question, at);
   const profile = rules.profiles.get(question.profile ?? '');
   if (!profile) return { outcome: 'deny', code: 'unknown_profile' };
@@ -76,16 +77,14 @@ function explainCall(rules: ExplainedRules, question: PolicyQuestion, at: Date):
     const facts = prepared.code === 'mapping_failed' ? { argument: prepared.argument } : { ...prepared.fault };
     return { outcome: 'deny', code: prepared.code, facts };
   }
-  const { purpose, task, onBehalfOf, approval } = question;
   const request = callRequest({
     principal: question.principal,
     name: question.tool ?? '',
     tool,
     mapped: prepared.mapped,
-    task: { purpose, mode: task.mode, environment: task.environment ?? tool.environment, implicit: task.implicit },
+    facts: factsOf(question, tool.environment),
     now: at,
-    onBehalfOf,
-    approval,
+    approval: question.approval,
     grant: profile && { profile: profile.name, parameters: question.parameters },
   });
   const answer = rules.policies.decide(request);
@@ -97,7 +96,8 @@ function decided(rules: ExplainedRules, request: PolicyRequest): Explanation {
   const answer = rules.policies.decide(request);
   const { outcome } = answer;
   if (outcome === 'allow') return { outcome, request, answer };
-  return { outcome, code: outcome === 'deny' ? 'policy_denied' : 'approval_required', request, answer };
+  const denied = answer.refused === 'principal' ? 'principal_refused' : 'policy_denied';
+  return { outcome, code: outcome === 'deny' ? denied : 'approval_required', request, answer };
 }
 
 function ttlOf(profile: Profile, asked: number | undefined, policy: PolicyAnswer['maxTtl'], now: Date): Ttl {
@@ -126,25 +126,38 @@ function profileRequest(
   return { ...shared, action, resource: { profile: name, provider, owner, environment, effect } };
 }
 
-function taskRequest(question: PolicyQuestion, at: Date): PolicyRequest {
-  return { ...requestOf(question, '', {}, question.ttlSeconds ?? 0, at), action: 'create_task' };
+function taskRequest(question: PolicyQuestion, action: TaskRequest['action'], at: Date): PolicyRequest {
+  return { ...requestOf(question, '', {}, question.ttlSeconds ?? 0, at), action };
+}
+
+/** What a question says of its task; `environment` where it says nothing of one. */
+function factsOf(
+  { purpose, task, delegation, onBehalfOf, onBehalfOfVerified }: PolicyQuestion,
+  environment: string,
+): TaskFacts {
+  return {
+    task: { ...task, purpose, environment: task.environment ?? environment },
+    ...(delegation && { delegation }),
+    ...(onBehalfOf === undefined ? {} : { onBehalfOf }),
+    ...(onBehalfOfVerified && { onBehalfOfVerified }),
+  };
 }
 
 function requestOf(
-  { principal, purpose, task, onBehalfOf, approval }: PolicyQuestion,
+  question: PolicyQuestion,
   environment: string,
   parameters: Parameters,
   requestedTtl: number,
   at: Date,
 ) {
+  const { principal, approval } = question;
   return {
     principal,
     context: {
-      task: { purpose, mode: task.mode, environment: task.environment ?? environment, implicit: task.implicit },
+      ...factsOf(question, environment),
       parameters,
       requestedTtl,
       now: `${at.toISOString().slice(0, 19)}Z`,
-      ...(onBehalfOf === undefined ? {} : { onBehalfOf }),
       ...(approval === undefined ? {} : { approval }),
     },
   };

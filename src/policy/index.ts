@@ -17,6 +17,7 @@ export type {
   PolicyRequest,
   PolicySet,
   ProfileRequest,
+  TaskFacts,
   TaskRequest,
 } from './policy.ts';
 export { redecide, replay } from './replay.ts';

@@ -12,9 +12,9 @@ export type { ApprovalNeeds } from '../domain/approval.ts';
 /** One question to the policy set: plain data, stored with the decision so that it can be decided again. */
 export type PolicyRequest = ProfileRequest | TaskRequest | CallRequest;
 
-/** May this workload have, keep or pass on what this profile offers? */
+/** May this workload have or keep what this profile offers? */
 export interface ProfileRequest extends RequestBase {
-  readonly action: Exclude<PolicyAction, 'create_task' | 'call'>;
+  readonly action: Exclude<PolicyAction, 'create_task' | 'delegate' | 'call'>;
   readonly resource: {
     readonly profile: string;
     readonly provider: string;
@@ -24,9 +24,9 @@ export interface ProfileRequest extends RequestBase {
   };
 }
 
-/** May this workload create this task? It is the resource: nothing of a profile is asked for yet. */
+/** May this workload create this task, or be handed it? It is the resource: nothing of a profile is asked for yet. */
 export interface TaskRequest extends RequestBase {
-  readonly action: 'create_task';
+  readonly action: 'create_task' | 'delegate';
 }
 
 /** May this workload call this tool with these arguments, now? */
@@ -49,6 +49,25 @@ export interface CallRequest {
   readonly exception?: CoveringException;
 }
 
+/** What of a context tells of the task: what it is, whom it is for, and whose hands it went through. */
+export type TaskFacts = {
+  readonly task: {
+    readonly purpose: string;
+    readonly mode: TaskMode;
+    readonly environment: string;
+    readonly implicit: boolean;
+    /** All that it reaches; absent: `environment` alone. */
+    readonly environments?: readonly string[];
+    /** How often it was handed on; absent: never. */
+    readonly hop?: number;
+  };
+  /** Of a task that was handed on: by which workload last, and by which it was begun. */
+  readonly delegation?: Readonly<Record<'from' | 'root', Readonly<Record<'trust' | 'id', string>>>>;
+  readonly onBehalfOf?: string;
+  /** Which trust entry verified a token of theirs, and their groups there; absent: they were only named. */
+  readonly onBehalfOfVerified?: { readonly trust: string; readonly groups: readonly string[] };
+};
+
 interface RequestBase {
   readonly principal: {
     readonly trust: string;
@@ -58,19 +77,12 @@ interface RequestBase {
     /** What the issuer calls it; kept with the decision, and not shown to policies. */
     readonly source?: { readonly issuer: string; readonly subject: string };
   };
-  readonly context: {
-    readonly task: {
-      readonly purpose: string;
-      readonly mode: TaskMode;
-      readonly environment: string;
-      readonly implicit: boolean;
-    };
+  readonly context: TaskFacts & {
     readonly parameters: Readonly<Record<string, string>>;
     /** Seconds. */
     readonly requestedTtl: number;
     /** RFC 3339, whole seconds, UTC. */
     readonly now: string;
-    readonly onBehalfOf?: string;
     readonly approval?: GivenApproval;
   };
   /** An active exception that covers this request: forbids of these ids do not count where they are marked as overridable. */
@@ -104,6 +116,8 @@ export interface PolicyAnswer {
   readonly maxTtl?: { readonly policy: string; readonly seconds: number };
   /** `@control` values of the deciding policies, sorted, once each. */
   readonly controls: readonly string[];
+  /** With a deny: permits apply, and none of them lets the workload name somebody whom no token verifies. */
+  readonly refused?: 'principal';
   /** Ids of policies that failed to evaluate, with the reason: any makes the outcome a deny. */
   readonly errors: readonly { readonly policy: string; readonly message: string }[];
 }

@@ -29,6 +29,7 @@ export interface Redecided {
 const OF_RULES: ReadonlySet<string | null> = new Set([
   null,
   'policy_denied',
+  'principal_refused',
   'approval_required',
   'over_limit',
   'task_observes',
@@ -59,10 +60,10 @@ export function redecide(rules: Pick<ExplainedRules, 'profiles' | 'policies'>, r
   if ('resource' in request && !rules.profiles.has(request.resource.profile)) {
     return { outcome: 'deny', code: 'unknown_profile', policies: [] };
   }
-  const { outcome, policies } = rules.policies.decide(request);
-  if (outcome === 'deny') return { outcome, code: 'policy_denied', policies };
-  if (request.action === 'create_task')
-    return { outcome, code: outcome === 'allow' ? null : 'approval_required', policies };
+  const { outcome, policies, refused } = rules.policies.decide(request);
+  const denied = refused === 'principal' ? 'principal_refused' : 'policy_denied';
+  if (outcome === 'deny') return { outcome, code: denied, policies };
+  if (!('resource' in request)) return { outcome, code: outcome === 'allow' ? null : 'approval_required', policies };
   const { task, approval } = request.context;
   if (task.mode === 'observe') return { outcome: 'deny', code: 'task_observes', policies };
   const waits =

@@ -63,11 +63,12 @@ entity Tool = {
   "effect": String,
 };
 
-// What create_task asks for. mode is observe, supervised or autonomous.
+// What create_task and delegate ask for. mode is observe, supervised or autonomous.
 entity Task = {
   "purpose": String,
   "mode": String,
   "environment": String,
+  "environments": Set<String>,
 };
 
 // What each profile's parameters may be. Ask whether one is there first: context.parameters has month && ...
@@ -76,19 +77,44 @@ type Parameters = PARAMETERS;
 // What tools map of their arguments. Ask whether one is there first: context.arguments has amount && ...
 type Arguments = ARGUMENTS;
 
-type Context = {
-  // implicit: a single call made the task for itself.
-  "task": {
-    "purpose": String,
-    "mode": String,
-    "environment": String,
-    "implicit": Bool,
+// implicit: a single call made the task for itself. environments: all that it reaches. hop: how often it was handed on.
+type TaskFacts = {
+  "purpose": String,
+  "mode": String,
+  "environment": String,
+  "environments": Set<String>,
+  "implicit": Bool,
+  "hop": Long,
+};
+
+// Of a task that was handed on: by which workload last, and by which it was begun.
+type Delegation = {
+  "from": {
+    "trust": String,
+    "id": String,
   },
+  "root": {
+    "trust": String,
+    "id": String,
+  },
+};
+
+// Which trust entry verified a token of whoever it is on behalf of, and their groups there. Where this is not there, and
+// on_behalf_of is, a workload has only named them.
+type Verified = {
+  "trust": String,
+  "groups": Set<String>,
+};
+
+type Context = {
+  "task": TaskFacts,
+  "delegation"?: Delegation,
   "parameters": Parameters,
   // What was asked for, else the profile's default: context.requested_ttl <= duration("15m")
   "requested_ttl": duration,
   "now": datetime,
   "on_behalf_of"?: String,
+  "on_behalf_of_verified"?: Verified,
   // by: whose approval it is.
   "approval"?: {
     "id": String,
@@ -97,12 +123,8 @@ type Context = {
 };
 
 type CallContext = {
-  "task": {
-    "purpose": String,
-    "mode": String,
-    "environment": String,
-    "implicit": Bool,
-  },
+  "task": TaskFacts,
+  "delegation"?: Delegation,
   "arguments": Arguments,
   // The grant under which it is called: its profile, and the parameters that it was given for.
   "grant"?: {
@@ -111,19 +133,20 @@ type CallContext = {
   },
   "now": datetime,
   "on_behalf_of"?: String,
+  "on_behalf_of_verified"?: Verified,
   "approval"?: {
     "id": String,
     "by": Set<String>,
   },
 };
 
-action create_task appliesTo {
+action create_task, delegate appliesTo {
   principal: Workload,
   resource: Task,
   context: Context,
 };
 
-action issue, renew, delegate appliesTo {
+action issue, renew appliesTo {
   principal: Workload,
   resource: Profile,
   context: Context,

@@ -65,7 +65,7 @@ export function makeHarness(entries: readonly EntryText[], operators: readonly u
 function parseEntry({ name = 'entry', kind, config, ...times }: EntryText): TrustEntry {
   const found = attesterKinds.find((one) => one.kind === kind);
   if (!found) throw new Error(`no kind ${kind}`);
-  return { name, kind, ...times, config: found.config.parse(config) };
+  return { name, kind, attests: ['workloads'], ...times, config: found.config.parse(config) };
 }
 
 /** The messages of a configuration that is refused; none when it is accepted. */

@@ -145,6 +145,8 @@ describe('a deny is a 200 that says why', () => {
     expect(answer.context).toMatchObject({ id: ID, policies, obligations: [] });
     const { reason } = want as { reason: string };
     const outcome = reason === 'approval_required' ? 'approval' : 'deny';
+    // Where an approval would help, and nowhere else, it says how one is asked for.
+    expect('access_request' in answer.context).toBe(outcome === 'approval');
     expect(await rowOf(answer)).toMatchObject({ action: 'call', outcome, code: reason, policies });
   });
 });
@@ -329,6 +331,9 @@ test('metadata names what is there', async () => {
       policy_decision_point: 'https://writ.test',
       access_evaluation_endpoint: 'https://writ.test/access/v1/evaluation',
       access_evaluations_endpoint: 'https://writ.test/access/v1/evaluations',
+      access_request_endpoint: 'https://writ.test/access/v1/requests',
+      jwks_uri: 'https://writ.test/.well-known/jwks.json',
+      capabilities: ['urn:openid:authzen:capability:access-request'],
     },
   ]);
 });

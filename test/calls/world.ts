@@ -59,7 +59,7 @@ export type Calls = Awaited<ReturnType<typeof startCalls>>;
 
 /** Reason and facts of a deny, without what every answer has. */
 export function reasonOf({ decision, context }: Decision): unknown {
-  const { id: _, generation: __, policies: ___, obligations: ____, ...said } = context;
+  const { id: _, generation: __, policies: ___, obligations: ____, access_request: _____, ...said } = context;
   return decision ? 'allowed' : said;
 }
 

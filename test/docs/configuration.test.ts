@@ -21,6 +21,7 @@ const WHOLE = [
   'Who may ask about others',
   'What wraps the signing keys',
   'Limits',
+  'Tasks',
   'What may be fetched',
   'Where the rules are',
 ];

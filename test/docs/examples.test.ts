@@ -109,9 +109,10 @@ test.each(of('yaml').filter(({ file }) => file === ''))('YAML of $page:$line', (
   expect(parse(text)).toBeInstanceOf(Object);
 });
 
-test.each(of('json'))('JSON of $page:$line', ({ text }) => {
+test.each(of('json'))('JSON of $page:$line', ({ page, text }) => {
   const value = JSON.parse(text) as Json;
   expect(value).toBeInstanceOf(Object);
+  if (page !== 'docs/policies.md') return;
   if (typeof value === 'object' && value !== null && 'principal' in value) parseQuestion(value, 'request.json');
 });
 

@@ -13,6 +13,8 @@ import { IssueBody, ListQuery, RenewBody, RevokeBody } from '../../src/http/gran
 import { OPERATIONS } from '../../src/http/openapi.ts';
 import { LiftBody, RevocationBody } from '../../src/http/orders.ts';
 import { problemOf } from '../../src/http/problem.ts';
+import { EndTaskBody, TaskBody } from '../../src/http/tasks.ts';
+import { ExchangeForm, RequestDetails } from '../../src/http/token-endpoint.ts';
 import { membersOf, sorted, writtenMembers } from './members.ts';
 import { codesOf, readPage, sectionOf } from './pages.ts';
 
@@ -47,6 +49,10 @@ test.each([
   { heading: 'Body of `POST /v1/grants/{id}/renew`', schema: RenewBody },
   { heading: 'Body of `POST /v1/grants/{id}/revoke`', schema: RevokeBody },
   { heading: 'Filters of `GET /v1/grants`', schema: ListQuery },
+  { heading: 'Body of `POST /v1/tasks`', schema: TaskBody },
+  { heading: 'Body of `POST /v1/tasks/{id}/end`', schema: EndTaskBody },
+  { heading: 'Parameters of `POST /oauth/token`', schema: ExchangeForm },
+  { heading: 'Members of `request_details`', schema: RequestDetails },
   { heading: 'Body of `POST /v1/revocations`', schema: RevocationBody },
   { heading: 'Body of `POST /v1/revocations/{id}/lift`', schema: LiftBody },
   { heading: 'Body of `POST /v1/generations`', schema: ApplyBody },

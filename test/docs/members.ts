@@ -30,9 +30,10 @@ function shapeOf(schema: z.ZodType, io: 'input' | 'output'): Shape {
   return JSON.parse(JSON.stringify(z.toJSONSchema(schema, { io, unrepresentable: 'any' }))) as Shape;
 }
 
-/** Of a member that has several forms, the one with members is what pages describe. */
+/** Of a member that has several forms the first one is what pages describe. */
 function formOf(shape: Shape): Shape {
-  return shape.anyOf?.find(({ properties }) => properties) ?? shape;
+  const first = shape.anyOf?.[0];
+  return first?.properties ? first : shape;
 }
 
 function walk(form: Shape, outcome: Shape | undefined, path: string, required: boolean): Member[] {

@@ -1,6 +1,8 @@
 import type { JsonObject } from '../../src/domain/json.ts';
 import { makeIntrospect, makeRevokeToken } from '../../src/exchange/introspect.ts';
 import type { Client } from '../../src/exchange/introspect.ts';
+import { makeTaskTokens } from '../../src/exchange/task-token.ts';
+import type { TokenClass } from '../../src/keys/classes.ts';
 import type { Issued } from '../../src/exchange/issue.ts';
 import { caller, codeOf, lives, makeWorld, REQUEST } from './world.ts';
 import type { World } from './world.ts';
@@ -27,7 +29,10 @@ afterEach(() => world.record.calm());
 
 /** Tokens are looked up instead of verified: what a signature says is the key ring's business. */
 function parts(clients: readonly Client[] = [GATEWAY]) {
-  return { clients, issuer: ISSUER, verify: async (_class: 'access', token: string) => tokens.get(token) };
+  const verify = async (tokenClass: TokenClass, token: string) =>
+    tokenClass === 'access' ? tokens.get(token) : undefined;
+  const tasks = makeTaskTokens({ issuer: ISSUER, clock: world.context.clock, sign: async () => '', verify });
+  return { clients, issuer: ISSUER, verify, tasks };
 }
 async function token(change: JsonObject = {}, by = 'agent'): Promise<{ issued: Issued; token: string }> {
   const issued = await world.issue(caller(by), REQUEST);
@@ -37,7 +42,7 @@ async function token(change: JsonObject = {}, by = 'agent'): Promise<{ issued: I
   return { issued, token: mint };
 }
 const introspect = (by: string, shown: string, clients?: readonly Client[]) =>
-  makeIntrospect(world.context, parts(clients))(caller(by).identity, shown);
+  makeIntrospect(world.context, parts(clients))(caller(by), shown);
 
 test('a token that counts: its claims', async () => {
   const { token: shown } = await token();
@@ -105,7 +110,10 @@ test.each([
 
 describe('giving a token back', () => {
   const giveBack = (by: string, shown: string) =>
-    makeRevokeToken(world.context, parts(), world.revoke)(caller(by), shown);
+    makeRevokeToken(world.context, parts(), world.revoke, () => Promise.reject(new Error('not a task')))(
+      caller(by),
+      shown,
+    );
 
   test.each([
     { name: 'its holder', by: 'agent', ended: true },

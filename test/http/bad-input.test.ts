@@ -32,7 +32,16 @@ const GRANTS: readonly { name: string; question: Question; want: readonly string
     want: ['Idempotency-Key', 'extra', 'parameters.a', 'parameters.b', 'profil', 'profile', 'purpose', 'ttl_seconds'],
   },
   { name: 'a task', question: { json: { profile: 'lookup', task: 't1' } }, want: ['task'] },
-  { name: 'a principal', question: { json: { profile: 'lookup', on_behalf_of: 'alice' } }, want: ['on_behalf_of'] },
+  {
+    name: 'a principal',
+    question: { json: { profile: 'lookup', on_behalf_of: { name: 'alice' } } },
+    want: ['on_behalf_of'],
+  },
+  {
+    name: 'a principal of no name',
+    question: { json: { profile: 'lookup', on_behalf_of: '' } },
+    want: ['on_behalf_of'],
+  },
   { name: '__proto__', question: proto('"profile":"lookup","__proto__":{"purpose":"x"}'), want: ['__proto__'] },
   {
     name: '__proto__ further down',
@@ -180,7 +189,7 @@ const OTHERS: readonly { route: string; as: () => string; json?: unknown; want: 
   {
     route: 'POST /v1/revocations',
     as: () => security,
-    json: { ...ORDER, selector: { on_behalf_of: 'x' } },
+    json: { ...ORDER, selector: { on_behalf_of: '' } },
     want: ['selector.on_behalf_of'],
   },
   {
@@ -209,7 +218,7 @@ const OTHERS: readonly { route: string; as: () => string; json?: unknown; want: 
   { route: 'GET /v1/grants?agent[x]=b', as: () => security, want: ['agent[x]'] },
   { route: 'GET /v1/grants?agent=%00', as: () => security, want: ['agent'] },
   { route: 'GET /v1/grants?__proto__=x', as: () => security, want: ['__proto__'] },
-  { route: 'GET /v1/grants?on_behalf_of=x', as: () => security, want: ['on_behalf_of'] },
+  { route: 'GET /v1/grants?on_behalf_of=', as: () => security, want: ['on_behalf_of'] },
   { route: 'GET /v1/grants?limit=0', as: () => security, want: ['limit'] },
   { route: 'GET /v1/grants?limit=501', as: () => security, want: ['limit'] },
   { route: 'GET /v1/grants?limit=ten', as: () => security, want: ['limit'] },

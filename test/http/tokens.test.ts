@@ -55,13 +55,16 @@ test('the key set is public halves, and may be kept for a while', async () => {
 test('the metadata is the issuer’s, and names what is there (RFC 8414)', async () => {
   const { status, body } = await broker.ask('GET', '/.well-known/oauth-authorization-server');
   expect([status, body['issuer']]).toEqual([200, 'https://writ.test']);
-  for (const member of ['jwks_uri', 'introspection_endpoint', 'revocation_endpoint']) {
+  for (const member of ['jwks_uri', 'token_endpoint', 'introspection_endpoint', 'revocation_endpoint']) {
     const url = new URL(String(body[member]));
     expect(url.origin).toBe('https://writ.test');
     const methods = await Promise.all(['GET', 'POST'].map((method) => broker.ask(method, url.pathname)));
     expect(methods.map(({ status: found }) => found)).not.toEqual([404, 404]);
   }
-  expect(body).toMatchObject({ response_types_supported: [], grant_types_supported: [] });
+  expect(body).toMatchObject({
+    response_types_supported: [],
+    grant_types_supported: ['urn:ietf:params:oauth:grant-type:token-exchange'],
+  });
 });
 
 const ACTIVE = 'active';

@@ -7,7 +7,7 @@ import { until } from '../support/waiting.ts';
 
 /** Every route, asked by everybody: what each gets, as status and code. */
 let broker: RunningBroker;
-let ids: { grant: string; order: string; token: string; decision: string };
+let ids: { grant: string; order: string; task: string; token: string; decision: string };
 
 beforeAll(async () => {
   broker = await startRunningBroker();
@@ -19,14 +19,23 @@ beforeAll(async () => {
     as: broker.people.operator('security'),
     json: { selector: { agent: 'nobody' }, reason: 'test' },
   });
+  const task = await broker.ask('POST', '/v1/tasks', { as: broker.people.workload('agent/owner'), json: TASK });
   const { token } = grant.body['credential'] as { token: string };
   const { id: decision } = grant.body['decision'] as { id: string };
-  ids = { grant: String(grant.body['id']), order: String(order.body['id']), token, decision };
+  ids = {
+    grant: String(grant.body['id']),
+    order: String(order.body['id']),
+    task: String(task.body['id']),
+    token,
+    decision,
+  };
   await until(async () => (await broker.ask('GET', '/v1/audit/checkpoint', { as: auditor() })).status === 200);
 });
 afterAll(() => broker.close());
 
 const auditor = () => broker.people.operator('auditor');
+
+const TASK = { purpose: 'test', mode: 'autonomous', environment: 'test' };
 const ROLES = ['platform', 'security', 'approver', 'auditor'] as const;
 type Who = keyof typeof WHO;
 const WHO = {
@@ -80,6 +89,10 @@ const forBoth = (own: string, others: string, allowed: readonly string[], want: 
   'another workload': others,
 });
 
+/** The token endpoint answers 400 to a caller of the wrong kind. */
+const inOAuthsForm = (want: Want): Want =>
+  Object.fromEntries(Object.entries(want).map(([who, what]) => [who, what.replace(/^403/, '400')])) as Want;
+
 interface Row {
   readonly route: string;
   readonly question?: () => Omit<Question, 'as'>;
@@ -109,6 +122,13 @@ const ROUTES: readonly Row[] = [
     question: () => ({ json: { reason: '' } }),
     want: forBoth('400 invalid_request', '400 invalid_request', ['security'], '400 invalid_request'),
   },
+  { route: 'POST /v1/tasks', question: () => ({ json: TASK }), want: forWorkloads('201', '201') },
+  { route: 'GET /v1/tasks/{id}', want: forBoth('200', '404 not_found', ROLES, '200') },
+  {
+    route: 'POST /v1/tasks/{id}/end',
+    question: () => ({ json: { reason: '' } }),
+    want: forBoth('400 invalid_request', '400 invalid_request', ['security'], '400 invalid_request'),
+  },
   {
     route: 'POST /v1/revocations',
     question: () => ({ json: { selector: { agent: 'x' }, reason: 'test', dry_run: true } }),
@@ -131,6 +151,11 @@ const ROUTES: readonly Row[] = [
   { route: 'GET /v1/audit/proof', want: forOperators(ROLES, '400 invalid_request') },
   { route: 'GET /v1/audit/range', want: forOperators(ROLES, '200') },
   {
+    route: 'POST /oauth/token',
+    question: () => ({ form: { grant_type: 'password' } }),
+    want: inOAuthsForm(forWorkloads('400 only token exchange is offered', '400 only token exchange is offered')),
+  },
+  {
     route: 'POST /oauth/introspect',
     question: () => ({ form: { token: ids.token } }),
     want: forWorkloads('200', '403 not_a_client'),
@@ -145,11 +170,11 @@ const ROUTES: readonly Row[] = [
   { route: 'GET /v1/nothing', want: all('404 not_found') },
 ];
 
-const PREFIXES = ['/v1/grants', '/v1/decisions', ''];
+const PREFIXES = ['/v1/grants', '/v1/decisions', '/v1/tasks', ''];
 
 test.each(ROUTES)('$route', async ({ route, question, want }) => {
   const [method = '', path = ''] = route.split(' ');
-  const id = [ids.grant, ids.decision, ids.order].find((_, at) => path.startsWith(PREFIXES[at] ?? ''));
+  const id = [ids.grant, ids.decision, ids.task, ids.order].find((_, at) => path.startsWith(PREFIXES[at] ?? ''));
   const got = await Promise.all(
     Object.entries(WHO).map(async ([who, token]) => {
       const answer = await broker.ask(method, path.replace('{id}', id ?? ''), { as: token(), ...question?.() });
@@ -168,7 +193,7 @@ test('a scheme that is not Bearer is no evidence', async () => {
 });
 
 test('the table knows every operation, and who may call it', () => {
-  const passes = (want: string | undefined) => !/^40[1-3]/.test(want ?? '');
+  const passes = (want: string | undefined) => !/^40[1-3]|not_a_workload/.test(want ?? '');
   const said = OPERATIONS.map(({ method, path, workload, roles: allowed }) => ({
     route: `${method.toUpperCase()} ${path}`,
     workload: workload ?? false,

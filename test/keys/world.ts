@@ -28,6 +28,7 @@ export function world() {
       clock: { now: () => new Date(ms - (options.behindMs ?? 0)), offsetMs: () => 0 },
       rotateEverySeconds: 30 * DAY,
       maxTokenLifeSeconds: LIFE,
+      classes: ['access'],
       ...options,
     });
   const payload = (life = 600) => ({ iss: 'http://writ.test', exp: Math.floor(ms / 1000) + life, n: 1 });

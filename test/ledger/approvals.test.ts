@@ -1,7 +1,6 @@
 import { APPROVING_ROLES, meets } from '../../src/domain/approval.ts';
 import type { ApprovalNeeds } from '../../src/domain/approval.ts';
 import type { Actor } from '../../src/domain/identity.ts';
-import type { JsonObject } from '../../src/domain/json.ts';
 import type { ApprovalRequest } from '../../src/ledger/index.ts';
 import { codeOf } from '../exchange/world.ts';
 import { seeded } from '../support/random.ts';
@@ -104,36 +103,6 @@ describe('nobody on the chain of a request', () => {
       const waiting = await world.pending({ chain });
       expect(await codeOf(world.answer(waiting, answer, OPERATOR))).toBe(code);
     }
-  });
-
-  test('of a task: whoever made it, whoever was handed it, and in whose name', async () => {
-    const made = (source: JsonObject) => ({ principal: { source } });
-    const root = world.openingTask({
-      principal: { trust: 'corp', issuer: 'https://sso.test', subject: 'grace', id: 'grace' },
-    });
-    await world.ledger.tasks.open({
-      ...root,
-      decision: { ...root.decision, inputs: made({ issuer: 'https://sso.test', subject: 'boss' }) },
-    });
-    const child = world.openingTask({ parent: root.task.id }, { subject: 'spiffe://dev.local/agent/two' });
-    await world.ledger.tasks.open({
-      ...child,
-      decision: { ...child.decision, inputs: made({ issuer: 'https://sso.test', subject: 'sub' }) },
-    });
-    const named = world.openingTask({ principal: { id: 'named' } });
-    await world.ledger.tasks.open(named);
-
-    const chain = await world.ledger.approvals.chain([root.task.id, child.task.id, named.task.id]);
-    expect(chain).toHaveLength(4);
-    expect(chain).toEqual(
-      expect.arrayContaining([
-        { issuer: 'https://sso.test', subject: 'grace' },
-        { issuer: 'https://sso.test', subject: 'boss' },
-        { issuer: 'https://sso.test', subject: 'sub' },
-        { subject: 'named' },
-      ]),
-    );
-    expect(await world.ledger.approvals.chain([])).toEqual([]);
   });
 });
 

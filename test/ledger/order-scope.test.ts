@@ -1,3 +1,4 @@
+import type { TaskId } from '../../src/domain/ids.ts';
 import type { Selector } from '../../src/domain/selector.ts';
 import { SELECTOR_KINDS } from '../../src/domain/selector.ts';
 import { seeded } from '../support/random.ts';
@@ -13,23 +14,38 @@ afterAll(() => world.close());
 
 /** The same few names for everything, so that a name in the wrong column would be noticed. */
 const NAMES = ['a', 'b', 'c'];
-const ROUNDS = 24;
+const ROUNDS = 40;
 const GRANTS = 12;
+const TASKS = 8;
 
 /** What of a grant a selector names, where it is chosen by whoever asks for the grant. */
 const FIELDS: Partial<Record<Selector['kind'], keyof Shape>> = {
   agent: 'subject',
+  on_behalf_of: 'onBehalfOf',
   profile: 'profile',
   owner: 'owner',
   environment: 'environment',
   provider: 'provider',
 };
 
-const covers = ({ kind, value }: Selector, grant: OpenedGrant): boolean => {
-  const { shape, task } = grant;
+/** A task of a tree, with everything above it. */
+interface TreeTask {
+  readonly id: TaskId;
+  readonly path: readonly TaskId[];
+  readonly trust: string;
+  readonly subject: string;
+  readonly onBehalfOf: string | null;
+}
+
+interface Placed extends OpenedGrant {
+  readonly path: readonly TaskId[];
+}
+
+const covers = ({ kind, value }: Selector, { shape, path }: Pick<Placed, 'shape' | 'path'>): boolean => {
+  if (kind === 'task') return path.some((task) => task === value);
   const named = {
     agent: shape.subject,
-    task,
+    on_behalf_of: shape.onBehalfOf,
     profile: shape.profile,
     owner: shape.owner,
     environment: shape.environment,
@@ -39,9 +55,9 @@ const covers = ({ kind, value }: Selector, grant: OpenedGrant): boolean => {
   return named[kind] === value;
 };
 
-test(`${ROUNDS} orders over random grants`, async () => {
+test(`${ROUNDS} orders over random grants and trees of tasks`, async () => {
   const random = seeded(7);
-  const shape = (): Shape => ({
+  const anyShape = (): Shape => ({
     trust: random.pick(NAMES),
     subject: random.pick(NAMES),
     onBehalfOf: random.pick([null, ...NAMES]),
@@ -50,19 +66,46 @@ test(`${ROUNDS} orders over random grants`, async () => {
     owner: random.pick(NAMES),
     environment: random.pick(NAMES),
   });
-  const living = new Set<OpenedGrant>();
+  const tasks: TreeTask[] = [];
+  /** Another task: a root, or below one of those that are there, of a workload that is not on its way. */
+  async function grow(): Promise<void> {
+    const { trust, subject, onBehalfOf } = anyShape();
+    const fitting = tasks.filter((task) => !ownersOf(task).includes(`${trust}/${subject}`));
+    const parent = fitting.length > 0 && random.next() < 0.7 ? random.pick(fitting) : undefined;
+    const behalf = parent ? parent.onBehalfOf : onBehalfOf;
+    const id = await world.task({ parent: parent?.id ?? null, on_behalf_of: behalf }, { trust, subject });
+    tasks.push({ id, path: [...(parent?.path ?? []), id], trust, subject, onBehalfOf: behalf });
+  }
+  const ownersOf = ({ path }: TreeTask) =>
+    tasks.filter(({ id }) => path.includes(id)).map(({ trust, subject }) => `${trust}/${subject}`);
+  /** A grant's shape, and the task that it hangs off, if it is not to be one of its own. */
+  const place = () => {
+    const task = random.next() < 0.6 ? random.pick(tasks) : undefined;
+    const { trust, subject, onBehalfOf } = task ?? anyShape();
+    return { shape: { ...anyShape(), trust, subject, onBehalfOf }, task };
+  };
+  const living = new Set<Placed>();
   const touched = async () =>
     (await world.sql<{ id: string }>(`select id from grants where state not in ('issuing', 'active')`))
       .map(({ id }) => id)
       .sort();
   const gone: string[] = [];
+  const covering: Record<string, number> = {};
 
   for (let round = 0; round < ROUNDS; round++) {
-    while (living.size < GRANTS) living.add(await (random.next() < 0.7 ? world.live : world.open)(shape()));
+    while (tasks.length < TASKS) await grow();
+    while (living.size < GRANTS) {
+      const { shape, task } = place();
+      const open = random.next() < 0.7 ? world.live : world.open;
+      const opened = await open({ ...shape, ...(task && { task: task.id }) });
+      living.add({ ...opened, path: task?.path ?? [opened.task] });
+    }
     const kind = SELECTOR_KINDS[round % SELECTOR_KINDS.length] ?? 'all';
-    const value = kind === 'all' ? '*' : kind === 'task' ? random.pick([...living]).task : random.pick(NAMES);
+    const one = random.pick([...living]);
+    const value = kind === 'all' ? '*' : kind === 'task' ? random.pick(one.path) : random.pick(NAMES);
     const selector = { kind, value };
     const covered = [...living].filter((grant) => covers(selector, grant));
+    covering[kind] = (covering[kind] ?? 0) + covered.length;
     const active = new Set(
       (await world.sql<{ id: string }>(`select id from grants where state = 'active'`)).map(({ id }) => id),
     );
@@ -78,12 +121,18 @@ test(`${ROUNDS} orders over random grants`, async () => {
       const counted = await world.ledger.grants.mintIsActive(grant.mint);
       expect({ selector, counted }).toEqual({ selector, counted: active.has(grant.grant) && !covered.includes(grant) });
     }
+    for (const task of tasks) {
+      const stands = blocks && coversTask(selector, task);
+      expect({ selector, task: await world.ledger.tasks.isActive(task.id) }).toEqual({ selector, task: !stands });
+    }
+
+    const { shape, task } = place();
     const field = FIELDS[kind];
-    const newcomer = world.opening({ ...shape(), ...(field && random.next() < 0.5 ? { [field]: value } : {}) });
-    const { grant, task, decision } = newcomer;
+    const wanted = { ...shape, ...(field && !task && random.next() < 0.5 ? { [field]: value } : {}) };
+    const newcomer = world.opening({ ...wanted, ...(task && { task: task.id }) });
     const same = {
-      shape: { ...grant, trust: decision.trust, subject: decision.subject, onBehalfOf: task.on_behalf_of },
-      ...{ grant: grant.id, mint: newcomer.mint.id, task: task.id, epoch: 1 },
+      ...{ shape: wanted, grant: newcomer.grant.id, mint: newcomer.mint.id, task: newcomer.task.id, epoch: 1 },
+      path: task?.path ?? [newcomer.task.id],
     };
     const opened = world.ledger.issuing.openGrant(newcomer);
     if (blocks && covers(selector, same)) {
@@ -91,6 +140,13 @@ test(`${ROUNDS} orders over random grants`, async () => {
     } else {
       await opened;
       living.add(same);
+    }
+    if (kind === 'task') {
+      // what is handed on below it later is under it too
+      const below = world.task({ parent: value as TaskId }, { trust: 'd', subject: 'd' });
+      const known = tasks.some(({ id }) => id === value);
+      if (blocks && known) await expect(below).rejects.toMatchObject({ code: 'under_order', facts: { order } });
+      else await below.catch(() => undefined);
     }
 
     for (;;) if ((await world.ledger.reaping.sweep(order, 3)).done) break;
@@ -103,4 +159,12 @@ test(`${ROUNDS} orders over random grants`, async () => {
     await world.sql('update orders set lifted_at = now() where id = $1', [order]);
   }
   expect(gone.length).toBeGreaterThan(ROUNDS);
+  expect(Object.keys(covering).sort()).toEqual([...SELECTOR_KINDS].sort());
+  expect(Object.values(covering).every((count) => count > 0)).toBe(true);
 });
+
+/** A task has no profile, owner or provider: those are of what hangs off it. */
+function coversTask({ kind, value }: Selector, { path, subject, onBehalfOf }: TreeTask): boolean {
+  if (kind === 'task') return path.some((task) => task === value);
+  return kind === 'all' || (kind === 'agent' && value === subject) || (kind === 'on_behalf_of' && value === onBehalfOf);
+}

@@ -19,13 +19,14 @@ const everything = async () =>
   )[0]?.all;
 
 describe('blocking', () => {
-  const value = { agent: SHAPE.subject, all: '*', ...SHAPE } as const;
+  const value = { agent: SHAPE.subject, on_behalf_of: 'user:ada', all: '*', ...SHAPE } as const;
+  const shape = { onBehalfOf: 'user:ada' };
 
   test.each(SELECTOR_KINDS)(
     '%s: nothing that it covers is opened, activated or renewed from its commit on',
     async (kind) => {
-      const live = await world.live();
-      const issuing = await world.open();
+      const live = await world.live(shape);
+      const issuing = await world.open(shape);
       const named = kind === 'task' ? live.task : value[kind];
       const order = await world.order({ kind, value: named });
       const stands = { code: 'under_order', facts: { order } };
@@ -34,7 +35,7 @@ describe('blocking', () => {
         await world.activate(issuing); // a single call's task is its own: this order is not about it
         return;
       }
-      await expect(world.open()).rejects.toMatchObject(stands);
+      await expect(world.open(shape)).rejects.toMatchObject(stands);
       await expect(world.activate(issuing)).rejects.toMatchObject(stands);
       expect(await world.grant(issuing.grant)).toMatchObject({ state: 'ending', why: 'order', order_id: order });
     },

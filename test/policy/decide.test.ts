@@ -308,7 +308,7 @@ describe('what is asked', () => {
     {
       name: 'on whose behalf',
       policies: when('context has on_behalf_of && context.on_behalf_of == "alice"'),
-      request: request({ context: { onBehalfOf: 'alice' } }),
+      request: request({ context: { onBehalfOf: 'alice' }, task: { implicit: false } }),
       want: { outcome: 'allow' },
     },
     {

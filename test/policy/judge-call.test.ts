@@ -68,7 +68,7 @@ const ROWS: readonly Row[] = [
   {
     name: 'on approval by policies',
     outcome: 'approval',
-    want: { outcome: 'approval', needs: [{ role: 'lead', count: 2 }] },
+    want: { outcome: 'approval', needs: [{ role: 'security', count: 2 }] },
   },
   { name: 'supervised', mode: 'supervised', want: { outcome: 'approval', needs: { role: 'approver', count: 1 } } },
   { name: 'supervised, approved', mode: 'supervised', approved: true, want: { outcome: 'allow' } },
@@ -90,13 +90,12 @@ test.each(ROWS)('$name', ({ outcome = 'allow', mode = 'autonomous', effect = 'pu
     name: 'refund',
     tool,
     mapped: mapped ?? { amount: 20, count: 1 },
-    task: { purpose: '', mode, environment: 'production', implicit: false },
+    facts: { task: { purpose: '', mode, environment: 'production', implicit: false } },
     now: new Date('2026-11-23T12:00:00.900Z'),
-    onBehalfOf: undefined,
     approval: approved ? APPROVAL : undefined,
     grant: undefined,
   });
-  const asks = outcome === 'approval' ? { approval: [{ role: 'lead', count: 2 }] } : {};
+  const asks = outcome === 'approval' ? { approval: [{ role: 'security', count: 2 }] as const } : {};
   const answer: PolicyAnswer = { outcome, policies: [], controls: [], errors: [], ...asks };
   expect(judgeCall(tool, request, answer)).toMatchObject(want);
 });

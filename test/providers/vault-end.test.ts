@@ -269,11 +269,33 @@ describe('what is left after it', () => {
     },
   );
 
-  test('a grant that was refused before anything was written leaves nothing to clear away', async () => {
-    const refusing = await troubled({ only: /token\/create/, status: 403 });
-    const plan = world.plan(refusing, sectionOf('token'));
-    await expect(refusing.mint(plan, forever)).rejects.toMatchObject({ nothingLives: true });
-    await refusing.close();
+  test.each<[string, Trouble, boolean]>([
+    ['refused as wrong', { status: 400 }, true],
+    ['refused as forbidden', { status: 403 }, true],
+    ['refused by a quota', { status: 429 }, true],
+    ['broken, perhaps after it was done', { status: 500 }, false],
+    ['sealed, perhaps in the middle', { status: 503 }, false],
+    ['done, and told by nonsense', { text: '<html>' }, false],
+    ['sent elsewhere', { redirectTo: 'http://127.0.0.1:9' }, false],
+  ])('a token whose making was %s: whether nothing lives is certain: %j', async (_name, trouble, nothingLives) => {
+    const shaky = await troubled({ ...trouble, only: /token\/create/ });
+    await expect(shaky.mint(world.plan(shaky, sectionOf('token')), forever)).rejects.toMatchObject({ nothingLives });
+    await expect(shaky.mint(world.plan(shaky, sectionOf('policy')), forever)).rejects.toMatchObject({
+      nothingLives: false,
+    });
+    await shaky.close();
+  });
+
+  test('a token whose making was cut off on its way there, or on its way back, may live', async () => {
+    for (const message of [0, 1]) {
+      const { provider: cut, door } = await world.troubled();
+      await cut.mint(world.plan(cut, sectionOf('token')), forever);
+      door.cutAt(message);
+      await expect(cut.mint(world.plan(cut, sectionOf('token')), forever)).rejects.toMatchObject({
+        nothingLives: false,
+      });
+      await cut.close();
+    }
   });
 });
 

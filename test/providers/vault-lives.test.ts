@@ -261,6 +261,8 @@ path "auth/token/renew-self" { capabilities = ["update"] }`,
     expect(await read(token, OCTOBER)).toBe(403);
     const again = provider.mint({ ...record, revocability: { mode: 'immediate' } }, forever);
     await expect(again).rejects.toMatchObject({ code: 'provider_refused', facts: { finding: 'entity_taken' } });
+    // Nor does the attempt bring the first one back to life.
+    expect(await read(token, OCTOBER)).toBe(403);
   });
 });
 

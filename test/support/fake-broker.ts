@@ -58,6 +58,7 @@ const SUBJECTS: Readonly<Record<string, string>> = {
   [WORKLOAD_TOKEN]: 'spiffe://dev.local/agent/one',
   [OTHER_WORKLOAD_TOKEN]: 'spiffe://dev.local/agent/two',
 };
+export const TASK_ID = 't000000000000000000001';
 export const FAKE_NOW = new Date('2026-11-23T12:00:00Z');
 const LIVES: Lives = { grant: 900 };
 const PAGE = 2;
@@ -298,6 +299,71 @@ export async function startFakeBroker(now: () => Date = () => FAKE_NOW): Promise
     return { status: unchanged ? 200 : 201, body: generation };
   }
 
+  /** One task, whose token is `task-token`; a part of it has `part-token`. */
+  function task(request: RecordedRequest, verb: string): Reply {
+    const subject = SUBJECTS[bearer(request)] ?? 'spiffe://dev.local/agent/one';
+    const known = [
+      'purpose',
+      'on_behalf_of',
+      'mode',
+      'environment',
+      'environments',
+      'ends_at',
+      'max_grants',
+      'max_calls',
+    ];
+    const body =
+      verb === 'create'
+        ? members(request, [...known, 'profiles', 'tools', 'parameters', 'max_ttl_seconds'])
+        : { purpose: 'close the books', mode: 'supervised', environment: 'staging' };
+    const shown = {
+      ...{
+        id: TASK_ID,
+        state: verb === 'end' ? 'ended' : 'open',
+        parent: null,
+        root: TASK_ID,
+        hop: 0,
+        trust: 'dev',
+        subject,
+      },
+      ...{
+        on_behalf_of: null,
+        environments: ['staging'],
+        grants_used: 1,
+        max_grants: 3,
+        calls_used: 0,
+        max_calls: null,
+      },
+      ...{
+        ends_at: new Date(FAKE_NOW.getTime() + 3_600_000).toISOString(),
+        ended_why: verb === 'end' ? 'ended' : null,
+      },
+      ...body,
+    };
+    if (verb === 'create')
+      return { status: 201, body: { ...shown, token: 'task-token', ends_at_decided_by: 'default' } };
+    const part = {
+      id: 't000000000000000000002',
+      parent: TASK_ID,
+      hop: 1,
+      trust: 'dev',
+      subject: 'two',
+      state: shown.state,
+    };
+    const ended = verb === 'end' ? { ended: { tasks: 2, grants: 1, done: true } } : {};
+    return { status: 200, body: { ...shown, below: [part], ...ended } };
+  }
+
+  function exchange(request: RecordedRequest): Reply {
+    subjectOf(request);
+    const form = new URLSearchParams(String(request.body));
+    if (form.get('subject_token') !== 'task-token' || form.get('actor_token') !== bearer(request))
+      return { status: 400, body: { error: 'invalid_request', error_description: 'task_token_invalid' } };
+    const issued_token_type = 'urn:ietf:params:oauth:token-type:txn_token';
+    const answer = { access_token: 'part-token', issued_token_type, token_type: 'N_A', expires_in: 600 };
+    return { status: 200, body: { ...answer, scope: 'profile:*', task: 't000000000000000000002' } };
+  }
+
   function oauth(request: RecordedRequest, verb: string): Reply {
     subjectOf(request);
     const token = new URLSearchParams(String(request.body)).get('token');
@@ -320,6 +386,14 @@ export async function startFakeBroker(now: () => Date = () => FAKE_NOW): Promise
         return renew(request, id);
       case 'POST v1/grants/:id/revoke':
         return revoke(request, id);
+      case 'POST v1/tasks':
+        return task(request, 'create');
+      case 'GET v1/tasks/:id':
+        return task(request, 'show');
+      case 'POST v1/tasks/:id/end':
+        return task(request, 'end');
+      case 'POST oauth/token':
+        return exchange(request);
       case 'POST v1/revocations':
         return createOrder(request);
       case 'GET v1/revocations/:id':

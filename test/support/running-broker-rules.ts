@@ -83,6 +83,9 @@ permit (principal in Trust::"mesh", action == Action::"issue", resource == Profi
 @id("purchases-need-approval") @requires("approval") @control("TEST:1")
 forbid (principal, action, resource is Profile) when { resource.effect == "purchase" } unless { context has approval };
 
+@id("agents-make-tasks")
+permit (principal in Trust::"mesh", action == Action::"create_task", resource) when { resource.environment == "test" };
+
 @id("nothing-is-deleted")
 forbid (principal, action, resource is Profile) when { resource.effect == "delete" };
 `;

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { GrantRequest } from '../../client/index.ts';
 import { canonicalJson, isJsonObject, type Json, type JsonObject } from '../../domain/json.ts';
 
-/** What an entry is for: one broker, one identity, one request. */
+/** What an entry is for: one broker, one identity, one request, on one task. */
 export interface CacheKey {
   readonly key: string;
   readonly url: string;
@@ -10,10 +10,11 @@ export interface CacheKey {
   readonly profile: string;
 }
 
-export function cacheKey(url: string, token: string, request: GrantRequest): CacheKey {
+export function cacheKey(url: string, token: string, request: GrantRequest, taskToken?: string): CacheKey {
   const identity = identityOf(token);
   const asked = Object.entries(request).filter((entry): entry is [string, Json] => entry[1] !== undefined);
-  const key = sha256(canonicalJson({ url, identity, request: Object.fromEntries(asked) }));
+  const task = taskToken === undefined ? {} : { task: sha256(taskToken) };
+  const key = sha256(canonicalJson({ url, identity, request: Object.fromEntries(asked), ...task }));
   return { key, url, identity, profile: request.profile };
 }
 

@@ -76,11 +76,11 @@ async function print(shell: Shell, options: CredentialOptions): Promise<number> 
 }
 
 /** What is kept is not given back when nobody reads it here: others may have it. */
-async function printCached(shell: Shell, { client, url, token }: Connected, options: CredentialOptions) {
+async function printCached(shell: Shell, { client, url, token, taskToken }: Connected, options: CredentialOptions) {
   const store = await openStore(shell);
   const request = requestOf(options);
   const accept = (grant: IssuedGrant) => void formatCredential(grant, options.format);
-  const key = cacheKey(url, token, request);
+  const key = cacheKey(url, token, request, taskToken);
   const wanted = { shell, store, client, request, accept, key };
   const grant = await cachedGrant(wanted).catch(async (error: unknown) => {
     const waiting = options.wait && error instanceof CliError && error.code === 'approval_pending';

@@ -10,6 +10,7 @@ import { table, timeLeft } from '../table.ts';
 interface GrantsOptions {
   readonly state?: GrantState;
   readonly agent?: string;
+  readonly onBehalfOf?: string;
   readonly task?: string;
   readonly profile?: string;
   readonly owner?: string;
@@ -29,7 +30,8 @@ export function addGrants(parent: Command, shell: Shell): void {
     .description('list grants (operators)')
     .addOption(new Option('--state <state>', 'in this state only').choices(GRANT_STATES))
     .option('--agent <id>', "of this workload's id only")
-    .option('--task <id>', 'of this task only')
+    .option('--on-behalf-of <id>', 'on behalf of this principal only')
+    .option('--task <id>', 'of this task and those below it only')
     .option('--profile <name>', 'of this profile only')
     .option('--owner <name>', "of this owner's profiles only")
     .option('--environment <name>', 'of this environment only')
@@ -51,10 +53,12 @@ async function grants(shell: Shell, options: GrantsOptions): Promise<number> {
   return options.json ? asJson(shell, found, limit) : asTable(shell, found, limit);
 }
 
-function filterOf({ state, agent, task, profile, owner, environment, provider }: GrantsOptions): GrantFilter {
+function filterOf(options: GrantsOptions): GrantFilter {
+  const { state, agent, onBehalfOf, task, profile, owner, environment, provider } = options;
   return {
     ...(state !== undefined && { state }),
     ...(agent !== undefined && { agent }),
+    ...(onBehalfOf !== undefined && { on_behalf_of: onBehalfOf }),
     ...(task !== undefined && { task }),
     ...(profile !== undefined && { profile }),
     ...(owner !== undefined && { owner }),

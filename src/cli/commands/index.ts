@@ -15,11 +15,13 @@ import { addOrder } from './order.ts';
 import { addPolicy } from './policy.ts';
 import { addRevoke } from './revoke.ts';
 import { addServe } from './serve.ts';
+import { addTask } from './task.ts';
 
 /** Every command, in the order of `writ --help`. */
 export const commands: readonly ((parent: Command, shell: Shell) => void)[] = [
   addExec,
   addCredential,
+  addTask,
   addGrants,
   addRevoke,
   addOrder,

@@ -8,7 +8,8 @@ import { MAX_DOCUMENT_CHARS, writeDocument } from './boundary-document.ts';
 import type { BoundaryReader, Observed } from './boundary-reader.ts';
 import { ask } from './call.ts';
 import { asProviderError } from './errors.ts';
-import { denialsSize, type EndedSession, type Rendered } from './deny-list.ts';
+import { denialsSize, type EndedSession } from './deny-entries.ts';
+import type { Rendered } from './deny-list.ts';
 import { NOTHING_DENIED, type Denials } from './denials.ts';
 import type { Canary, Probe } from './probe.ts';
 

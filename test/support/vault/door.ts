@@ -103,6 +103,7 @@ export async function openDoor(server: Behind, tls?: TestCertificate): Promise<D
     if (cut?.happened) socket.destroy();
   });
   await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve));
+  http.unref(); // a suite of which only a part is run closes nothing
 
   const door: Door = {
     url: `${tls ? 'https' : 'http'}://127.0.0.1:${(http.address() as AddressInfo).port}`,

@@ -1,0 +1,92 @@
+import type { TaskMode } from '../domain/task.ts';
+import type { Json } from '../domain/json.ts';
+import type { GrantDecision } from './grants.ts';
+
+/** What bounds a task; what is left out is not bounded by it, or, of a part of a task, is as its parent has it. */
+export interface TaskBounds {
+  /** RFC 3339. */
+  readonly ends_at?: string;
+  /** All environments that it reaches; default its own alone. */
+  readonly environments?: readonly string[];
+  readonly profiles?: readonly string[];
+  readonly tools?: readonly string[];
+  /** What a parameter may be, by its name. */
+  readonly parameters?: Readonly<Record<string, readonly string[]>>;
+  readonly max_ttl_seconds?: number;
+  readonly max_grants?: number;
+  readonly max_calls?: number;
+}
+
+export interface TaskRequest extends TaskBounds {
+  readonly purpose: string;
+  readonly mode: TaskMode;
+  readonly environment: string;
+  /** A name, which policy must let this workload give, or a token of theirs, which is verified. */
+  readonly on_behalf_of?: string | { readonly token: string };
+}
+
+/** What of its parent's task a sub-agent wants. */
+export interface TaskWish extends TaskBounds {
+  /** Added to the purpose that is there. */
+  readonly purpose?: string;
+  readonly mode?: TaskMode;
+  readonly environment?: string;
+}
+
+export interface Task {
+  readonly id: string;
+  readonly state: 'open' | 'ended';
+  readonly parent: string | null;
+  readonly root: string;
+  /** How often it was handed on. */
+  readonly hop: number;
+  readonly trust: string;
+  readonly subject: string;
+  readonly purpose: string;
+  readonly on_behalf_of: string | null;
+  readonly principal: { readonly [member: string]: Json } | null;
+  readonly mode: TaskMode;
+  readonly environment: string;
+  readonly environments: readonly string[];
+  readonly profiles: readonly string[] | null;
+  readonly tools: readonly string[] | null;
+  readonly parameters: Readonly<Record<string, readonly string[]>>;
+  readonly max_ttl_seconds: number | null;
+  readonly max_grants: number | null;
+  readonly grants_used: number;
+  readonly max_calls: number | null;
+  readonly calls_used: number;
+  readonly created_at: string;
+  readonly ends_at: string;
+  readonly ended_at: string | null;
+  readonly ended_why: 'ended' | 'deadline' | 'revoked' | null;
+}
+
+/** With everything that was handed on below it. */
+export interface TaskTree extends Task {
+  readonly below: readonly Pick<Task, 'id' | 'parent' | 'hop' | 'trust' | 'subject' | 'state'>[];
+}
+
+/** The answer to making one. */
+export interface CreatedTask extends Task {
+  readonly decision: GrantDecision;
+  /** `request`, `default`, `max`, `policy:<id>` or `principal`. */
+  readonly ends_at_decided_by: string;
+  /** A transaction token: travels in `Txn-Token`, and counts only with the evidence of the workload that it was made for. */
+  readonly token: string;
+}
+
+export interface EndedTask extends TaskTree {
+  readonly ended: { readonly tasks: number; readonly grants: number; readonly done: boolean };
+}
+
+/** RFC 8693 §2.2.1. */
+export interface TaskTokenAnswer {
+  /** The task token. */
+  readonly access_token: string;
+  readonly issued_token_type: string;
+  readonly token_type: 'N_A';
+  readonly expires_in: number;
+  readonly scope: string;
+  readonly task: string;
+}
