@@ -72,6 +72,7 @@ export type {
 } from './orders.ts';
 export type { RecordVerbs } from './record.ts';
 export { ORDER_STATES } from './orders.ts';
+export type { TaskTimeline, TimelineCredential, TimelineDecision, TimelineEntry, TimelineHop } from './timeline.ts';
 export type { TaskVerbs } from './task-verbs.ts';
 export type {
   CreatedTask,
@@ -83,6 +84,5 @@ export type {
   TaskTree,
   TaskWish,
 } from './tasks.ts';
-export type { TaskTimeline, TimelineCredential, TimelineDecision, TimelineEntry, TimelineHop } from './timeline.ts';
 export type { Fetch } from './transport.ts';
 export type { CallOptions, IssueOptions, RenewOptions, WorkloadVerbs } from './workload.ts';

@@ -22,8 +22,8 @@ import type { DecisionPage, DecisionPeriod, DecisionRecord, GenerationText } fro
 import type { Generation, RuleFiles } from './generations.ts';
 import type { Grant, GrantFilter, GrantPage } from './grants.ts';
 import type { LiftAnswer, Order, OrderPreview, OrderRequest } from './orders.ts';
-import { makeTaskVerbs, type TaskVerbs } from './task-verbs.ts';
 import { makeRecordVerbs, type RecordVerbs } from './record.ts';
+import { makeTaskVerbs, type TaskVerbs } from './task-verbs.ts';
 import type { Transport } from './transport.ts';
 import { grantPath, type CallOptions } from './workload.ts';
 

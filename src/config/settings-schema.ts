@@ -129,8 +129,8 @@ export function salvage(value: Json): WritYaml {
     database: keep(shape.database, 'database', none.database),
     identity: keep(shape.identity, 'identity', none.identity),
     clients: keep(shape.clients, 'clients', none.clients),
-    tasks: keep(shape.tasks, 'tasks', none.tasks),
     audit: keep(shape.audit, 'audit', none.audit),
+    tasks: keep(shape.tasks, 'tasks', none.tasks),
     approvals: keep(shape.approvals, 'approvals', none.approvals),
     rules: keep(shape.rules, 'rules', none.rules),
   };

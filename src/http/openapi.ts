@@ -15,10 +15,10 @@ import { ApplyBody } from './generations.ts';
 import { ClaimBody, IssueBody, ListQuery, RenewBody, RevokeBody } from './grants.ts';
 import { TokenForm } from './oauth.ts';
 import { LiftBody, RevocationBody } from './orders.ts';
-import { EndTaskBody, TaskBody } from './tasks.ts';
-import { ExchangeForm } from './token-endpoint.ts';
 import { DeadLettersQuery, ReplayBody } from './sinks.ts';
 import { TimelineQuery } from './timeline.ts';
+import { EndTaskBody, TaskBody } from './tasks.ts';
+import { ExchangeForm } from './token-endpoint.ts';
 
 interface Operation {
   readonly method: 'get' | 'post';

@@ -25,10 +25,10 @@ export interface KeyRingOptions {
   readonly maxTokenLifeSeconds: number;
   /** How long a key is published before it signs; default 15 minutes. */
   readonly leadSeconds?: number;
-  /** The classes of token that are signed here; default all. */
-  readonly classes?: readonly TokenClass[];
   /** Also keep a key for the log's checkpoints. */
   readonly checkpoints?: boolean;
+  /** The classes of token that are signed here; default all. */
+  readonly classes?: readonly TokenClass[];
 }
 
 export interface KeyRing {

@@ -33,8 +33,9 @@ beforeAll(async () => {
 });
 afterAll(() => broker.close());
 
-const TASK = { purpose: 'test', mode: 'autonomous', environment: 'test' };
 const auditor = () => broker.people.operator('auditor');
+
+const TASK = { purpose: 'test', mode: 'autonomous', environment: 'test' };
 const ROLES = ['platform', 'security', 'approver', 'auditor'] as const;
 type Who = keyof typeof WHO;
 const WHO = {
