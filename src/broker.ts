@@ -1,5 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import { makeAttest, makeAttesters } from './attesters/index.ts';
 import { makeKeySources } from './attesters/keys/sources.ts';
@@ -9,23 +10,36 @@ import type { Settings } from './config/index.ts';
 import { makeBuckets } from './domain/bucket.ts';
 import { makeIds } from './domain/ids.ts';
 import type { ApprovalId } from './domain/ids.ts';
+import { makeAccessRequests } from './exchange/access-request.ts';
 import { makeApply } from './exchange/apply.ts';
+import { makeApprovals } from './exchange/approvals.ts';
+import { makeDeliver } from './exchange/channels.ts';
 import { makeClaim } from './exchange/claim.ts';
 import type { ExchangeContext, Log } from './exchange/context.ts';
+import { makeEvaluate } from './exchange/evaluate.ts';
+import { makeExceptionVerbs } from './exchange/exception-verbs.ts';
 import { makeGiveUp } from './exchange/give-up.ts';
 import { makeIntrospect, makeRevokeToken } from './exchange/introspect.ts';
 import { makeIssue } from './exchange/issue.ts';
 import { makeLiveLimit } from './exchange/live-limit.ts';
 import { makeMinting } from './exchange/minting.ts';
 import { makeOrders } from './exchange/orders.ts';
+import { makeReportOutcome } from './exchange/outcome.ts';
+import { makeReask } from './exchange/reask.ts';
 import { makeRenew } from './exchange/renew.ts';
-import { makeIssueOnce } from './exchange/repeat.ts';
+import { makeClaimOnce, makeIssueOnce, makeReplace } from './exchange/repeat.ts';
 import { makeRevoke, makeSettleGrant } from './exchange/revoke.ts';
 import { makeLiveRules } from './exchange/rules.ts';
 import { makeSettle } from './exchange/settle.ts';
+import { makeWaiting } from './exchange/waiting.ts';
 import { json, makeApp, rulesJson } from './http/app.ts';
+import { accessRequestsRouter } from './http/access-requests.ts';
+import { approvalsRouter } from './http/approvals.ts';
 import { makeAuthenticate } from './http/authenticate.ts';
+import { authzenRouter } from './http/authzen.ts';
+import { decisionsRouter } from './http/decisions.ts';
 import { answerOAuthErrors } from './http/errors.ts';
+import { exceptionsRouter } from './http/exceptions.ts';
 import { generationsRouter } from './http/generations.ts';
 import { grantsRouter } from './http/grants.ts';
 import { healthRouter } from './http/health.ts';
@@ -40,15 +54,22 @@ import { makeOutbound } from './outbound/client.ts';
 import { buildProviders } from './provider-list.ts';
 import { makeReadiness, startProviderChecks } from './readiness.ts';
 import { startReaper } from './reaper/index.ts';
+import { makeDecisionPool } from './policy/index.ts';
+import { startNotifier } from './reaper/notifier.ts';
 import { startRefusalCounts } from './refusal-counts.ts';
 import { makeRulesTools } from './rules-tools.ts';
 import { version } from './version.ts';
+
+/** More than this would only wait for the ledger. */
+const MAX_THREADS = 4;
 
 export interface BrokerOptions {
   readonly databaseUrl: string;
   readonly log: Log;
   /** Answer only to the address listened on, by its own names (the embedded default). */
   readonly ownHostOnly?: boolean;
+  /** The compiled thread that batches are decided on; without it they are decided in turns with everything else. */
+  readonly decisionThread?: URL;
 }
 
 export interface Broker {
@@ -58,13 +79,11 @@ export interface Broker {
 }
 
 /** Builds everything from the settings; what it opened it closes in the reverse order. */
-export async function startBroker(
-  settings: Settings,
-  { databaseUrl, log, ownHostOnly }: BrokerOptions,
-): Promise<Broker> {
+export async function startBroker(settings: Settings, options: BrokerOptions): Promise<Broker> {
+  const { log } = options;
   const closers = makeClosers((name, error) => log.warn({ name, error }, 'could not be closed'));
   try {
-    return await build(settings, databaseUrl, log, ownHostOnly === true, closers);
+    return await build(settings, options, closers);
   } catch (error) {
     await closers.closeAll();
     throw error;
@@ -73,9 +92,7 @@ export async function startBroker(
 
 async function build(
   settings: Settings,
-  databaseUrl: string,
-  log: Log,
-  ownHostOnly: boolean,
+  { databaseUrl, log, ownHostOnly = false, decisionThread }: BrokerOptions,
   closers: ReturnType<typeof makeClosers>,
 ): Promise<Broker> {
   const nowMs = () => Date.now();
@@ -95,7 +112,9 @@ async function build(
   const clock = await ledger.startClock(nowMs);
   closers.add('clock', clock.close);
 
-  const tools = makeRulesTools(settings.providers);
+  const pool = decisionThread && makeDecisionPool(decisionThread, Math.min(MAX_THREADS, availableParallelism()));
+  if (pool) closers.add('decision threads', pool.close);
+  const tools = makeRulesTools(settings.providers, pool);
   const rules = makeLiveRules(ledger.generations, tools.compileText);
   await rules.refresh();
 
@@ -141,6 +160,11 @@ async function build(
     rules,
     providers,
     clock,
+    approvals: {
+      lifetimeSeconds: settings.approvals.lifetimeSeconds,
+      notify: settings.approvals.webhooks.map(({ name }) => name),
+      maxOpen: settings.limits.pendingApprovals,
+    },
     ids: makeIds(randomBytes, nowMs),
     owner: randomUUID(),
     log,
@@ -150,7 +174,17 @@ async function build(
   const reaper = startReaper(context, settle);
   closers.add('reaper', reaper.stop);
   closers.add('lost mints', lost.drain);
-  const notices = ledger.listen(reaper.wake);
+  const approvalUrl = (id: ApprovalId) => `${issuer}/v1/approvals/${id}`;
+  const channels = settings.approvals.webhooks;
+  const notifier = startNotifier(context, makeDeliver({ channels, outbound, approvalUrl, now: clock.now }));
+  closers.add('notifier', notifier.stop);
+  const waiting = makeWaiting({ settled: ledger.approvals.settled });
+  const notices = ledger.listen((what) => {
+    if (what !== 'approval') reaper.wake();
+    if (what !== undefined && what !== 'approval') return;
+    waiting.wake();
+    notifier.wake();
+  });
   closers.add('notices', notices.close);
   const refusals = startRefusalCounts(ledger.reaping.recordRefusals, clock.now);
   closers.add('refusal counts', refusals.close);
@@ -161,6 +195,19 @@ async function build(
     liveLimit: makeLiveLimit({ limit: settings.limits.liveGrants, count: ledger.grants.liveCount, nowMs }),
   };
   const revoke = makeRevoke(context, settleGrant);
+  const replace = makeReplace(context, parts, settleGrant);
+  const approvals = makeApprovals(context, waiting);
+  const accessRequests = makeAccessRequests(context, {
+    sign: (payload) => keys.sign('denial', payload),
+    verify: (token) => keys.verify('denial', token),
+    issuer,
+    waiting,
+  });
+  const accessVerbs = {
+    ...accessRequests,
+    reask: makeReask(context, settings.clients),
+    requestUrl: (id: ApprovalId) => `${issuer}/access/v1/requests/${id}`,
+  };
   const tokens = { clients: settings.clients, issuer, verify: keys.verify };
   const { asWorkload, asOperator } = makeAuthenticate({
     attest: (token) => attest({ kind: 'bearer', token }, clock.now()),
@@ -183,6 +230,7 @@ async function build(
     providers: checks.last,
     attesters: () => [...attesters.map((attester) => attester.status()), ...operators.status()],
     keys: keys.health,
+    channels: notifier.last,
     closing: () => closing,
   });
   metrics.follow({
@@ -190,12 +238,17 @@ async function build(
     overdueSeconds: ledger.reaping.overdueSeconds,
     clockOffsetMs: clock.offsetMs,
     generation: rules.status,
+    approvalsWaiting: ledger.approvals.waiting,
+    notices: ledger.notices.counts,
+    exceptions: ledger.exceptions.counts,
     keysAgeSeconds: () => Object.fromEntries(attesters.map((one) => [one.name, one.status().keysAgeSeconds ?? 0])),
   });
   const grantVerbs = {
-    issue: makeIssueOnce(context, parts, makeIssue(context, parts), settleGrant),
-    claim: makeClaim(context, parts),
-    approvalUrl: (id: ApprovalId) => `${issuer}/v1/approvals/${id}`,
+    issue: makeIssueOnce(context, makeIssue(context, parts), replace),
+    claim: makeClaimOnce(context, makeClaim(context, parts), replace),
+    approvalUrl,
+    approvalOf: ledger.approvals.ofGrant,
+    awaitApproval: approvals.ofGrant,
     renew: makeRenew(context, parts),
     revoke,
     find: ledger.grants.find,
@@ -207,11 +260,37 @@ async function build(
     jwks: keys.jwks,
     issuer,
   };
+  const { clients } = settings;
+  const callVerbs = {
+    evaluate: makeEvaluate(context, {
+      requestable: async (call) => {
+        const offer = await accessRequests.offer(call);
+        const endpoint = `${issuer}/access/v1/requests`;
+        return offer && { endpoint, expires_at: offer.expiresAt.toISOString(), binding_token: offer.bindingToken };
+      },
+      clients,
+      outcomeUrl: (decision) => `${issuer}/v1/tool-calls/${decision}/outcome`,
+      onDecision: metrics.countCall,
+    }),
+    reportOutcome: makeReportOutcome(context, clients),
+    issuer,
+  };
+  const generationVerbs = {
+    apply: makeApply(context, tools.apply),
+    find: ledger.generations.find,
+    filesOf: tools.apply.filesOf,
+  };
+  const decisionVerbs = { find: ledger.calls.findDecision, list: ledger.calls.listDecisions, now: clock.now };
   const app = makeApp({
     routers: [
       grantsRouter(grantVerbs, { asWorkload, asOperator }, json),
+      approvalsRouter(approvals, approvalUrl, asOperator, json),
+      exceptionsRouter(makeExceptionVerbs(context), asOperator, json),
       ordersRouter(makeOrders(context, reaper.wake), asOperator, json),
-      generationsRouter(makeApply(context, tools.apply), asOperator, rulesJson),
+      generationsRouter(generationVerbs, asOperator, rulesJson),
+      decisionsRouter(decisionVerbs, asOperator),
+      accessRequestsRouter(accessVerbs, asWorkload, json),
+      authzenRouter(callVerbs, asWorkload, json),
       oauthRouter(oauthVerbs, asWorkload, answerOAuthErrors(log)),
       healthRouter(readiness, metrics.registry),
       openApiRouter(openApi(version, issuer)),
@@ -227,6 +306,7 @@ async function build(
 
   // In flight first: draining must end before anything that it uses goes.
   closers.add('requests in flight', listening.drain);
+  closers.add('long polls', waiting.close);
   closers.add('new requests', () => void (closing = true));
   return { url: listening.url, close: closers.closeAll };
 }

@@ -6,7 +6,7 @@ import { startBroker } from './broker.ts';
 import { makeClient, WritError } from './client/index.ts';
 import { makeClosers } from './closers.ts';
 import { loadSettings, readRules, watchRules } from './config/index.ts';
-import type { Environment } from './config/index.ts';
+import type { Environment, Settings } from './config/index.ts';
 import { makeBrokerLogin, makeLedgerDatabase, makeTargetDatabase } from './dev/databases.ts';
 import { openDevIssuer } from './dev/issuer.ts';
 import type { DevIssuer } from './dev/issuer.ts';
@@ -23,6 +23,7 @@ import { migrate } from './ledger/migrate.ts';
 import { makeLog } from './logging.ts';
 import { migrationsDirectory } from './migrations.ts';
 import { providerKinds } from './providers/index.ts';
+import { makeRulesTools } from './rules-tools.ts';
 import { untilToldToStop } from './signals.ts';
 
 export interface EmbeddedOptions {
@@ -60,7 +61,12 @@ export async function runEmbedded({ config, state, port, env, say }: EmbeddedOpt
         ...(env['ORDERS_DB_URL'] ? {} : { ORDERS_DB_URL: databases.targetUrl }),
       }),
     });
-    const broker = await startBroker(settings, { databaseUrl: databases.brokerUrl, log, ownHostOnly: true });
+    const broker = await startBroker(settings, {
+      databaseUrl: databases.brokerUrl,
+      log,
+      ownHostOnly: true,
+      decisionThread: new URL('./policy/worker.js', import.meta.url),
+    });
     closers.add('broker', broker.close);
     const operators = await issuer.operatorTokens();
     await writePrivate(
@@ -73,6 +79,7 @@ export async function runEmbedded({ config, state, port, env, say }: EmbeddedOpt
     const watch = await watchRules(settings.rulesDirectory, apply);
     closers.add('watch', watch.close);
     await apply();
+    await sayWhatIsOff(settings, say);
     await tell(broker.url, issuer, databases.ledgerUrl, say);
     await stop;
     say('shutting down');
@@ -105,6 +112,21 @@ async function startDatabases(state: string, closers: ReturnType<typeof makeClos
     brokerUrl: brokerUrl.reveal(),
     targetUrl: targetUrl.reveal(),
   };
+}
+
+/** Providers whose environment is not there, with the profiles that nobody gets until it is. */
+async function sayWhatIsOff({ providers, rulesDirectory }: Settings, say: (line: string) => void): Promise<void> {
+  const off = new Set(providers.filter(({ on }) => !on).map(({ name }) => name));
+  if (off.size === 0) return;
+  const rules = await readRules(rulesDirectory)
+    .then(makeRulesTools(providers).compile)
+    .catch(() => undefined);
+  for (const name of off) {
+    const profiles = [...(rules?.profiles.values() ?? [])].filter(({ provider }) => provider === name);
+    say(
+      `off        ${name}: its 'when' is empty; with it ${profiles.map((profile) => profile.name).join(', ') || 'no profile'}`,
+    );
+  }
 }
 
 /** Sends the rules as `writ apply` does, and says what came of it. Rules that do not check change nothing. */

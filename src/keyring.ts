@@ -3,14 +3,16 @@ import type { Clock } from './domain/clock.ts';
 import { Fault } from './domain/errors.ts';
 import type { JsonObject } from './domain/json.ts';
 import type { Log } from './exchange/context.ts';
+import type { TokenClass } from './keys/classes.ts';
 import { makeKeyRing, REFRESH_EVERY_SECONDS } from './keys/ring.ts';
 import type { KeyStore } from './keys/store.ts';
-import type { Signer, TokenClass } from './providers/provider.ts';
+import type { Signer } from './providers/provider.ts';
 
 /** The longest life of a grant, and so of a token that is signed for one. */
 const MAX_TOKEN_LIFE_SECONDS = 2_592_000;
 
 export interface Keys extends Signer {
+  sign(tokenClass: TokenClass, payload: JsonObject): Promise<string>;
   verify(tokenClass: TokenClass, token: string): Promise<JsonObject | undefined>;
   jwks(): Promise<JsonObject>;
   health(): JsonObject | undefined;

@@ -63,6 +63,11 @@ export function makeLocalCommands({ env, print, printError }: LocalDeps): LocalC
       return runPolicyExplain(options, env, print);
     },
 
+    async replay(rules) {
+      const { makeReplay } = await import('./policy-commands.ts');
+      return makeReplay(rules, env);
+    },
+
     async readRules({ config }) {
       const { readRules, readRulesPlace } = await import('./config/index.ts');
       const { rulesDirectory } = await readRulesPlace(config, env);

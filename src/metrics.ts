@@ -7,12 +7,17 @@ export interface MetricsSource {
   readonly clockOffsetMs: () => number;
   readonly generation: () => { readonly loaded?: number; readonly active?: number };
   readonly keysAgeSeconds: () => Readonly<Record<string, number>>;
+  readonly approvalsWaiting: () => Promise<number>;
+  readonly notices: () => Promise<Readonly<Record<'pending' | 'dead', number>>>;
+  readonly exceptions: () => Promise<{ readonly active: number; readonly unreviewed: number; readonly uses: number }>;
 }
 
 export interface Metrics {
   readonly registry: Registry;
   observeRequest(route: string, method: string, status: number, seconds: number): void;
   countRefusal(code: string): void;
+  /** A decision on a call; null: it was allowed. */
+  countCall(code: string | null): void;
   /** Gauges that are read when scraped. Called once, when there is something to read. */
   follow(source: MetricsSource): void;
 }
@@ -33,10 +38,17 @@ export function makeMetrics(): Metrics {
     labelNames: ['code'],
     registers: [registry],
   });
+  const calls = new Counter({
+    name: 'writ_call_decisions_total',
+    help: 'Decisions on calls of tools, by why not; allow for those that may be made.',
+    labelNames: ['code'],
+    registers: [registry],
+  });
   return {
     registry,
     observeRequest: (route, method, status, seconds) => requests.labels(route, method, String(status)).observe(seconds),
     countRefusal: (code) => refusals.labels(code).inc(),
+    countCall: (code) => calls.labels(code ?? 'allow').inc(),
     follow: (source) => follow(registry, source),
   };
 }
@@ -73,6 +85,24 @@ function follow(registry: Registry, source: MetricsSource): void {
   );
   labelled('writ_evidence_keys_age_seconds', 'Since the keys of a trust entry were last read.', 'trust', async () =>
     source.keysAgeSeconds(),
+  );
+  plain('writ_approvals_waiting', 'Approvals that nobody has answered yet.', source.approvalsWaiting);
+  labelled(
+    'writ_approval_notices',
+    'Notices to approvers, of approvals that are waited for: still to be delivered, or given up.',
+    'state',
+    source.notices,
+  );
+  plain('writ_exceptions_active', 'Exceptions in force.', async () => (await source.exceptions()).active);
+  plain(
+    'writ_exceptions_unreviewed',
+    'Exceptions whose review date has passed without one.',
+    async () => (await source.exceptions()).unreviewed,
+  );
+  plain(
+    'writ_exception_uses',
+    'What was allowed under an exception, ever, on all replicas.',
+    async () => (await source.exceptions()).uses,
   );
   plain('writ_overdue_seconds', 'How long the longest waiting end is due.', source.overdueSeconds);
   plain('writ_clock_offset_ms', 'This process’s clock ahead of the database’s.', async () => source.clockOffsetMs());

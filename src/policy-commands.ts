@@ -3,14 +3,22 @@ import { join, resolve } from 'node:path';
 import { attesterKinds } from './attesters/index.ts';
 import { operatorTrustSchema } from './attesters/operators.ts';
 import { placeholders } from './check-commands.ts';
-import { loadSettings, parseQuestion, readCases, readRules, readRulesPlace } from './config/index.ts';
-import type { Environment } from './config/index.ts';
+import {
+  compileRules,
+  loadSettings,
+  parseQuestion,
+  providersOf,
+  readCases,
+  readRules,
+  readRulesPlace,
+} from './config/index.ts';
+import type { Environment, RuleFiles } from './config/index.ts';
 import { Fault } from './domain/errors.ts';
 import { makeIds } from './domain/ids.ts';
 import type { Json, JsonObject } from './domain/json.ts';
 import { formatProblem, ProblemsError } from './domain/problem.ts';
-import { caseProblems, explain, explanationJson, testPolicies } from './policy/index.ts';
-import type { Explanation } from './policy/index.ts';
+import { caseProblems, explain, explanationJson, makeCedarCompiler, replay, testPolicies } from './policy/index.ts';
+import type { Explanation, RecordedDecision, Replayed } from './policy/index.ts';
 import { buildProviders } from './provider-list.ts';
 import { providerKinds } from './providers/index.ts';
 import { makeRulesTools } from './rules-tools.ts';
@@ -58,6 +66,25 @@ export async function runPolicyExplain(
     for (const [name, value] of Object.entries(body))
       print(`${name.padEnd(12)} ${typeof value === 'string' ? value : JSON.stringify(value)}`);
   return 0;
+}
+
+/** What `writ policy replay` holds recorded decisions against. @throws ProblemsError. */
+export async function makeReplay(
+  rules: { readonly config: string } | { readonly files: RuleFiles },
+  env: Environment,
+): Promise<(recorded: RecordedDecision) => Replayed> {
+  if ('config' in rules) {
+    const compiled = await compiledRules(rules.config, env);
+    return (recorded) => replay(compiled.rules, recorded);
+  }
+  const providers = providersOf(rules.files, providerKinds);
+  const compiled = compileRules(rules.files, {
+    providers,
+    providerKinds,
+    policyCompiler: makeCedarCompiler(),
+    applied: true,
+  });
+  return (recorded) => replay(compiled, recorded);
 }
 
 async function compiledRules(config: string, env: Environment) {

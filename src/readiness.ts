@@ -41,6 +41,8 @@ export interface ReadinessSources {
   readonly providers: () => ReadonlyMap<string, Health>;
   readonly attesters: () => readonly AttesterStatus[];
   readonly keys: () => JsonObject | undefined;
+  /** How the channels to approvers fared last: null, or why not. */
+  readonly channels: () => ReadonlyMap<string, string | null>;
   readonly closing: () => boolean;
 }
 
@@ -60,6 +62,7 @@ export function makeReadiness(sources: ReadinessSources): () => Promise<Readines
     const clock = Math.abs(offset) <= MAX_CLOCK_OFFSET_MS;
     const closing = sources.closing();
     const keys = sources.keys();
+    const channels = [...sources.channels()];
     const checks: JsonObject = {
       ledger: { ok: ledger },
       rules: { ok: loaded, ...rules },
@@ -67,6 +70,7 @@ export function makeReadiness(sources: ReadinessSources): () => Promise<Readines
       ...(closing ? { shutdown: { ok: false } } : {}),
       providers: Object.fromEntries([...sources.providers()].map(([name, health]) => [name, healthBody(health)])),
       evidence: Object.fromEntries(sources.attesters().map((status) => [status.name, attesterBody(status)])),
+      ...(channels.length > 0 ? { approvals: Object.fromEntries(channels.map(channelBody)) } : {}),
       ...(keys ? { keys } : {}),
     };
     return { ready: ledger && loaded && clock && !closing, checks };
@@ -75,6 +79,10 @@ export function makeReadiness(sources: ReadinessSources): () => Promise<Readines
 
 function healthBody({ healthy, findings }: Health): JsonObject {
   return { ok: healthy, findings: findings.map(({ severity, code, message }) => ({ severity, code, message })) };
+}
+
+function channelBody([name, error]: [string, string | null]): [string, JsonObject] {
+  return [name, error === null ? { ok: true } : { ok: false, last_error: error }];
 }
 
 function attesterBody({ kind, healthy, keysAgeSeconds, lastError }: AttesterStatus): JsonObject {

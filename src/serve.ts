@@ -8,6 +8,8 @@ import { makeLog } from './logging.ts';
 import { providerKinds } from './providers/index.ts';
 import { untilToldToStop } from './signals.ts';
 
+const decisionThread = new URL('./policy/worker.js', import.meta.url);
+
 /** `writ serve`: production. Stays until it is told to stop. @throws ProblemsError, StartError. */
 export async function serve(options: { readonly config: string; readonly env: Environment }): Promise<number> {
   const { config, env } = options;
@@ -22,7 +24,7 @@ export async function serve(options: { readonly config: string; readonly env: En
   const databaseUrl = settings.database.url?.reveal() ?? env['DATABASE_URL'] ?? '';
   await mustFit(databaseUrl);
   const log = makeLog(env['WRIT_LOG_LEVEL'] ?? 'info', 1);
-  const broker = await startBroker(settings, { databaseUrl, log });
+  const broker = await startBroker(settings, { databaseUrl, log, decisionThread });
   await untilToldToStop();
   log.info({}, 'shutting down');
   await broker.close();

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Clock } from '../domain/clock.ts';
 import { parseDuration } from '../domain/duration.ts';
-import { OPERATOR_ROLES, type Operator, type OperatorRole } from '../domain/identity.ts';
+import { OPERATOR_ROLES, type Operator, type OperatorRole, type Reach } from '../domain/identity.ts';
 import type { AttesterStatus } from './attester.ts';
 import { groupsAt, requiredTextAt, textAt, type Claims } from './claims.ts';
 import { firstAccepted, judgeToken, type Judge } from './judge.ts';
@@ -12,9 +12,14 @@ import { algorithmsSchema, claimSchema, templateSchema } from './schema.ts';
 import { parseTemplate, type Template } from './template.ts';
 import { parseToken } from './token.ts';
 
-const roleSchema = z
-  .strictObject({ groups: z.array(z.string().min(1)).default([]), subjects: z.array(z.string().min(1)).default([]) })
+const names = z.array(z.string().min(1));
+const limit = names.min(1, 'limits the role to nothing').optional();
+const holdersSchema = z
+  .strictObject({ groups: names.default([]), subjects: names.default([]), owners: limit, environments: limit })
   .refine(({ groups, subjects }) => groups.length + subjects.length > 0, 'names neither groups nor subjects');
+type Holders = z.output<typeof holdersSchema>;
+/** Who has a role; a list where some of them have it within limits that others do not have. */
+const roleSchema = z.union([holdersSchema, z.array(holdersSchema).min(1, 'names nobody')]);
 
 /** An entry of `operators.trust`: an issuer of people, and which of them have which roles. */
 export const operatorTrustSchema = z.strictObject({
@@ -95,15 +100,33 @@ export function makeOperators(entries: readonly OperatorTrust[], { clock, keys }
 function readOperator(claims: Claims, entry: OperatorTrust, display: Template): Operator {
   const subject = requiredTextAt(claims, 'sub');
   const groups = groupsAt(claims, entry.groups);
+  const holds = (rule: Holders) =>
+    rule.subjects.includes(subject) || rule.groups.some((group) => groups.includes(group));
+  const held = OPERATOR_ROLES.flatMap((role) => {
+    const rules = [entry.roles[role] ?? []].flat().filter(holds);
+    return rules.length > 0 ? [{ role, rules }] : [];
+  });
+  const limited = held.filter(({ rules }) => rules.every(isLimited));
   return {
     issuer: entry.issuer,
     subject,
     display: display.render((path) => textAt(claims, path)) ?? subject,
-    roles: OPERATOR_ROLES.filter((role) => hasRole(entry, role, subject, groups)),
+    roles: held.map(({ role }) => role),
+    ...(limited.length > 0 && { reaches: reachesOf(limited) }),
   };
 }
 
-function hasRole(entry: OperatorTrust, role: OperatorRole, subject: string, groups: readonly string[]): boolean {
-  const rule = entry.roles[role];
-  return rule !== undefined && (rule.subjects.includes(subject) || rule.groups.some((group) => groups.includes(group)));
+function reachesOf(
+  limited: readonly { role: OperatorRole; rules: readonly Holders[] }[],
+): NonNullable<Operator['reaches']> {
+  return Object.fromEntries(limited.map(({ role, rules }) => [role, rules.map(reachOf)]));
+}
+
+function reachOf({ owners, environments }: Holders): Reach {
+  return { ...(owners && { owners }), ...(environments && { environments }) };
+}
+
+/** Somebody who has a role without limits too has it without limits. */
+function isLimited({ owners, environments }: Holders): boolean {
+  return owners !== undefined || environments !== undefined;
 }

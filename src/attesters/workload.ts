@@ -9,6 +9,8 @@ export interface Workload {
   readonly id: string;
   readonly attributes: Readonly<Record<string, string>>;
   readonly groups: readonly string[];
+  /** `sub` of the evidence. */
+  readonly subject?: string;
 }
 
 /** What is particular to a kind; the rest is the same for all. */
@@ -21,12 +23,18 @@ export interface WorkloadJudge extends Omit<Judge<Workload, Identity>, 'rules' |
 
 export function makeAttester(entry: TrustEntry, deps: AttesterDeps, how: WorkloadJudge): Attester {
   const { name, kind, vouchesFor, maxAge = DEFAULT_MAX_AGE } = entry;
+  const { issuer } = how.rules;
   const judge: Judge<Workload, Identity> = {
     ...how,
     rules: { ...how.rules, audience: deps.audience, maxAge },
-    value: ({ id, attributes, groups }, expiresAt, now) => {
+    read: (payload) => {
+      const { sub } = payload;
+      return { ...how.read(payload), ...(typeof sub === 'string' && { subject: sub }) };
+    },
+    value: ({ id, attributes, groups, subject }, expiresAt, now) => {
       const vouchedUntil = vouchesFor === undefined ? expiresAt : new Date(now.getTime() + vouchesFor * 1_000);
-      return { id, trust: name, attributes, groups, expiresAt, vouchedUntil };
+      const who = issuer !== undefined && subject !== undefined ? { issuer, subject } : {};
+      return { id, trust: name, attributes, groups, expiresAt, vouchedUntil, ...who };
     },
   };
   return {

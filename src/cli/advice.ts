@@ -7,6 +7,7 @@ const ADVICE: Readonly<Record<string, string>> = {
   operator_token_missing: 'set WRIT_OPERATOR_TOKEN',
   evidence_untrusted: 'ask the platform team which issuers the broker trusts',
   role_missing: 'ask somebody who has the role',
+  role_limited: 'ask somebody whose role has no such limits',
   unknown_profile: 'ask the platform team for the names of profiles',
   profile_off: 'its provider is switched off in writ.yaml',
   too_many_requests: 'try again later',

@@ -43,7 +43,7 @@ async function workloadUrl(shell: Shell, options: ConnectOptions): Promise<URL> 
 export async function connectOperator(
   shell: Shell,
   options: ConnectOptions,
-  role: 'platform' | 'security',
+  role: 'platform' | 'security' | 'approver' | 'auditor',
 ): Promise<Client> {
   const asked = options.url ?? shell.env['WRIT_URL'];
   const given = shell.env['WRIT_OPERATOR_TOKEN']?.trim();

@@ -1,4 +1,4 @@
-import { WritError, type Client, type IssuedGrant } from '../client/index.ts';
+import { WritError, type Client, type Grant } from '../client/index.ts';
 import type { Shell } from './shell.ts';
 
 const PAUSES_MS = [500, 1500];
@@ -8,7 +8,7 @@ const BUDGET_MS = 10_000;
 export interface GivingBack {
   readonly shell: Shell;
   readonly client: Client;
-  readonly grant: IssuedGrant;
+  readonly grant: Pick<Grant, 'id' | 'expires_at'>;
   /** Goes into the record; never a part of a command line. */
   readonly reason: string;
   /** Gives up. */

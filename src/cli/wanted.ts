@@ -1,5 +1,12 @@
 import { Option, type Command } from 'commander';
-import type { Client, GrantRequest, IssuedGrant, PendingGrant } from '../client/index.ts';
+import {
+  WritError,
+  type Client,
+  type GrantRequest,
+  type IssueAnswer,
+  type IssuedGrant,
+  type PendingGrant,
+} from '../client/index.ts';
 import { CliError, EXIT } from './exit.ts';
 import { parameter, ttlOption, urlOption } from './options.ts';
 
@@ -10,6 +17,7 @@ export interface WantedOptions {
   readonly ttl?: number;
   readonly purpose?: string;
   readonly url?: string;
+  readonly wait?: boolean;
   readonly verbose?: boolean;
 }
 
@@ -22,6 +30,7 @@ export function addWantedOptions(command: Command): Command {
     .addOption(new Option('--param <name=value>', 'a parameter of the profile; may be repeated').argParser(parameter))
     .addOption(ttlOption())
     .option('--purpose <text>', 'what it is for; many policies want it stated')
+    .option('--wait', 'where a person has to approve it first, wait for the answer')
     .addOption(urlOption())
     .option('--verbose', "say the grant's id and end on stderr");
 }
@@ -35,10 +44,14 @@ export function requestOf(options: WantedOptions): GrantRequest {
   };
 }
 
-/** @throws CliError `approval_pending` where a person has to answer first; WritError. */
-export async function issueWanted(client: Client, options: WantedOptions, signal?: AbortSignal): Promise<IssuedGrant> {
+/** @throws CliError `approval_pending` where a person has to answer first, and nobody wants to wait for that; WritError. */
+export async function requestWanted(
+  client: Client,
+  options: WantedOptions,
+  signal?: AbortSignal,
+): Promise<IssueAnswer> {
   const answer = await client.workload.issue(requestOf(options), signal ? { signal } : {});
-  if (answer.state === 'active') return answer;
+  if (answer.state === 'active' || options.wait) return answer;
   throw approvalPending(answer);
 }
 
@@ -47,4 +60,18 @@ export function approvalPending({ id, approval }: Pick<PendingGrant, 'id' | 'app
     exit: EXIT.failed,
     help: approval.url,
   });
+}
+
+/** The same for each attempt at one claim. */
+export const claimKey = (grant: string) => `claim-${grant}`;
+
+/** A claim whose answer is lost is asked for again under its key: it never leaves two credentials alive. */
+export async function claimWanted(client: Client, grant: string, signal?: AbortSignal): Promise<IssuedGrant> {
+  const options = { idempotencyKey: claimKey(grant), ...(signal ? { signal } : {}) };
+  try {
+    return await client.workload.claim(grant, options);
+  } catch (error) {
+    if (!(error instanceof WritError) || error.code !== 'unreachable' || signal?.aborted) throw error;
+    return client.workload.claim(grant, options);
+  }
 }

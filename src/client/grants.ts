@@ -1,5 +1,6 @@
 import type { EndReason, GrantState } from '../domain/grant.ts';
 import type { Json } from '../domain/json.ts';
+import type { ApprovalState } from './approvals.ts';
 
 /** The wire's words for grants (CONTRACT, *HTTP for workloads*). Times are RFC 3339 UTC. */
 export interface GrantRequest {
@@ -38,7 +39,7 @@ export interface Grant {
 
 export interface GrantTtl {
   readonly seconds: number;
-  /** `request`, `profile_default`, `profile_max`, `policy:<id>`, `task`, `identity` or `provider`. */
+  /** `request`, `profile_default`, `profile_max`, `policy:<id>`, `task`, `exception`, `identity` or `provider`. */
   readonly decided_by: string;
 }
 
@@ -69,7 +70,12 @@ export interface IssuedGrant extends Grant {
 /** `202`: a person has to answer first. */
 export interface PendingGrant extends Grant {
   readonly state: 'pending_approval';
-  readonly approval: { readonly id: string; readonly url: string; readonly expires_at: string };
+  readonly approval: {
+    readonly id: string;
+    readonly state?: ApprovalState;
+    readonly url: string;
+    readonly expires_at: string;
+  };
 }
 
 export type IssueAnswer = IssuedGrant | PendingGrant;

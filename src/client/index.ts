@@ -1,7 +1,24 @@
 /** The typed client: the package's public API. Types keep the wire's names (CONTRACT), so that they can be searched for. */
+export type {
+  Approval,
+  ApprovalAnswer,
+  ApprovalFilter,
+  ApprovalPage,
+  ApprovalState,
+  AwaitedApproval,
+  Exception,
+  ExceptionFilter,
+  ExceptionPage,
+  ExceptionRequest,
+  ExceptionScope,
+  ExceptionState,
+} from './approvals.ts';
+export type { ApprovingVerbs, ListOptions } from './approving.ts';
 export { makeClient, type Client, type ClientOptions, type Readiness } from './client.ts';
 export { credentialSource, type TokenSource } from './credential-source.ts';
+export type { DecisionPage, DecisionPeriod, DecisionRecord, GenerationText } from './decisions.ts';
 export { CLIENT_CODES, WritError, type ClientCode, type RequestFault } from './error.ts';
+export type { Evaluation, EvaluationAnswer, Evaluations, OutcomeReport } from './evaluations.ts';
 export type { Generation, RuleFiles, RulesDifference } from './generations.ts';
 export type {
   AwsCredential,

@@ -1,4 +1,14 @@
-import { readGeneration, readGrant, readGrantPage, readOrder, readPreview } from './answers.ts';
+import {
+  readGeneration,
+  readGrant,
+  readGrantPage,
+  readOrder,
+  readPreview,
+  readDecisionPage,
+  readGenerationText,
+} from './answers.ts';
+import { makeApprovingVerbs, type ApprovingVerbs } from './approving.ts';
+import type { DecisionPage, DecisionPeriod, DecisionRecord, GenerationText } from './decisions.ts';
 import type { Generation, RuleFiles } from './generations.ts';
 import type { Grant, GrantFilter, GrantPage } from './grants.ts';
 import type { LiftAnswer, Order, OrderPreview, OrderRequest } from './orders.ts';
@@ -11,7 +21,7 @@ export interface PageOptions extends CallOptions {
 }
 
 /** What an operator may ask, with a token of theirs; the broker says which role each needs. Each verb throws `WritError`. */
-export interface OperatorVerbs {
+export interface OperatorVerbs extends ApprovingVerbs {
   /** One page; `cursor` is the page before's `next_cursor`. */
   listGrants(filter?: GrantFilter, options?: PageOptions & { readonly cursor?: string }): Promise<GrantPage>;
   /** Every grant that matches, page after page, fetched as they are taken. */
@@ -24,6 +34,12 @@ export interface OperatorVerbs {
   previewOrder(request: Omit<OrderRequest, 'dry_run'>, options?: CallOptions): Promise<OrderPreview>;
   order(id: string, options?: CallOptions): Promise<Order>;
   liftOrder(id: string, reason: string, options?: CallOptions): Promise<LiftAnswer>;
+  /** One page of what was decided in a period, oldest first. */
+  listDecisions(period: DecisionPeriod, options?: PageOptions & { readonly cursor?: string }): Promise<DecisionPage>;
+  /** All of them, page after page, fetched as they are taken. */
+  eachDecision(period: DecisionPeriod, options?: PageOptions): AsyncGenerator<DecisionRecord, void, void>;
+  /** The files of a generation, by its number or hash, or the active one. */
+  generation(which: number | string, options?: CallOptions): Promise<GenerationText>;
   /** Checks the rules and, unless it is a dry run, activates them for all replicas. */
   apply(files: RuleFiles, options?: CallOptions & { readonly dryRun?: boolean }): Promise<Generation>;
 }
@@ -38,8 +54,27 @@ export function makeOperatorVerbs(transport: Transport): OperatorVerbs {
     return readGrantPage(await transport({ as, method: 'GET', path: '/v1/grants', query, signal }));
   };
 
+  const listDecisions: OperatorVerbs['listDecisions'] = async ({ from, to }, { cursor, limit, signal } = {}) => {
+    const query = { from, to, cursor, limit: limit?.toString() };
+    return readDecisionPage(await transport({ as, method: 'GET', path: '/v1/decisions', query, signal }));
+  };
+
   return {
+    ...makeApprovingVerbs(transport),
     listGrants,
+    listDecisions,
+    async *eachDecision(period, options = {}) {
+      let cursor: string | undefined;
+      do {
+        const page = await listDecisions(period, { ...options, ...(cursor !== undefined && { cursor }) });
+        yield* page.decisions;
+        cursor = page.next_cursor;
+      } while (cursor !== undefined);
+    },
+    async generation(which, { signal } = {}) {
+      const path = `/v1/generations/${encodeURIComponent(which)}`;
+      return readGenerationText(await transport({ as, method: 'GET', path, signal }));
+    },
     async *eachGrant(filter = {}, options = {}) {
       let cursor: string | undefined;
       do {

@@ -19,6 +19,8 @@ export interface Call {
   readonly headers?: Readonly<Record<string, string>>;
   /** Statuses beyond 2xx whose body is an answer and not a problem. */
   readonly alsoFine?: readonly number[];
+  /** How much longer than usual the answer may take: it is held back on purpose. */
+  readonly moreMs?: number;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -52,7 +54,7 @@ export function makeTransport(options: TransportOptions): Transport {
       method: call.method,
       headers,
       redirect: 'manual',
-      signal: deadline(options.timeoutMs, call.signal),
+      signal: deadline(options.timeoutMs + (call.moreMs ?? 0), call.signal),
     };
     if (call.json) {
       headers.set('content-type', 'application/json');

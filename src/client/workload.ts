@@ -1,4 +1,14 @@
-import { readGrant, readIntrospection, readIssueAnswer, readIssued } from './answers.ts';
+import {
+  readAwaited,
+  readGrant,
+  readIntrospection,
+  readIssueAnswer,
+  readIssued,
+  readEvaluation,
+  readEvaluations,
+} from './answers.ts';
+import type { AwaitedApproval } from './approvals.ts';
+import type { Evaluation, EvaluationAnswer, Evaluations, OutcomeReport } from './evaluations.ts';
 import type { Grant, GrantRequest, IssueAnswer, IssuedGrant } from './grants.ts';
 import type { Introspection } from './oauth.ts';
 import type { Transport } from './transport.ts';
@@ -20,14 +30,22 @@ export interface RenewOptions extends CallOptions {
 export interface WorkloadVerbs {
   /** The credential is in this answer and in no other. `pending_approval` where a person must answer first. */
   issue(request: GrantRequest, options?: IssueOptions): Promise<IssueAnswer>;
-  /** The credential of a request that was approved, once. `approval_pending` until somebody has answered. */
-  claim(id: string, options?: CallOptions): Promise<IssuedGrant>;
   /** One of its own grants, without the credential. */
   grant(id: string, options?: CallOptions): Promise<Grant>;
+  /** How the approval of one of its own grants stands; with `waitSeconds`, up to 60, as soon as it is answered. */
+  awaitApproval(id: string, options?: CallOptions & { readonly waitSeconds?: number }): Promise<AwaitedApproval>;
+  /** Turns an approved request into its credential, once. Under a key, an answer that was lost can be asked for again. */
+  claim(id: string, options?: IssueOptions): Promise<IssuedGrant>;
   /** Decided again, never past the grant's maximum; a new credential. */
   renew(id: string, options?: RenewOptions): Promise<IssuedGrant>;
   /** Ends one of its own grants. The answer's state is `ending` until the provider has confirmed. */
   revoke(id: string, reason: string, options?: CallOptions): Promise<Grant>;
+  /** May this tool be called with these arguments, now? An answer that does not come is no. */
+  evaluate(request: Evaluation, options?: CallOptions): Promise<EvaluationAnswer>;
+  /** As many at once; there may be fewer answers than requests, as `options.evaluations_semantic` says. */
+  evaluateAll(request: Evaluations, options?: CallOptions): Promise<readonly EvaluationAnswer[]>;
+  /** How a call went, once; by the id of its decision. */
+  reportOutcome(decision: string, report: OutcomeReport, options?: CallOptions): Promise<void>;
   /** RFC 7662: registered clients about any token of theirs, others about their own. */
   introspect(token: string, options?: CallOptions): Promise<Introspection>;
   /** RFC 7009: ends the grant that a token of Writ's belongs to. */
@@ -42,11 +60,20 @@ export function makeWorkloadVerbs(transport: Transport): WorkloadVerbs {
       const answer = await transport({ as, method: 'POST', path: '/v1/grants', json: request, headers, signal });
       return answer.status === 202 ? readIssueAnswer(answer) : readIssued(answer);
     },
-    async claim(id, { signal } = {}) {
-      return readIssued(await transport({ as, method: 'POST', path: `${grantPath(id)}/claim`, json: {}, signal }));
-    },
     async grant(id, { signal } = {}) {
       return readGrant(await transport({ as, method: 'GET', path: grantPath(id), signal }));
+    },
+    async awaitApproval(id, { waitSeconds, signal } = {}) {
+      const query = { wait: waitSeconds?.toString() };
+      const path = `${grantPath(id)}/approval`;
+      const held = (waitSeconds ?? 0) * 1000;
+      return readAwaited(await transport({ as, method: 'GET', path, query, moreMs: held, signal }));
+    },
+    async claim(id, { idempotencyKey, signal } = {}) {
+      const headers = idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey };
+      return readIssued(
+        await transport({ as, method: 'POST', path: `${grantPath(id)}/claim`, json: {}, headers, signal }),
+      );
     },
     async renew(id, { ttlSeconds, signal } = {}) {
       const json = ttlSeconds === undefined ? {} : { ttl_seconds: ttlSeconds };
@@ -56,6 +83,20 @@ export function makeWorkloadVerbs(transport: Transport): WorkloadVerbs {
       return readGrant(
         await transport({ as, method: 'POST', path: `${grantPath(id)}/revoke`, json: { reason }, signal }),
       );
+    },
+    async evaluate(request, { signal } = {}) {
+      return readEvaluation(
+        await transport({ as, method: 'POST', path: '/access/v1/evaluation', json: request, signal }),
+      );
+    },
+    async evaluateAll(request, { signal } = {}) {
+      if (request.evaluations.length === 0) return []; // on the wire that would be a single request
+      const answer = await transport({ as, method: 'POST', path: '/access/v1/evaluations', json: request, signal });
+      return readEvaluations(answer).evaluations;
+    },
+    async reportOutcome(decision, report, { signal } = {}) {
+      const path = `/v1/tool-calls/${encodeURIComponent(decision)}/outcome`;
+      await transport({ as, method: 'POST', path, json: report, signal });
     },
     async introspect(token, { signal } = {}) {
       return readIntrospection(

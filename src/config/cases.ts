@@ -1,7 +1,9 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import type { Json } from '../domain/json.ts';
+import { isJsonObject } from '../domain/json.ts';
+import type { Json, JsonObject } from '../domain/json.ts';
+import { REFUSAL_CODES } from '../domain/errors.ts';
 import { ProblemsError } from '../domain/problem.ts';
 import type { Problem } from '../domain/problem.ts';
 import { POLICY_ACTIONS } from '../domain/question.ts';
@@ -29,6 +31,8 @@ const question = z
     action: z.enum(POLICY_ACTIONS).default('issue'),
     profile: text.exactOptional(),
     parameters: strings.default({}),
+    tool: text.exactOptional(),
+    arguments: z.custom<JsonObject>((value) => isJsonObject(value as Json), 'must be a map of members').exactOptional(),
     ttl_seconds: integer(1, MAX_TTL_SECONDS).exactOptional(),
     purpose: z.string().default(''),
     task: z
@@ -42,14 +46,19 @@ const question = z
     approval: z.strictObject({ id: text, by: z.array(text).default([]) }).exactOptional(),
     now: z.iso.datetime({ message: 'must be a time such as 2026-01-31T12:00:00Z' }).exactOptional(),
   })
-  .superRefine(({ action, profile }, context) => {
-    if ((action === 'create_task') === (profile === undefined)) return;
-    const message = profile === undefined ? `is required with ${action}` : 'is not asked for with create_task';
-    context.addIssue({ code: 'custom', path: ['profile'], message });
+  .superRefine(({ action, profile, tool, arguments: given }, context) => {
+    const fault = (member: string, message: string) => context.addIssue({ code: 'custom', path: [member], message });
+    const calls = action === 'call';
+    if (action === 'create_task' && profile !== undefined) fault('profile', 'is not asked for with create_task');
+    if (!calls && action !== 'create_task' && profile === undefined) fault('profile', `is required with ${action}`);
+    if (calls && tool === undefined) fault('tool', 'is required with call');
+    if (!calls && tool !== undefined) fault('tool', `is not asked for with ${action}`);
+    if (!calls && given !== undefined) fault('arguments', `is not asked for with ${action}`);
   });
 
 const want = z.strictObject({
   outcome: z.enum(['allow', 'deny', 'approval']),
+  code: z.enum(REFUSAL_CODES).exactOptional(),
   policies: z.array(text).exactOptional(),
   max_ttl: duration.exactOptional(),
 });

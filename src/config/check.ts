@@ -36,13 +36,19 @@ function reportIssue(issue: Issue, base: Path, report: Report): void {
   if (issue.code === 'unrecognized_keys') {
     for (const key of issue.keys) report([...path, key], issue.message);
   } else if (issue.code === 'invalid_union' && issue.errors.length > 0) {
-    const [nearest = []] = [...issue.errors].sort((a, b) => a.length - b.length);
+    const [nearest = []] = [...issue.errors].sort((a, b) => distance(a) - distance(b));
     for (const inner of nearest) reportIssue(inner, path, report);
   } else if (issue.code === 'invalid_key') {
     for (const inner of issue.issues) report(path, inner.message.replaceAll('{value}', '{name}'));
   } else {
     report(path, issue.message);
   }
+}
+
+/** How far a value is from one form of a union: one of another type altogether is not meant. */
+function distance(issues: readonly Issue[]): number {
+  const another = issues.some(({ code, path }) => code === 'invalid_type' && path.length === 0);
+  return another ? Number.POSITIVE_INFINITY : issues.length;
 }
 
 /** What would be right; used where a schema has no message of its own. */

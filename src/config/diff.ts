@@ -10,7 +10,7 @@ export type RulesDiff = {
   readonly added: readonly string[];
   readonly removed: readonly string[];
   readonly changed: readonly string[];
-  /** One line for each profile's member and each policy, for people. */
+  /** One line for each member of a profile or a tool and each policy, for people. */
   readonly summary: readonly string[];
 };
 
@@ -24,7 +24,7 @@ const MAX_VALUE_CHARS = 120;
 export function diffRules(before: RuleFiles | undefined, after: RuleFiles, policiesOf: PoliciesOf): RulesDiff {
   const old: RuleFiles = before ?? {};
   const paths = [...new Set([...Object.keys(old), ...Object.keys(after)])].sort();
-  const lines = [...profileLines(old, after, paths), ...policyLines(old, after, policiesOf)];
+  const lines = [...offerLines(old, after, paths), ...policyLines(old, after, policiesOf)];
   const more = lines.length - MAX_LINES;
   return {
     added: paths.filter((path) => !Object.hasOwn(old, path)),
@@ -36,21 +36,20 @@ export function diffRules(before: RuleFiles | undefined, after: RuleFiles, polic
   };
 }
 
-function profileLines(old: RuleFiles, after: RuleFiles, paths: readonly string[]): string[] {
+function offerLines(old: RuleFiles, after: RuleFiles, paths: readonly string[]): string[] {
   return paths.flatMap((path) => {
-    const name = /^profiles\/(.*)\.yaml$/.exec(path)?.[1];
+    const [, folder = '', name] = /^(profiles|tools)\/(.*)\.yaml$/.exec(path) ?? [];
     if (name === undefined || old[path] === after[path]) return [];
-    if (!Object.hasOwn(old, path)) return [`profile ${name}: new`];
-    if (!Object.hasOwn(after, path)) return [`profile ${name}: removed`];
+    const what = `${folder === 'tools' ? 'tool' : 'profile'} ${name}`;
+    if (!Object.hasOwn(old, path)) return [`${what}: new`];
+    if (!Object.hasOwn(after, path)) return [`${what}: removed`];
     const [was, is] = [leaves(old[path] ?? ''), leaves(after[path] ?? '')];
     const changes = [...new Set([...was.keys(), ...is.keys()])].sort().flatMap((member) => {
       const [from, to] = [was.get(member), is.get(member)];
       if (from === to) return [];
-      return [
-        `profile ${name}: ${member} ${from === undefined ? 'set to' : `${short(from)} ->`} ${short(to ?? 'nothing')}`,
-      ];
+      return [`${what}: ${member} ${from === undefined ? 'set to' : `${short(from)} ->`} ${short(to ?? 'nothing')}`];
     });
-    return changes.length > 0 ? changes : [`profile ${name}: comments or layout`];
+    return changes.length > 0 ? changes : [`${what}: comments or layout`];
   });
 }
 

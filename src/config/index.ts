@@ -19,7 +19,7 @@ export {
   rulesText,
 } from './rule-files.ts';
 export type { RuleFiles } from './rule-files.ts';
-export { readRulesPlace } from './rules-place.ts';
+export { providersOf, readRulesPlace } from './rules-place.ts';
 export type { RulesPlace } from './rules-place.ts';
 export { compileRules, freshSchema, writeSchema } from './rules.ts';
 export type { PolicyCompiler, Rules, RulesDeps } from './rules.ts';

@@ -6,6 +6,7 @@ import { Secret } from '../domain/secret.ts';
 import type { Json } from '../domain/json.ts';
 import { check } from './check.ts';
 import type { Report } from './check.ts';
+import { readWebhooks } from './channels.ts';
 import { readEncryptionKeys } from './encryption-keys.ts';
 import { readOperators, readProviders, readTrust } from './entries.ts';
 import type { EntryKind } from './entries.ts';
@@ -77,11 +78,16 @@ async function toSettings(
         rotateEverySeconds: keys.rotate_every,
       },
     }),
+    approvals: {
+      lifetimeSeconds: written.approvals.lifetime,
+      webhooks: await readWebhooks(written.approvals.notify, directory, written.outbound.allow, report),
+    },
     limits: {
       refusalsPerMinute: limits.refusals_per_minute,
       workloadBurst: limits.workload_burst,
       workloadPerSecond: limits.workload_per_second,
       liveGrants: limits.live_grants,
+      pendingApprovals: limits.pending_approvals,
     },
     outbound: written.outbound,
   };

@@ -4,7 +4,9 @@ import { ProblemsError } from '../domain/problem.ts';
 import type { Environment } from './environment.ts';
 import { resolveEnvironment } from './environment.ts';
 import { mapOf, providersOff } from './form.ts';
-import type { ProviderName } from './profile.ts';
+import type { ProviderName, SectionKind } from './profile.ts';
+import type { RuleFiles } from './rule-files.ts';
+import { readYaml } from './yaml.ts';
 import { readSettingsYaml } from './settings-file.ts';
 
 /** Where the rules lie and which providers there are: all of `writ.yaml` that work on rules needs. */
@@ -33,4 +35,19 @@ export async function readRulesPlace(directory: string, env: Environment): Promi
       return typeof kind === 'string' ? [{ name, kind, on: !off.has(name) }] : [];
     }),
   };
+}
+
+/**
+ * The providers that profiles name, as far as their sections tell of which kind each is: for rules whose `writ.yaml` is elsewhere, such as
+ * those of a generation that some broker runs.
+ */
+export function providersOf(files: RuleFiles, kinds: readonly SectionKind[]): ProviderName[] {
+  const found = new Map<string, ProviderName>();
+  for (const [file, text] of Object.entries(files)) {
+    const value = file.startsWith('profiles/') ? readYaml(file, text).value : undefined;
+    const name = isJsonObject(value) ? value['provider'] : undefined;
+    const kind = kinds.find((known) => isJsonObject(value) && Object.hasOwn(value, known.kind))?.kind;
+    if (typeof name === 'string' && kind !== undefined) found.set(name, { name, kind, on: true });
+  }
+  return [...found.values()];
 }

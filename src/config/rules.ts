@@ -3,10 +3,13 @@ import { join } from 'node:path';
 import { ProblemsError } from '../domain/problem.ts';
 import type { Problem } from '../domain/problem.ts';
 import type { Profile } from '../domain/profile.ts';
+import type { Tool } from '../domain/tool.ts';
 import { readProfile } from './profile.ts';
 import type { ProviderName, SectionKind } from './profile.ts';
 import { SCHEMA_FILE, checkRuleFiles, rulesHash, rulesText } from './rule-files.ts';
 import type { RuleFiles } from './rule-files.ts';
+import type { ToolFaults } from './tool.ts';
+import { readTools } from './tools.ts';
 
 /** One generation, ready to decide. */
 export interface Rules<Policies> {
@@ -22,32 +25,36 @@ export interface Rules<Policies> {
 
 /** What the rules need of the policy language. */
 export interface PolicyCompiler<Policies> {
-  /** The text of `policies/schema.cedarschema` for these profiles. */
-  generateSchema(profiles: Iterable<Profile>): string;
-  /** Policies by path. @throws ProblemsError with every problem. */
-  compile(files: Readonly<Record<string, string>>, schema: string): Policies;
+  /** The text of `policies/schema.cedarschema` for these profiles and tools. */
+  generateSchema(profiles: Iterable<Profile>, tools: readonly Tool[]): string;
+  /** What is wrong with a tool's schema and expressions. */
+  toolFaults: ToolFaults;
+  /** Policies by path, and tools without faults. @throws ProblemsError with every problem. */
+  compile(files: Readonly<Record<string, string>>, schema: string, tools: readonly Tool[]): Policies;
 }
 
 export interface RulesDeps<Policies> {
   readonly providers: readonly ProviderName[];
   readonly providerKinds: readonly SectionKind[];
   readonly policyCompiler: PolicyCompiler<Policies>;
+  /** A generation that another version of Writ has checked: its schema file need not be what this version would write. */
+  readonly applied?: boolean;
 }
 
 /**
  * Compiles a generation. @throws ProblemsError with every problem of every file.
  *
- * Policies are held against the schema that follows from the profiles. While a profile has a problem there is none, and
- * the schema file stands in, so that its problem is not reported again by each policy that uses its parameters.
+ * Policies are held against the schema that follows from the profiles and tools. While one of them has a problem there is none,
+ * and the schema file stands in, so that its problem is not reported again by each policy that uses its parameters.
  */
 export function compileRules<Policies>(files: RuleFiles, deps: RulesDeps<Policies>): Rules<Policies> {
-  const { profiles, problems } = readProfiles(files, deps);
+  const { profiles, tools, problems } = readOffer(files, deps);
   const problemsOfSet = checkRuleFiles(files);
   const written = files[SCHEMA_FILE];
-  const generated = deps.policyCompiler.generateSchema(profiles.values());
-  const drift = problems.length === 0 ? schemaDrift(written, generated) : [];
+  const generated = deps.policyCompiler.generateSchema(profiles.values(), tools);
+  const drift = problems.length === 0 && deps.applied !== true ? schemaDrift(written, generated) : [];
   const schema = problems.length === 0 ? generated : (written ?? generated);
-  const compiled = attempt(() => deps.policyCompiler.compile(policyFiles(files), schema));
+  const compiled = attempt(() => deps.policyCompiler.compile(policyFiles(files), schema, tools));
 
   const found = [...problemsOfSet, ...problems, ...drift, ...('problems' in compiled ? compiled.problems : [])];
   if ('problems' in compiled || found.length > 0) throw new ProblemsError(inFileOrder(found));
@@ -56,11 +63,11 @@ export function compileRules<Policies>(files: RuleFiles, deps: RulesDeps<Policie
   return { hash: rulesHash(text), text, profiles, policies: compiled.value, off };
 }
 
-/** What `policies/schema.cedarschema` should say. @throws ProblemsError while a profile has a problem. */
+/** What `policies/schema.cedarschema` should say. @throws ProblemsError while a profile or a tool has a problem. */
 export function freshSchema<Policies>(files: RuleFiles, deps: RulesDeps<Policies>): string {
-  const { profiles, problems } = readProfiles(files, deps);
+  const { profiles, tools, problems } = readOffer(files, deps);
   if (problems.length > 0) throw new ProblemsError(problems);
-  return deps.policyCompiler.generateSchema(profiles.values());
+  return deps.policyCompiler.generateSchema(profiles.values(), tools);
 }
 
 /** Replaces `policies/schema.cedarschema` at once. */
@@ -69,6 +76,14 @@ export async function writeSchema(rulesDirectory: string, schema: string): Promi
   const draft = join(rulesDirectory, 'policies', '.schema.cedarschema.new');
   await writeFile(draft, schema);
   await rename(draft, file);
+}
+
+/** Profiles and tools: what policies are about. */
+function readOffer<Policies>(files: RuleFiles, deps: RulesDeps<Policies>) {
+  const { profiles, problems } = readProfiles(files, deps);
+  const known = problems.length === 0 ? new Set(profiles.keys()) : undefined;
+  const { tools, problems: others } = readTools(files, deps.policyCompiler.toolFaults, known);
+  return { profiles, tools, problems: [...problems, ...others] };
 }
 
 function readProfiles<Policies>(files: RuleFiles, { providers, providerKinds }: RulesDeps<Policies>) {
@@ -87,13 +102,17 @@ const policyFiles = (files: RuleFiles) =>
   Object.fromEntries(Object.entries(files).filter(([file]) => file.endsWith('.cedar')));
 
 function schemaDrift(written: string | undefined, generated: string): Problem[] {
-  const hint = '`writ check --write-schema` writes what follows from the profiles';
+  const hint = '`writ check --write-schema` writes what follows from the profiles and tools';
   if (written === undefined) return [{ file: SCHEMA_FILE, line: 0, message: `is missing; ${hint}` }];
   if (written === generated) return [];
   const lines = generated.split('\n');
   const line = written.split('\n').findIndex((text, index) => text !== lines[index]);
   return [
-    { file: SCHEMA_FILE, line: line < 0 ? lines.length : line + 1, message: `has drifted from the profiles; ${hint}` },
+    {
+      file: SCHEMA_FILE,
+      line: line < 0 ? lines.length : line + 1,
+      message: `has drifted from the profiles and tools; ${hint}`,
+    },
   ];
 }
 

@@ -60,6 +60,21 @@ const limits = z.strictObject({
   workload_burst: integer(1, 1_000_000).default(100),
   workload_per_second: integer(1, 1_000_000).default(50),
   live_grants: integer(1, 10_000_000).default(1_000),
+  pending_approvals: integer(1, 100_000).default(50),
+});
+
+const [SHORTEST, LONGEST] = [60, 7 * DAY];
+
+const webhook = z.strictObject({
+  url: text,
+  secret: text.exactOptional(),
+  secret_file: file.exactOptional(),
+  format: z.enum(['json', 'slack']).default('json'),
+});
+
+const approvals = z.strictObject({
+  lifetime: duration.refine((seconds) => seconds >= SHORTEST && seconds <= LONGEST, 'must be 1m to 7d').prefault('1h'),
+  notify: z.array(z.strictObject({ webhook })).default([]),
 });
 
 export const writYaml = z.strictObject({
@@ -75,6 +90,7 @@ export const writYaml = z.strictObject({
       rotate_every: duration.refine((seconds) => seconds >= DAY, 'must be at least 1d').prefault('30d'),
     })
     .exactOptional(),
+  approvals: approvals.prefault({}),
   limits: limits.prefault({}),
   outbound: z.strictObject({ allow: z.array(hostAndPort).default([]) }).prefault({}),
   rules: text.default('.'),
@@ -96,9 +112,11 @@ export function salvage(value: Json): WritYaml {
     database: keep(shape.database, 'database', none.database),
     identity: keep(shape.identity, 'identity', none.identity),
     clients: keep(shape.clients, 'clients', none.clients),
+    approvals: keep(shape.approvals, 'approvals', none.approvals),
     rules: keep(shape.rules, 'rules', none.rules),
   };
 }
 
 export type WritYaml = z.infer<typeof writYaml>;
+export type WebhookEntry = z.infer<typeof webhook>;
 export type EncryptionKeyEntry = z.infer<typeof encryptionKey>;

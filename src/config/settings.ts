@@ -20,6 +20,12 @@ export interface Settings {
   readonly clients: readonly ClientSettings[];
   /** Absent: nothing that signs can run. */
   readonly keys?: KeySettings;
+  readonly approvals: {
+    /** How long a person has for an answer. */
+    readonly lifetimeSeconds: number;
+    /** Where it is told that one is wanted. */
+    readonly webhooks: readonly WebhookSettings[];
+  };
   readonly limits: LimitSettings;
   /** Hosts, or `host:port`, that the outbound client may reach although they are private. */
   readonly outbound: { readonly allow: readonly string[] };
@@ -89,6 +95,18 @@ export interface LimitSettings {
   readonly workloadPerSecond: number;
   /** Live grants of one workload. */
   readonly liveGrants: number;
+  /** Approvals that one workload waits for at once. */
+  readonly pendingApprovals: number;
+}
+
+/** Where approvers are told. */
+export interface WebhookSettings {
+  /** Its host and a part of a hash: what may be shown of it. */
+  readonly name: string;
+  readonly url: Secret<string>;
+  readonly format: 'json' | 'slack';
+  /** Signs what is sent; a chat does not look at it. */
+  readonly secret?: Secret<Uint8Array>;
 }
 
 /** What the embedded default adds in memory, in the terms of `writ.yaml`. */

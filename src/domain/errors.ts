@@ -14,10 +14,12 @@ export const REFUSAL_CODES = [
   'evidence_not_yet_valid',
   // request (400)
   'invalid_request',
+  'invalid_denial_binding',
   // rights (403)
   'not_an_operator',
   'not_a_workload',
   'role_missing',
+  'role_limited',
   'not_a_client',
   'policy_denied',
   'approval_required',
@@ -29,6 +31,16 @@ export const REFUSAL_CODES = [
   'too_many_hops',
   'delegation_loop',
   'task_budget_spent',
+  'own_request',
+  // calls of tools: reasons of a decision
+  'unknown_tool',
+  'unknown_action',
+  'unknown_subject',
+  'invalid_arguments',
+  'mapping_failed',
+  'over_limit',
+  'grant_required',
+  'profile_may_not_call',
   // state (404, 409)
   'not_found',
   'under_order',
@@ -42,12 +54,16 @@ export const REFUSAL_CODES = [
   'approval_pending',
   'approval_closed',
   'already_answered',
-  'own_request',
+  'exception_closed',
+  'already_reported',
   'superseded',
+  // over (410)
+  'expired_denial',
   // limits (429)
   'too_many_requests',
   'too_many_refusals',
   'too_many_live_grants',
+  'too_many_approvals',
 ] as const;
 export type RefusalCode = (typeof REFUSAL_CODES)[number];
 

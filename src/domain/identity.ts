@@ -11,6 +11,9 @@ export interface Identity {
   readonly expiresAt: Date;
   /** No grant may outlive this: now + `vouches_for`, or `expiresAt` where the trust entry has none. */
   readonly vouchedUntil: Date;
+  /** `iss` and `sub` of the evidence, where the trust entry pins its issuer: by these a person is known again as an operator. */
+  readonly issuer?: string;
+  readonly subject?: string;
   /** The key that the caller has proven to hold, where the evidence binds one (RFC 7800). */
   readonly confirmation?: { readonly jkt?: string; readonly x5tS256?: string };
 }
@@ -22,6 +25,14 @@ export interface Operator {
   /** For people to read; decides nothing. */
   readonly display: string;
   readonly roles: readonly OperatorRole[];
+  /** Of roles that are limited, how far they reach: as far as all of these together. A role that is not here reaches everything. */
+  readonly reaches?: Readonly<Partial<Record<OperatorRole, readonly Reach[]>>>;
+}
+
+/** What a limited role reaches: where both are given, what lies within both. */
+export interface Reach {
+  readonly owners?: readonly string[];
+  readonly environments?: readonly string[];
 }
 
 export const OPERATOR_ROLES = ['platform', 'security', 'approver', 'auditor'] as const;

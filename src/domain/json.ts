@@ -20,3 +20,8 @@ export function canonicalJson(value: Json): string {
 export function isJsonObject(value: Json | undefined): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
+
+/** Whether the ledger can keep it as text: it has neither U+0000 nor half a character. */
+export function isText(text: string): boolean {
+  return !/\p{Surrogate}|\0/u.test(text);
+}

@@ -1,3 +1,4 @@
+import type { JsonObject } from './json.ts';
 import type { TaskMode } from './task.ts';
 
 export const POLICY_ACTIONS = ['create_task', 'issue', 'renew', 'delegate', 'call'] as const;
@@ -15,9 +16,12 @@ export interface PolicyQuestion {
     readonly attributes: Readonly<Record<string, string>>;
   };
   readonly action: PolicyAction;
-  /** Not with `create_task`. */
+  /** Not with `create_task`; with `call`, the one of the grant under which it is called. */
   readonly profile?: string;
   readonly parameters: Readonly<Record<string, string>>;
+  /** With `call` only. */
+  readonly tool?: string;
+  readonly arguments?: JsonObject;
   readonly ttlSeconds?: number;
   readonly purpose: string;
   readonly task: {
@@ -36,6 +40,8 @@ export interface PolicyQuestion {
 /** What a case of `writ policy test` wants to be answered. */
 export interface PolicyWant {
   readonly outcome: 'allow' | 'deny' | 'approval';
+  /** Why not, in the broker's codes. */
+  readonly code?: string;
   /** Exactly these, in any order. */
   readonly policies?: readonly string[];
   /** The cap that the policies put on the life, in seconds. */

@@ -1,5 +1,6 @@
 import type { TaskId } from './ids.ts';
 import type { Parameters } from './profile.ts';
+import type { Mapped } from './tool.ts';
 
 export const TASK_MODES = ['observe', 'supervised', 'autonomous'] as const;
 /**
@@ -52,6 +53,31 @@ export function outsideTask(
     const value = Object.hasOwn(parameters, name) ? parameters[name] : undefined;
     // A profile that has no such parameter is not narrowed by it, so it cannot be what the task meant.
     if (value === undefined || !values.includes(value)) faults.push(`parameters.${name}`);
+  }
+  return faults;
+}
+
+/** What of a call lies outside of the task that it is made on; none: it lies within. */
+export type CallFault = 'tool' | 'grant' | 'environment' | `parameters.${string}`;
+
+/**
+ * A parameter that the task binds is bound in the call as well: as the mapped argument of that name, else as the grant has it, whose
+ * credential reaches nothing else.
+ */
+export function outsideTaskCall(
+  { environment, bounds }: Pick<Task, 'environment' | 'bounds'>,
+  tool: { readonly name: string; readonly environment: string },
+  mapped: Mapped,
+  granted: Parameters,
+): CallFault[] {
+  const faults: CallFault[] = [];
+  if (bounds.tools && !bounds.tools.includes(tool.name)) faults.push('tool');
+  if (tool.environment !== environment) faults.push('environment');
+  for (const [name, values] of Object.entries(bounds.parameters)) {
+    const given = [mapped, granted].flatMap((all) => (Object.hasOwn(all, name) ? [all[name]] : []));
+    const within = (value: Mapped[string] | undefined) =>
+      typeof value === 'object' ? value.every((item) => values.includes(item)) : values.includes(String(value));
+    if (given.length === 0 || !given.every(within)) faults.push(`parameters.${name}`);
   }
   return faults;
 }

@@ -13,6 +13,8 @@ export interface TtlLimits {
   readonly taskEndsAt?: Date | undefined;
   /** The longest grant that the task allows. */
   readonly taskMaxSeconds?: number | undefined;
+  /** When the exception ends under which it was permitted. */
+  readonly exceptionEndsAt?: Date | undefined;
   readonly vouchedUntil: Date;
   readonly providerMaxSeconds?: number | undefined;
 }
@@ -20,7 +22,7 @@ export interface TtlLimits {
 export interface Ttl {
   readonly seconds: number;
   readonly endsAt: Date;
-  /** What decided: `request`, `profile_default`, `profile_max`, `policy:<id>`, `task`, `identity` or `provider`. */
+  /** What decided: `request`, `profile_default`, `profile_max`, `policy:<id>`, `task`, `exception`, `identity` or `provider`. */
   readonly decidedBy: string;
 }
 
@@ -39,6 +41,7 @@ export function capTtl(limits: TtlLimits): Ttl {
   if (limits.policy) caps.push([`policy:${limits.policy.id}`, fromStart(limits.policy.seconds)]);
   if (limits.taskEndsAt) caps.push(['task', until(limits.taskEndsAt)]);
   if (limits.taskMaxSeconds !== undefined) caps.push(['task', fromStart(limits.taskMaxSeconds)]);
+  if (limits.exceptionEndsAt) caps.push(['exception', until(limits.exceptionEndsAt)]);
   caps.push(['identity', until(limits.vouchedUntil)]);
   if (limits.providerMaxSeconds !== undefined) caps.push(['provider', limits.providerMaxSeconds]);
   const [decidedBy, seconds] = caps.reduce((least, cap) => (cap[1] < least[1] ? cap : least));

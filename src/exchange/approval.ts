@@ -1,16 +1,23 @@
 import { createHash } from 'node:crypto';
+import type { ApprovalNeeds } from '../domain/approval.ts';
 import type { ApprovalId, GrantId, MintId } from '../domain/ids.ts';
 import { canonicalJson } from '../domain/json.ts';
 import type { JsonObject } from '../domain/json.ts';
 import type { Parameters, Profile } from '../domain/profile.ts';
 import type { Task } from '../domain/task.ts';
-import type { ApprovalRequest, ApprovalRow } from '../ledger/index.ts';
-import type { ApprovalNeeds } from '../policy/policy.ts';
+import type { ApprovalRequest, ApprovalRow, ChainLink } from '../ledger/index.ts';
 import type { Provider } from '../providers/provider.ts';
-import type { Caller } from './context.ts';
+import type { Caller, ExchangeContext } from './context.ts';
 
-/** How long a person has for an answer, and the workload for its claim. */
-export const APPROVAL_SECONDS = 3_600;
+/** How approvals are asked for. */
+export interface ApprovalRules {
+  /** How long a person has for an answer, and the workload for what it does with it. */
+  readonly lifetimeSeconds: number;
+  /** Names of the channels through which approvers are told; those of `channels.ts`. */
+  readonly notify: readonly string[];
+  /** How many may wait at once for one workload. */
+  readonly maxOpen: number;
+}
 
 /** Everything that an approval of an issuance covers (CORRECTNESS, *Who may say what*). */
 export interface Wanted {
@@ -60,19 +67,98 @@ export function hashOf(value: object): string {
     .digest('hex');
 }
 
-export function approvalRequest(
-  id: ApprovalId,
-  kind: ApprovalRequest['kind'],
-  asked: JsonObject,
-  needs: ApprovalNeeds,
-  now: Date,
-): ApprovalRequest {
-  const expires_at = new Date(now.getTime() + APPROVAL_SECONDS * 1000).toISOString();
-  return { id, kind, asked, asked_hash: hashOf(asked), needs: { ...needs }, chain: [], expires_at };
+export interface Asking {
+  readonly id: ApprovalId;
+  readonly kind: ApprovalRequest['kind'];
+  readonly asked: JsonObject;
+  /** Where what is shown is not all that is asked; default: the hash of `asked`. */
+  readonly askedHash?: string;
+  readonly needs: ApprovalNeeds;
+  readonly caller: Caller;
+  /** Whoever is on the chain beside the caller and the task. */
+  readonly chain?: readonly ChainLink[];
+  /** Absent for a call that belongs to none. */
+  readonly task?: Pick<Task, 'path' | 'implicit' | 'onBehalfOf' | 'endsAt'>;
+  readonly now: Date;
 }
 
-/** An approval as policies see it. */
-export function approvalFacts({ id, answers }: ApprovalRow) {
-  const by = answers.filter(({ answer }) => answer === 'approve').map(({ issuer, subject }) => `${issuer} ${subject}`);
-  return { id: id as ApprovalId, by };
+/** What goes into the ledger, with everybody who is on the chain. It ends with its task, if that comes first. */
+export async function approvalRequest(
+  { ledger, approvals }: Pick<ExchangeContext, 'ledger' | 'approvals'>,
+  { id, kind, asked, askedHash, needs, caller, chain = [], task, now }: Asking,
+): Promise<ApprovalRequest> {
+  const end = now.getTime() + approvals.lifetimeSeconds * 1000;
+  return {
+    id,
+    kind,
+    asked,
+    asked_hash: askedHash ?? hashOf(asked),
+    needs,
+    chain: [...chain, ...(await chainOf(ledger, caller, task))],
+    expires_at: new Date(Math.min(end, task?.endsAt?.getTime() ?? end)).toISOString(),
+    notify: approvals.notify,
+    max_open: approvals.maxOpen,
+  };
+}
+
+/** Whoever asks, in whose name, and who handed the task on, as an operator would be known: none of them answers. */
+async function chainOf(
+  ledger: ExchangeContext['ledger'],
+  { identity }: Caller,
+  task: Asking['task'],
+): Promise<readonly ChainLink[]> {
+  const { issuer, subject } = identity;
+  const requester = issuer !== undefined && subject !== undefined ? [{ issuer, subject }] : [];
+  // A principal whom the workload only names is taken at its word here: whoever is called so does not answer, of any issuer.
+  const named = task?.onBehalfOf === undefined ? [] : [{ subject: task.onBehalfOf }];
+  return [...requester, ...named, ...(task && !task.implicit ? await ledger.approvals.chain(task.path) : [])];
+}
+
+/** An approval as policies see it, and beside that in which roles it was given, one list for each person. */
+export interface Approved {
+  readonly id: ApprovalId;
+  readonly by: readonly string[];
+  readonly people: readonly (readonly string[])[];
+}
+
+export function approvalFacts({ id, answers }: ApprovalRow): Approved {
+  const given = answers.filter(({ answer }) => answer === 'approve');
+  return {
+    id: id as ApprovalId,
+    by: given.map(({ issuer, subject }) => `${issuer} ${subject}`),
+    people: given.map(({ roles }) => roles),
+  };
+}
+
+/** How many channels could not be told so far: a reason why nobody answers. */
+export function untoldOf({ notices }: ApprovalRow): number {
+  return notices.filter(({ state, attempts }) => state !== 'sent' && state !== 'void' && attempts > 0).length;
+}
+
+/** Everything that an approval of a call covers. */
+export interface WantedCall {
+  readonly tool: string;
+  /** Of the tool's file: one that reads otherwise later is another question. */
+  readonly toolHash: string;
+  /** As a person is shown them; the hash is over all of them. */
+  readonly arguments: JsonObject;
+  readonly argumentsHash: string | null;
+  readonly subject: { readonly trust: string; readonly id: string };
+  readonly onBehalfOf: string | undefined;
+  readonly task: Task | undefined;
+  readonly grant: GrantId | undefined;
+}
+
+/** What is asked of a person about a call, as data: with one other argument it is another question. */
+export function callAsked({ subject, task, ...wanted }: WantedCall): JsonObject {
+  return {
+    tool: wanted.tool,
+    tool_hash: wanted.toolHash,
+    arguments: wanted.arguments,
+    arguments_hash: wanted.argumentsHash,
+    workload: { trust: subject.trust, id: subject.id },
+    on_behalf_of: wanted.onBehalfOf ?? null,
+    task: task ? { id: task.id, purpose: task.purpose, mode: task.mode, environment: task.environment } : null,
+    grant: wanted.grant ?? null,
+  };
 }

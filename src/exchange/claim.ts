@@ -1,9 +1,12 @@
 import { Refusal } from '../domain/errors.ts';
 import type { GrantId, TaskId } from '../domain/ids.ts';
 import type { Parameters } from '../domain/profile.ts';
-import { approvalFacts, askedOf, hashOf } from './approval.ts';
+import type { ApprovalRow, GrantView } from '../ledger/index.ts';
+import { approvalFacts, untoldOf } from './approval.ts';
+import { mustBeWhatWasAsked } from './as-approved.ts';
 import type { Caller, ExchangeContext } from './context.ts';
-import { refuse, refusedDecision } from './decide.ts';
+import { refuse } from './decide.ts';
+import { tellException } from './exceptions.ts';
 import type { Issued, IssueParts } from './issue.ts';
 import { judge } from './judge.ts';
 import { mintIntent } from './minting.ts';
@@ -11,21 +14,27 @@ import { fitting, offered } from './offer.ts';
 import { ownGrant } from './renew.ts';
 import { withRules } from './rules.ts';
 
+export interface ClaimRequest {
+  readonly grant: GrantId;
+  /** Under it a claim whose answer was lost is repeated: `makeClaimOnce`. */
+  readonly idempotency?: { readonly key: string; readonly requestHash: string } | undefined;
+}
+
 /**
  * Turns an approved request into a credential, once: the workload is attested again, the rules of now decide again with the
  * approval in hand, and what was approved must be to the letter what would be asked for now.
- * @throws Refusal `not_found`, `approval_pending`, `approval_required` (denied, lapsed, used, or about something else),
- * `grant_not_active`; and all that `issue` throws.
+ * @throws Refusal `not_found`, `approval_pending`, `approval_required` (denied, lapsed, used, about something else, or given by
+ * fewer than the rules of now want), `grant_not_active`; and all that `issue` throws.
  */
 export function makeClaim(context: ExchangeContext, { mintAndActivate }: IssueParts) {
   const { ledger, ids, clock } = context;
 
-  return async function claim(caller: Caller, grant: GrantId): Promise<Issued> {
+  return async function claim(caller: Caller, { grant, idempotency }: ClaimRequest): Promise<Issued> {
     const view = await ownGrant(context, caller, grant);
     const approval = await ledger.approvals.ofGrant(grant);
-    if (view.state !== 'pending_approval' || !approval) throw new Refusal('grant_not_active', { grant });
+    if (view.state !== 'pending_approval' || !approval) throw new Refusal('grant_not_active', factsOf(view, approval));
     if (approval.state === 'pending' && approval.expiresAt > clock.now())
-      throw new Refusal('approval_pending', { grant });
+      throw new Refusal('approval_pending', factsOf(view, approval));
 
     return withRules(context.rules, async (rules) => {
       const { profile, provider } = await offered(context, rules, caller, 'issue', view.profile);
@@ -33,10 +42,7 @@ export function makeClaim(context: ExchangeContext, { mintAndActivate }: IssuePa
       const task = await ledger.grants.task(view.taskId as TaskId);
       const names = { mint: ids.mint(), grant, task: task.id };
       const wanted = { caller, profile, provider, parameters, task, grant, ttlSeconds: view.ttlSeconds };
-      if (hashOf(askedOf(wanted)) !== approval.askedHash) {
-        const about = { action: 'issue', resource: profile.name, code: 'approval_required', task } as const;
-        await refuse(ledger, refusedDecision(rules, ids, caller, about), 'approval_required', { changed: true });
-      }
+      await mustBeWhatWasAsked(context, rules, wanted, approval);
 
       const now = clock.now();
       const about = { profile, provider, parameters, task, now, startedAt: now, askedSeconds: view.ttlSeconds };
@@ -55,7 +61,9 @@ export function makeClaim(context: ExchangeContext, { mintAndActivate }: IssuePa
         revocability: plan.revocability,
         mint: mintIntent(plan),
         origin: caller.origin,
+        idempotency: idempotency ? { key: idempotency.key, request_hash: idempotency.requestHash } : null,
       });
+      tellException(context.log, { ...record, exception: record.exception_id });
       const handover = await mintAndActivate(provider, plan, epoch, caller.origin, true);
       return {
         ...handover,
@@ -67,5 +75,16 @@ export function makeClaim(context: ExchangeContext, { mintAndActivate }: IssuePa
         decision: record,
       };
     });
+  };
+}
+
+/** How it stands, and whether anybody could be told: a channel that is down is the reason that nobody answers. */
+function factsOf({ id, state }: GrantView, approval: ApprovalRow | null) {
+  const untold = approval ? untoldOf(approval) : 0;
+  return {
+    grant: id,
+    state,
+    ...(approval ? { approval: { id: approval.id, state: approval.state } } : {}),
+    ...(untold > 0 ? { untold } : {}),
   };
 }

@@ -3,6 +3,7 @@ import type { Identity, Operator } from '../domain/identity.ts';
 import type { Ids } from '../domain/ids.ts';
 import type { Ledger } from '../ledger/index.ts';
 import type { Provider } from '../providers/provider.ts';
+import type { ApprovalRules } from './approval.ts';
 import type { LiveRules } from './rules.ts';
 
 /** A workload that asks, with where it asks from. */
@@ -23,6 +24,7 @@ export interface ExchangeContext {
   readonly rules: LiveRules;
   readonly providers: ReadonlyMap<string, Provider>;
   readonly clock: Clock;
+  readonly approvals: ApprovalRules;
   readonly ids: Ids;
   /** Names this process in claims. */
   readonly owner: string;

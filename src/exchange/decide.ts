@@ -1,23 +1,25 @@
 import type { Identity } from '../domain/identity.ts';
-import type { ApprovalId, DecisionId, Ids } from '../domain/ids.ts';
+import type { DecisionId, ExceptionId, Ids } from '../domain/ids.ts';
 import { Refusal } from '../domain/errors.ts';
 import type { RefusalCode } from '../domain/errors.ts';
 import type { JsonObject } from '../domain/json.ts';
 import type { Parameters, Profile } from '../domain/profile.ts';
 import type { Task } from '../domain/task.ts';
 import type { DecisionRecord, Ledger } from '../ledger/index.ts';
-import type { PolicyAction, PolicyAnswer, PolicyRequest } from '../policy/policy.ts';
+import type { CoveringException, PolicyAction, PolicyAnswer, PolicyRequest, ProfileRequest } from '../policy/policy.ts';
+import type { Approved } from './approval.ts';
 import type { ActiveRules } from './rules.ts';
 
 /** What is decided about. */
 export interface Question {
-  readonly action: PolicyAction;
+  readonly action: ProfileRequest['action'];
   readonly identity: Identity;
   readonly origin: string | null;
   readonly profile: Profile;
   readonly parameters: Parameters;
   readonly task: Task;
-  readonly approval?: { readonly id: ApprovalId; readonly by: readonly string[] };
+  readonly approval?: Approved;
+  readonly exception?: CoveringException;
   readonly requestedTtl: number;
   readonly now: Date;
 }
@@ -36,6 +38,7 @@ export function decide(rules: ActiveRules, ids: Ids, question: Question): Decide
     ...blankDecision(rules, ids.decision(), question.identity, question.origin),
     ...ofTask(question.task),
     ...(question.approval ? { approval_id: question.approval.id } : {}),
+    ...(question.exception && answer.overridden ? { exception_id: question.exception.id as ExceptionId } : {}),
     action: question.action,
     resource: question.profile.name,
     outcome: answer.outcome,
@@ -107,7 +110,7 @@ function blankDecision(rules: ActiveRules, id: DecisionId, identity: Identity, o
 function policyRequest(question: Question): PolicyRequest {
   const { identity, profile, task } = question;
   return {
-    principal: { trust: identity.trust, id: identity.id, groups: identity.groups, attributes: identity.attributes },
+    principal: principalOf(identity),
     action: question.action,
     resource: {
       profile: profile.name,
@@ -124,5 +127,12 @@ function policyRequest(question: Question): PolicyRequest {
       ...(task.onBehalfOf === undefined ? {} : { onBehalfOf: task.onBehalfOf }),
       ...(question.approval ? { approval: question.approval } : {}),
     },
+    ...(question.exception ? { exception: question.exception } : {}),
   };
+}
+
+/** Who asks, as decisions keep it: `source` is not for policies, and lets an operator who is the same be known again. */
+export function principalOf({ trust, id, groups, attributes, issuer, subject }: Identity): PolicyRequest['principal'] {
+  const source = issuer !== undefined && subject !== undefined ? { source: { issuer, subject } } : {};
+  return { trust, id, groups, attributes, ...source };
 }

@@ -6,10 +6,11 @@ import { UNBOUNDED } from '../domain/task.ts';
 import type { Task } from '../domain/task.ts';
 import type { Ttl } from '../domain/ttl.ts';
 import { toTask } from '../ledger/index.ts';
-import type { DecisionRecord } from '../ledger/index.ts';
+import type { ApprovalState, DecisionRecord } from '../ledger/index.ts';
 import type { Plan } from '../providers/provider.ts';
 import { approvalRequest, askedOf } from './approval.ts';
 import type { Caller, ExchangeContext } from './context.ts';
+import { tellException } from './exceptions.ts';
 import { judge } from './judge.ts';
 import { mintIntent } from './minting.ts';
 import type { Handover, makeMinting } from './minting.ts';
@@ -46,8 +47,8 @@ export interface Pending {
   readonly subject: string;
   readonly ttl: Pick<Ttl, 'seconds' | 'decidedBy'>;
   readonly revocability: Plan['revocability'];
-  readonly decision: DecisionRecord;
-  readonly approval: { readonly id: ApprovalId; readonly expiresAt: Date };
+  readonly decision: Pick<DecisionRecord, 'id' | 'generation' | 'policies'>;
+  readonly approval: { readonly id: ApprovalId; readonly state: ApprovalState; readonly expiresAt: Date };
 }
 
 export interface IssueParts {
@@ -72,7 +73,10 @@ export function makeIssue(context: ExchangeContext, { mintAndActivate, liveLimit
       const names = { mint: ids.mint(), grant: ids.grant(), task: task.id };
       const plan = provider.plan(profile, parameters, { ...names, subject: { trust, id }, now, endsAt: ttl.endsAt });
       const wanted = { caller, profile, provider, parameters, task, grant: names.grant, ttlSeconds: ttl.seconds };
-      const approval = waits ? approvalRequest(ids.approval(), 'issue', askedOf(wanted), waits, now) : null;
+      const asking = { kind: 'issue', caller, task, now } as const;
+      const approval = waits
+        ? await approvalRequest(context, { ...asking, id: ids.approval(), asked: askedOf(wanted), needs: waits })
+        : null;
       const { epoch } = await liveLimit.within(trust, id, () =>
         ledger.issuing.openGrant({
           decision: record,
@@ -88,8 +92,11 @@ export function makeIssue(context: ExchangeContext, { mintAndActivate, liveLimit
       );
       const { revocability } = plan;
       const said = { ...names, profile: profile.name, provider: provider.name, subject: id, ttl, decision: record };
-      if (approval)
-        return { ...said, revocability, approval: { id: approval.id, expiresAt: new Date(approval.expires_at) } };
+      if (approval) {
+        const asked = { id: approval.id, state: 'pending', expiresAt: new Date(approval.expires_at) } as const;
+        return { ...said, revocability, approval: asked };
+      }
+      tellException(context.log, { ...record, exception: record.exception_id });
       return { ...(await mintAndActivate(provider, plan, epoch, caller.origin, true)), ...said };
     });
   };

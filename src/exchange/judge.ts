@@ -1,13 +1,15 @@
+import { ONE_APPROVER } from '../domain/approval.ts';
 import { Refusal } from '../domain/errors.ts';
 import { outsideTask } from '../domain/task.ts';
 import { capTtl } from '../domain/ttl.ts';
 import type { Ttl } from '../domain/ttl.ts';
-import type { DecisionRecord } from '../ledger/index.ts';
+import type { DecisionRecord, ExceptionAbout } from '../ledger/index.ts';
 import type { ApprovalNeeds } from '../policy/policy.ts';
 import type { Provider } from '../providers/provider.ts';
 import type { ExchangeContext } from './context.ts';
 import { decide, refuse } from './decide.ts';
-import type { Question } from './decide.ts';
+import type { Decided, Question } from './decide.ts';
+import { underException } from './exceptions.ts';
 import type { ActiveRules } from './rules.ts';
 
 export interface Asked extends Omit<Question, 'requestedTtl'> {
@@ -31,14 +33,20 @@ export interface Judged {
  * Asks the policy set, holds its answer against the task's mode and bounds, and takes the minimum of all that can shorten the grant.
  * @throws Refusal `policy_denied`, `outside_task`, `task_observes`, `ttl_below_minimum`; each is on record by then.
  */
-export async function judge({ ledger, ids }: ExchangeContext, rules: ActiveRules, asked: Asked): Promise<Judged> {
+export async function judge(context: ExchangeContext, rules: ActiveRules, asked: Asked): Promise<Judged> {
+  const { ledger, ids } = context;
   const { profile, askedSeconds, identity, provider, now, startedAt, task } = asked;
-  const { answer, record } = decide(rules, ids, { ...asked, requestedTtl: askedSeconds ?? profile.ttl.default });
+  const question = { ...asked, requestedTtl: askedSeconds ?? profile.ttl.default };
+  const first: Decided & { readonly until?: Date } = decide(rules, ids, question);
+  const { answer, record, until } = await underException(context, aboutOf(asked), first, (exception, endsAt) => ({
+    ...decide(rules, ids, { ...question, exception }),
+    until: endsAt,
+  }));
   if (answer.outcome === 'deny') await refuse(ledger, record, 'policy_denied', {});
   const outside = task.implicit ? [] : outsideTask(task, profile, asked.parameters);
   if (outside.length > 0) await refuse(ledger, record, 'outside_task', { outside });
   if (task.mode === 'observe') await refuse(ledger, record, 'task_observes', { would: answer.outcome });
-  const waits = answer.outcome === 'approval' || isSupervised(asked) ? (answer.approval ?? SUPERVISOR) : undefined;
+  const waits = answer.outcome === 'approval' || isSupervised(asked) ? (answer.approval ?? ONE_APPROVER) : undefined;
   try {
     const ttl = capTtl({
       now,
@@ -48,6 +56,7 @@ export async function judge({ ledger, ids }: ExchangeContext, rules: ActiveRules
       policy: answer.maxTtl && { id: answer.maxTtl.policy, seconds: answer.maxTtl.seconds },
       taskEndsAt: task.endsAt,
       taskMaxSeconds: task.bounds.maxTtlSeconds,
+      exceptionEndsAt: until,
       vouchedUntil: identity.vouchedUntil,
       providerMaxSeconds: provider.maxTtlSeconds,
     });
@@ -59,7 +68,10 @@ export async function judge({ ledger, ids }: ExchangeContext, rules: ActiveRules
   }
 }
 
-const SUPERVISOR: ApprovalNeeds = { role: 'approver', count: 1 };
+function aboutOf({ profile, identity }: Asked): ExceptionAbout {
+  const { name, owner, environment } = profile;
+  return { profile: name, trust: identity.trust, subject: identity.id, owner, environment };
+}
 
 /** Under supervision every effect beyond read needs an approval, whatever the policies say. */
 function isSupervised({ task, profile, approval }: Asked): boolean {

@@ -2,13 +2,14 @@ import { Refusal } from '../domain/errors.ts';
 import type { GrantId, TaskId } from '../domain/ids.ts';
 import type { Parameters } from '../domain/profile.ts';
 import type { GrantView } from '../ledger/index.ts';
-import { approvalFacts } from './approval.ts';
 import type { Caller, ExchangeContext } from './context.ts';
 import type { Issued, IssueParts } from './issue.ts';
 import { refuse } from './decide.ts';
 import { judge } from './judge.ts';
 import { mintIntent } from './minting.ts';
 import { fitting, offered } from './offer.ts';
+import { approvedFor } from './as-approved.ts';
+import { tellException } from './exceptions.ts';
 import { withRules } from './rules.ts';
 
 export interface RenewRequest {
@@ -74,7 +75,8 @@ export function mintAgain(
     const asked =
       left === undefined ? { askedSeconds: again.askedSeconds(now) } : { askedSeconds: left, minSeconds: 1 };
     // What was approved is the grant as it stands: not that it is made longer.
-    const approved = kind === 'renewal' ? {} : await approvalOf(context, names.grant);
+    const wanted = { caller, profile, provider, parameters, task, grant: names.grant };
+    const approved = kind === 'renewal' ? {} : await approvedFor(context, rules, wanted);
     const about = { profile, provider, parameters, task, now, startedAt: view.openedAt, ...asked, ...approved };
     const { record, ttl, waits } = await judge(context, rules, { action: again.action, ...caller, ...about });
     if (waits) await refuse(ledger, record, 'approval_required', {});
@@ -90,6 +92,7 @@ export function mintAgain(
       mint: mintIntent(plan),
       origin: caller.origin,
     });
+    tellException(context.log, { ...record, exception: record.exception_id });
     const handover = await parts.mintAndActivate(provider, plan, epoch, caller.origin, false);
     return {
       ...handover,
@@ -108,10 +111,4 @@ export function secondsLeft(view: GrantView, now: Date): number {
   const seconds = Math.floor((view.expiresAt.getTime() - now.getTime()) / 1000);
   if (seconds < 1) throw new Refusal('grant_not_active', { grant: view.id });
   return seconds;
-}
-
-/** The approval that a grant was given on, which its further credentials rest on as well. */
-async function approvalOf({ ledger }: Pick<ExchangeContext, 'ledger'>, grant: GrantId) {
-  const approval = await ledger.approvals.ofGrant(grant);
-  return approval?.state === 'consumed' ? { approval: approvalFacts(approval) } : {};
 }

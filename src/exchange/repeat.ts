@@ -1,7 +1,9 @@
 import { Refusal } from '../domain/errors.ts';
-import { LIVE_STATES } from '../domain/grant.ts';
-import type { GrantId } from '../domain/ids.ts';
+import { LIVE_STATES, readRevocability } from '../domain/grant.ts';
+import type { ApprovalId, DecisionId, GrantId, TaskId } from '../domain/ids.ts';
+import type { ApprovalState, RepeatedRequest } from '../ledger/index.ts';
 import type { Caller, ExchangeContext } from './context.ts';
+import type { ClaimRequest } from './claim.ts';
 import type { Issued, IssueParts, IssueRequest, Pending } from './issue.ts';
 import { mintAgain, ownGrant, secondsLeft } from './renew.ts';
 import type { SettleGrant } from './revoke.ts';
@@ -14,13 +16,44 @@ import type { SettleGrant } from './revoke.ts';
  */
 export function makeIssueOnce(
   context: ExchangeContext,
-  parts: IssueParts,
   issue: (caller: Caller, request: IssueRequest) => Promise<Issued | Pending>,
-  settleGrant: SettleGrant,
+  replace: Replace,
 ) {
+  return async function issueOnce(caller: Caller, request: IssueRequest): Promise<Issued | Pending> {
+    const earlier = await earlierRequest(context, caller, request.idempotency);
+    if (!earlier) return issue(caller, request);
+    if (earlier.state === 'active' && earlier.in_time) return replace(caller, earlier.grant_id);
+    if (earlier.state === 'pending_approval') {
+      const pending = await stillPending(context, caller, earlier.grant_id);
+      if (pending) return pending;
+    }
+    mustBeOver(earlier);
+    return issue(caller, request);
+  };
+}
+
+/** The same for a claim, which is made once: a repeat is for an answer that was lost, and ends what was lost with it. */
+export function makeClaimOnce(
+  context: ExchangeContext,
+  claim: (caller: Caller, request: ClaimRequest) => Promise<Issued>,
+  replace: Replace,
+) {
+  return async function claimOnce(caller: Caller, request: ClaimRequest): Promise<Issued> {
+    const earlier = await earlierRequest(context, caller, request.idempotency);
+    if (!earlier) return claim(caller, request);
+    if (earlier.state === 'active' && earlier.in_time) return replace(caller, earlier.grant_id);
+    mustBeOver(earlier);
+    return claim(caller, request);
+  };
+}
+
+/** Ends the earlier mint of a grant, and mints again. */
+export type Replace = (caller: Caller, grant: GrantId) => Promise<Issued>;
+
+export function makeReplace(context: ExchangeContext, parts: IssueParts, settleGrant: SettleGrant): Replace {
   const { ledger } = context;
 
-  async function replace(caller: Caller, grant: GrantId): Promise<Issued> {
+  return async function replace(caller: Caller, grant: GrantId): Promise<Issued> {
     const { trust, id } = caller.identity;
     const open = await ledger.issuing.retireMints(grant, { trust, id }, caller.origin);
     if (open > 0) await settleGrant(grant);
@@ -31,17 +64,47 @@ export function makeIssueOnce(
       kind: () => 'replacement',
       askedSeconds: (now) => secondsLeft(view, now),
     });
-  }
+  };
+}
 
-  return async function issueOnce(caller: Caller, request: IssueRequest): Promise<Issued | Pending> {
-    if (!request.idempotency) return issue(caller, request);
-    const { trust, id } = caller.identity;
-    const earlier = await ledger.grants.repeated(trust, id, request.idempotency.key);
-    if (!earlier) return issue(caller, request);
-    if (earlier.request_hash !== request.idempotency.requestHash) throw new Refusal('idempotency_key_reused');
-    if (earlier.state === 'active' && earlier.in_time) return replace(caller, earlier.grant_id);
-    const open = (LIVE_STATES as readonly string[]).includes(earlier.state);
-    if (open) throw new Refusal('request_in_progress', { grant: earlier.grant_id });
-    return issue(caller, request);
+async function earlierRequest(
+  { ledger }: Pick<ExchangeContext, 'ledger'>,
+  { identity: { trust, id } }: Caller,
+  idempotency: IssueRequest['idempotency'],
+) {
+  if (!idempotency) return undefined;
+  const earlier = await ledger.grants.repeated(trust, id, idempotency.key);
+  if (earlier && earlier.request_hash !== idempotency.requestHash) throw new Refusal('idempotency_key_reused');
+  return earlier;
+}
+
+function mustBeOver({ state, grant_id }: RepeatedRequest): void {
+  if ((LIVE_STATES as readonly string[]).includes(state)) throw new Refusal('request_in_progress', { grant: grant_id });
+}
+
+/** The answer that the first request got, as it stands now; undefined where it has been claimed or closed meanwhile. */
+async function stillPending(
+  context: Pick<ExchangeContext, 'ledger'>,
+  caller: Caller,
+  grant: GrantId,
+): Promise<Pending | undefined> {
+  const view = await ownGrant(context, caller, grant);
+  const approval = await context.ledger.approvals.ofGrant(grant);
+  if (view.state !== 'pending_approval' || !approval) return undefined;
+  const { id, generation, policies } = view.decision;
+  return {
+    grant,
+    task: view.taskId as TaskId,
+    profile: view.profile,
+    provider: view.provider,
+    subject: view.subject,
+    ttl: { seconds: view.ttlSeconds, decidedBy: view.ttlDecidedBy },
+    revocability: readRevocability(view.revocability),
+    decision: { id: id as DecisionId, generation: Number(generation), policies },
+    approval: {
+      id: approval.id as ApprovalId,
+      state: approval.state as ApprovalState,
+      expiresAt: approval.expiresAt,
+    },
   };
 }

@@ -1,4 +1,4 @@
-import { Fault } from '../domain/errors.ts';
+import { Fault, Refusal } from '../domain/errors.ts';
 import type { Profile } from '../domain/profile.ts';
 import type { PolicySet } from '../policy/policy.ts';
 
@@ -76,14 +76,18 @@ export function makeLiveRules(source: RulesSource, compile: (body: string) => Ru
   };
 }
 
-/** Runs `work` on the rules in force; when another generation came in between, once more on that. */
+/** Runs `work` on the rules in force; when another generation came in between, or an exception that it rests on ended, once more. */
 export async function withRules<T>(rules: LiveRules, work: (active: ActiveRules) => Promise<T>): Promise<T> {
   try {
     return await work(rules.current());
   } catch (error) {
-    if (!(error instanceof Fault) || (error.code !== 'generation_behind' && error.code !== 'no_generation'))
-      throw error;
+    if (!isOvertaken(error)) throw error;
     await rules.refresh();
     return work(rules.current());
   }
+}
+
+function isOvertaken(error: unknown): boolean {
+  if (error instanceof Refusal) return error.code === 'exception_closed';
+  return error instanceof Fault && (error.code === 'generation_behind' || error.code === 'no_generation');
 }

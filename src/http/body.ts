@@ -2,7 +2,9 @@ import express from 'express';
 import type { RequestHandler } from 'express';
 import type { z } from 'zod';
 import { Refusal } from '../domain/errors.ts';
+import { isText } from '../domain/json.ts';
 import type { Req, Res, Step } from './context.ts';
+import { hasDuplicateMember } from './unique-members.ts';
 
 /** One thing that is wrong with a request: the path of a member, or the name of a header. No value is repeated. */
 export type RequestFault = Readonly<{ path: string; problem: string }>;
@@ -13,6 +15,18 @@ const MAX_DEPTH = 16;
 /** Reads a body of JSON. @throws an error with `status` 400, 413 or 415. */
 export const jsonBody = (limit: string): RequestHandler =>
   ofType('application/json', express.json({ limit, strict: true }));
+
+/**
+ * The same for what others will read as well: each member stands once, and the text is UTF-8.
+ * @throws as `jsonBody`, and Refusal `invalid_request`.
+ */
+export const unambiguousJson = (limit: string): RequestHandler =>
+  ofType('application/json', express.json({ limit, strict: true, verify: mustBeUnambiguous }));
+
+function mustBeUnambiguous(_req: unknown, _res: unknown, body: Buffer, encoding: string): void {
+  const problem = encoding !== 'utf-8' ? 'is not UTF-8' : hasDuplicateMember(body) ? 'has a member twice' : undefined;
+  if (problem !== undefined) throw new Refusal('invalid_request', { errors: [{ path: '', problem }] });
+}
 
 /** Reads a form, one value a name. @throws as `jsonBody`. */
 export const formBody = (limit: string): RequestHandler =>
@@ -96,8 +110,4 @@ function unseen(value: unknown): RequestFault[] {
     }
   }
   return faults;
-}
-
-function isText(text: string): boolean {
-  return !/\p{Surrogate}|\0/u.test(text);
 }

@@ -1,7 +1,7 @@
 import type { ErrorRequestHandler, Response } from 'express';
 import type { Log } from '../exchange/context.ts';
 import type { Context } from './context.ts';
-import { problemOf } from './problem.ts';
+import { PROBLEM_TYPES, problemOf } from './problem.ts';
 import type { ProblemBody } from './problem.ts';
 
 /** The last step: every error becomes a problem document (RFC 9457), and what is our own fault is logged with its cause. */
@@ -48,7 +48,7 @@ function challenge(code: string): string {
 
 export function sendProblem(res: Response, { status, code, title, help, facts }: ProblemBody): void {
   const body = {
-    type: `urn:writ:problem:${code}`,
+    type: PROBLEM_TYPES[code] ?? `urn:writ:problem:${code}`,
     title,
     status,
     code,

@@ -1,12 +1,14 @@
 import { Router } from 'express';
 import type { RequestHandler } from 'express';
 import { z } from 'zod';
+import { Refusal } from '../domain/errors.ts';
 import type { makeApply } from '../exchange/apply.ts';
+import type { GenerationView } from '../ledger/index.ts';
 import { roles } from './authenticate.ts';
 import { body } from './body.ts';
 import type { Step } from './context.ts';
 import { operatorOf } from './context.ts';
-import { appliedBody } from './representations.ts';
+import { appliedBody, generationBody } from './representations.ts';
 import { noStore } from './steps.ts';
 
 const MAX_FILES = 2_000;
@@ -18,12 +20,37 @@ export const ApplyBody = z.strictObject({
   dry_run: z.boolean().default(false),
 });
 
-export function generationsRouter(apply: ReturnType<typeof makeApply>, asOperator: Step, json: RequestHandler): Router {
+export interface GenerationVerbs {
+  readonly apply: ReturnType<typeof makeApply>;
+  readonly find: (which: { number?: number; hash?: string }) => Promise<GenerationView | null>;
+  readonly filesOf: (text: string) => object;
+}
+
+export function generationsRouter(
+  { apply, find, filesOf }: GenerationVerbs,
+  asOperator: Step,
+  json: RequestHandler,
+): Router {
   const activate = body(ApplyBody, async (input, _req, res) => {
     const applied = await apply(operatorOf(res), input.files, input.dry_run);
     res.status(input.dry_run || applied.unchanged ? 200 : 201).json(appliedBody(applied));
   });
+  const show: Step = async (req, res) => {
+    const which = whichOf(req.params['id'] ?? '');
+    const found = which && (await find(which));
+    if (!found) throw new Refusal('not_found');
+    res.json(generationBody(found, filesOf(found.text.body)));
+  };
+
   const router = Router();
+  router.get('/v1/generations/:id', noStore, asOperator, roles('platform', 'auditor'), show);
   router.post('/v1/generations', noStore, asOperator, roles('platform'), json, activate);
   return router;
+}
+
+/** A number, a hash, or `active`. */
+function whichOf(id: string): { number?: number; hash?: string } | undefined {
+  if (id === 'active') return {};
+  if (/^[1-9][0-9]{0,8}$/.test(id)) return { number: Number(id) };
+  return /^[0-9a-f]{64}$/.test(id) ? { hash: id } : undefined;
 }

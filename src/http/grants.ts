@@ -10,17 +10,21 @@ import type { ApprovalId, GrantId } from '../domain/ids.ts';
 import { canonicalJson } from '../domain/json.ts';
 import type { Json } from '../domain/json.ts';
 import type { Caller } from '../exchange/context.ts';
+import type { Patience } from '../exchange/approvals.ts';
+import type { ClaimRequest } from '../exchange/claim.ts';
 import type { Issued, IssueRequest, Pending } from '../exchange/issue.ts';
 import { actorOf } from '../exchange/orders.ts';
 import type { RenewRequest } from '../exchange/renew.ts';
 import type { Revocation } from '../exchange/revoke.ts';
-import type { GrantFilter, GrantView } from '../ledger/index.ts';
+import type { ApprovalRow, GrantFilter, GrantView } from '../ledger/index.ts';
 import { roles, workloads, workloadsOr } from './authenticate.ts';
 import { body, query } from './body.ts';
 import type { RequestFault } from './body.ts';
 import type { Principal, Req, Res, Step } from './context.ts';
 import { operatorOf, workloadOf } from './context.ts';
-import { grantBody, issuedBody, pendingBody } from './representations.ts';
+import { awaitedBody } from './approval-body.ts';
+import { goneOf, WaitQuery } from './approvals.ts';
+import { grantBody, grantWithApproval, issuedBody, pendingBody } from './representations.ts';
 import { noStore } from './steps.ts';
 
 const MAX_TTL_SECONDS = 2_592_000;
@@ -39,6 +43,7 @@ export const IssueBody = z.strictObject({
   on_behalf_of: later('acting on behalf of a principal'),
 });
 export const RenewBody = z.strictObject({ ttl_seconds: ttl });
+export const ClaimBody = z.strictObject({});
 export const RevokeBody = z.strictObject({ reason: z.string().min(1).max(1_000) });
 export const ListQuery = z.strictObject({
   state: z.enum(GRANT_STATES).optional(),
@@ -59,7 +64,10 @@ export const ListQuery = z.strictObject({
 
 export interface GrantVerbs {
   readonly issue: (caller: Caller, request: IssueRequest) => Promise<Issued | Pending>;
-  readonly claim: (caller: Caller, grant: GrantId) => Promise<Issued>;
+  readonly claim: (caller: Caller, request: ClaimRequest) => Promise<Issued>;
+  readonly approvalOf: (grant: GrantId) => Promise<ApprovalRow | null>;
+  /** The same for whose grant it is, once it is answered or the patience is over. */
+  readonly awaitApproval: (caller: Caller, grant: GrantId, patience: Patience) => Promise<ApprovalRow>;
   /** Where an approval is seen and answered. */
   readonly approvalUrl: (id: ApprovalId) => string;
   readonly renew: (caller: Caller, request: RenewRequest) => Promise<Issued>;
@@ -99,9 +107,21 @@ export function grantsRouter(
     handOver(res, await verbs.renew(workloadOf(res), { grant: grantId(req), ttlSeconds: input.ttl_seconds }));
   });
 
-  const claim: Step = async (req, res) => {
-    handOver(res, await verbs.claim(workloadOf(res), grantId(req)));
-  };
+  const claim = body(
+    ClaimBody,
+    async (_input, req, res) => {
+      const grant = grantId(req);
+      const request = { grant, idempotency: idempotency(req, { claim: grant }) };
+      handOver(res, await verbs.claim(workloadOf(res), request));
+    },
+    idempotencyFaults,
+  );
+
+  const awaitApproval = query(WaitQuery, async ({ wait }, req, res) => {
+    const patience = { seconds: wait, gone: goneOf(res) };
+    const row = await verbs.awaitApproval(workloadOf(res), grantId(req), patience);
+    res.json(awaitedBody(row, verbs.approvalUrl));
+  });
 
   const revoke = body(RevokeBody, async (input, req, res) => {
     const view = await verbs.revoke({
@@ -116,7 +136,7 @@ export function grantsRouter(
   const show: Step = async (req, res) => {
     const view = await verbs.find(grantId(req));
     if (!view || !maySee(res.locals.principal, view)) throw new Refusal('not_found');
-    res.json(grantBody(view));
+    res.json(grantWithApproval(view, await verbs.approvalOf(view.id as GrantId), verbs.approvalUrl));
   };
 
   const list = query(ListQuery, async ({ cursor, limit, ...filter }, _req, res) => {
@@ -130,7 +150,8 @@ export function grantsRouter(
   router.post('/v1/grants', noStore, asWorkload, workloads, json, issue);
   router.get('/v1/grants', noStore, asOperator, roles(...OPERATOR_ROLES), list);
   router.get('/v1/grants/:id', noStore, asWorkload, workloadsOr(...OPERATOR_ROLES), show);
-  router.post('/v1/grants/:id/claim', noStore, asWorkload, workloads, claim);
+  router.get('/v1/grants/:id/approval', noStore, asWorkload, workloads, awaitApproval);
+  router.post('/v1/grants/:id/claim', noStore, asWorkload, workloads, json, claim);
   router.post('/v1/grants/:id/renew', noStore, asWorkload, workloads, json, renew);
   router.post('/v1/grants/:id/revoke', noStore, asWorkload, workloadsOr('security'), json, revoke);
   return router;

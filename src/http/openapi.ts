@@ -2,9 +2,15 @@ import { Router } from 'express';
 import { z } from 'zod';
 import type { OperatorRole } from '../domain/identity.ts';
 import type { Json, JsonObject } from '../domain/json.ts';
+import { AnswerBody, ApprovalsQuery, WaitQuery } from './approvals.ts';
+import { AccessRequestBody } from './access-requests.ts';
 import type { Step } from './context.ts';
+import { ExceptionAnswerBody, ExceptionBody, ExceptionsQuery, ReviewBody } from './exceptions.ts';
+import { EvaluationBody, EvaluationsBody } from './authzen-request.ts';
+import { OutcomeBody } from './authzen.ts';
+import { DecisionsQuery } from './decisions.ts';
 import { ApplyBody } from './generations.ts';
-import { IssueBody, ListQuery, RenewBody, RevokeBody } from './grants.ts';
+import { ClaimBody, IssueBody, ListQuery, RenewBody, RevokeBody } from './grants.ts';
 import { TokenForm } from './oauth.ts';
 import { LiftBody, RevocationBody } from './orders.ts';
 
@@ -32,7 +38,7 @@ export const OPERATIONS: readonly Operation[] = [
     summary: 'Ask for a credential; Idempotency-Key is honoured',
     workload: true,
     body: IssueBody,
-    answers: { 201: 'The grant, with its credential, once' },
+    answers: { 201: 'The grant, with its credential, once', 202: 'A person has to approve it first' },
   },
   {
     method: 'get',
@@ -51,10 +57,19 @@ export const OPERATIONS: readonly Operation[] = [
     answers: { 200: 'The grant' },
   },
   {
+    method: 'get',
+    path: '/v1/grants/{id}/approval',
+    summary: 'How the approval of a grant stands; with `wait`, once it is answered',
+    workload: true,
+    query: WaitQuery,
+    answers: { 200: 'The approval' },
+  },
+  {
     method: 'post',
     path: '/v1/grants/{id}/claim',
-    summary: 'Turn an approved request into its credential, once',
+    summary: 'Turn an approved request into its credential, once; Idempotency-Key is honoured',
     workload: true,
+    body: ClaimBody,
     answers: { 201: 'The grant, with its credential' },
   },
   {
@@ -98,12 +113,166 @@ export const OPERATIONS: readonly Operation[] = [
     answers: { 200: 'Lifted', 202: 'Asked for: somebody else has to lift it' },
   },
   {
+    method: 'get',
+    path: '/v1/approvals',
+    summary: 'List approvals, newest first',
+    roles: READERS,
+    query: ApprovalsQuery,
+    answers: { 200: 'A page of approvals' },
+  },
+  {
+    method: 'get',
+    path: '/v1/approvals/{id}',
+    summary: 'Show an approval: exactly what is asked, by whom, and what was answered',
+    roles: READERS,
+    answers: { 200: 'The approval' },
+  },
+  {
+    method: 'post',
+    path: '/v1/approvals/{id}/approve',
+    summary: 'Approve; never one’s own request',
+    roles: ['approver', 'security', 'platform'],
+    body: AnswerBody,
+    answers: { 200: 'The approval; `approved` once enough people have' },
+  },
+  {
+    method: 'post',
+    path: '/v1/approvals/{id}/deny',
+    summary: 'Deny; one is enough',
+    roles: ['approver', 'security', 'platform'],
+    body: AnswerBody,
+    answers: { 200: 'The approval' },
+  },
+  {
+    method: 'post',
+    path: '/access/v1/requests',
+    summary: 'AuthZEN Access Request and Approval Profile: put a denied call before a person',
+    workload: true,
+    body: AccessRequestBody,
+    answers: { 202: 'The task; once it is approved the call is asked about again' },
+  },
+  {
+    method: 'get',
+    path: '/access/v1/requests/{id}',
+    summary: 'How such a request stands; with `wait`, once it is answered',
+    workload: true,
+    query: WaitQuery,
+    answers: { 200: 'The task' },
+  },
+  {
+    method: 'post',
+    path: '/v1/exceptions',
+    summary: 'Ask for an exception',
+    roles: ['platform', 'security'],
+    body: ExceptionBody,
+    answers: { 201: 'The exception; somebody else has to approve it' },
+  },
+  {
+    method: 'get',
+    path: '/v1/exceptions',
+    summary: 'List exceptions, newest first',
+    roles: READERS,
+    query: ExceptionsQuery,
+    answers: { 200: 'A page of exceptions' },
+  },
+  {
+    method: 'get',
+    path: '/v1/exceptions/{id}',
+    summary: 'Show an exception, and how often it was used',
+    roles: READERS,
+    answers: { 200: 'The exception' },
+  },
+  {
+    method: 'post',
+    path: '/v1/exceptions/{id}/approve',
+    summary: 'Approve an exception; never one’s own',
+    roles: ['security', 'approver'],
+    body: ExceptionAnswerBody,
+    answers: { 200: 'The exception' },
+  },
+  {
+    method: 'post',
+    path: '/v1/exceptions/{id}/deny',
+    summary: 'Deny an exception',
+    roles: ['security', 'approver'],
+    body: ExceptionAnswerBody,
+    answers: { 200: 'The exception' },
+  },
+  {
+    method: 'post',
+    path: '/v1/exceptions/{id}/end',
+    summary: 'End an exception before its time',
+    roles: ['platform', 'security'],
+    body: ExceptionAnswerBody,
+    answers: { 200: 'The exception' },
+  },
+  {
+    method: 'post',
+    path: '/v1/exceptions/{id}/review',
+    summary: 'Say what was made of an exception; never of one’s own',
+    roles: ['security', 'auditor'],
+    body: ReviewBody,
+    answers: { 200: 'The exception' },
+  },
+  {
     method: 'post',
     path: '/v1/generations',
     summary: 'Check rules and activate them for all replicas',
     roles: ['platform'],
     body: ApplyBody,
     answers: { 200: 'A dry run, or nothing changed', 201: 'The active generation' },
+  },
+  {
+    method: 'get',
+    path: '/v1/generations/{id}',
+    summary: 'The files of a generation, by its number or hash, or `active`',
+    roles: ['platform', 'auditor'],
+    answers: { 200: 'The generation with its files' },
+  },
+  {
+    method: 'get',
+    path: '/v1/decisions',
+    summary: 'What was decided in a period, oldest first, with all that the policies saw',
+    roles: ['auditor', 'platform'],
+    query: DecisionsQuery,
+    answers: { 200: 'A page of decisions' },
+  },
+  {
+    method: 'get',
+    path: '/v1/decisions/{id}',
+    summary: 'Show a decision',
+    roles: ['auditor', 'platform', 'security'],
+    answers: { 200: 'The decision' },
+  },
+  {
+    method: 'post',
+    path: '/access/v1/evaluation',
+    summary: 'AuthZEN 1.0: may this tool be called with these arguments, now?',
+    workload: true,
+    body: EvaluationBody,
+    answers: { 200: 'The decision; a deny as well' },
+  },
+  {
+    method: 'post',
+    path: '/access/v1/evaluations',
+    summary: 'AuthZEN 1.0: many of them',
+    workload: true,
+    body: EvaluationsBody,
+    answers: { 200: 'The decisions' },
+  },
+  {
+    method: 'get',
+    path: '/.well-known/authzen-configuration',
+    summary: 'AuthZEN 1.0 metadata',
+    answers: { 200: 'Metadata' },
+  },
+  {
+    method: 'post',
+    path: '/v1/tool-calls/{id}/outcome',
+    summary: 'Report how a call went, once; by its decision',
+    workload: true,
+    body: OutcomeBody,
+    answers: { 201: 'On record' },
   },
   {
     method: 'post',

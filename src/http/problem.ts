@@ -28,12 +28,22 @@ const REFUSALS: Readonly<Record<RefusalCode, Entry>> = {
   evidence_expired: [401, 'The evidence has ended', 'Fetch a fresh token from the workload’s identity provider.'],
   evidence_not_yet_valid: [401, 'The evidence does not count yet'],
   invalid_request: [400, 'The request is wrong in what `errors` lists'],
+  invalid_denial_binding: [
+    400,
+    'This is not the denial that was given to you, or not what was denied',
+    'Send `denial` as it came with the decision, and the request as it was.',
+  ],
   not_an_operator: [403, 'This is for operators', 'Use an operator’s token, made out to the operators’ audience.'],
   not_a_workload: [403, 'This is for workloads', 'Use the workload’s own evidence.'],
   role_missing: [403, 'None of your roles allows this'],
+  role_limited: [403, 'Your role is limited, and this lies outside of it'],
   not_a_client: [403, 'Only registered clients may ask this', 'Register the caller under `clients:` of writ.yaml.'],
   policy_denied: [403, 'No policy permits this', 'Ask the owner of the profile, or see `writ policy explain`.'],
-  approval_required: [403, 'A person has to approve this first', 'Approvals are not offered by this version.'],
+  approval_required: [
+    403,
+    'A person has to approve this first',
+    'Ask for it again; what was approved, if anything, does not count for this.',
+  ],
   ttl_below_minimum: [
     403,
     'Less time is left than the profile’s minimum',
@@ -46,6 +56,14 @@ const REFUSALS: Readonly<Record<RefusalCode, Entry>> = {
   too_many_hops: [403, 'The task was handed on as often as it may be'],
   delegation_loop: [403, 'A workload on the chain is handed its own task again'],
   task_budget_spent: [403, 'The budget of the task, or of one above it, is spent'],
+  unknown_tool: [403, 'No such tool is known here'],
+  unknown_action: [403, 'Only calls of tools are decided here'],
+  unknown_subject: [403, 'Nobody is known by this name here'],
+  invalid_arguments: [403, 'The arguments do not fit the tool’s schema'],
+  mapping_failed: [403, 'The arguments could not be mapped to what policies see'],
+  over_limit: [403, 'An argument is above the tool’s limit'],
+  grant_required: [403, 'This tool is called under a grant', 'Send the grant as `context.grant`.'],
+  profile_may_not_call: [403, 'The profile of this grant may not call this tool'],
   not_found: [404, 'There is no such thing, or it is not yours'],
   under_order: [409, 'A revocation order stands in the way', 'Ask security; `order` names it.'],
   grant_not_active: [409, 'The grant is not active', 'Ask for a new one.'],
@@ -62,10 +80,14 @@ const REFUSALS: Readonly<Record<RefusalCode, Entry>> = {
   approval_pending: [409, 'Nobody has answered yet', 'Wait for the approval, then claim the grant.'],
   approval_closed: [409, 'The approval was answered, used or has lapsed already'],
   already_answered: [409, 'You have answered this already'],
-  own_request: [403, 'Nobody approves a request on whose chain they are'],
+  own_request: [403, 'Nobody answers what they have asked for themselves, or what is asked for in their name'],
+  exception_closed: [409, 'The exception was answered, is over, or was reviewed already'],
+  expired_denial: [410, 'The denial is too old to ask about', 'Ask for the decision again.'],
+  already_reported: [409, 'How this call went was reported already'],
   superseded: [409, 'The grant ended before its credential was ready', 'Nothing was handed out; ask again.'],
   too_many_requests: [429, 'Too many requests at once'],
   too_many_refusals: [429, 'Too many refusals from this address'],
+  too_many_approvals: [429, 'This workload waits for as many approvals as it may', 'Wait for answers.'],
   too_many_live_grants: [429, 'This workload holds as many live grants as it may', 'End some, or let them expire.'],
 };
 
@@ -91,6 +113,12 @@ const PROVIDERS: Readonly<Record<ProviderErrorCode, Entry>> = {
     'Ask for less, or have the profile made smaller: `facts` has the limit. Nothing was handed out.',
   ],
   provider_timeout: [504, 'The provider did not answer in time', NOTHING],
+};
+
+/** Where a standard has a type of its own for it. */
+export const PROBLEM_TYPES: Readonly<Partial<Record<string, string>>> = {
+  invalid_denial_binding: 'urn:openid:authzen:access-request:error:invalid_denial_binding',
+  expired_denial: 'urn:openid:authzen:access-request:error:expired_denial',
 };
 
 /** Every error as its problem; what is not one of ours shows nothing of itself. */

@@ -4,7 +4,8 @@ import type { Applied } from '../exchange/apply.ts';
 import { readRevocability } from '../domain/grant.ts';
 import type { Revocability } from '../domain/grant.ts';
 import type { ApprovalId } from '../domain/ids.ts';
-import type { GrantView } from '../ledger/index.ts';
+import type { ApprovalRow, GrantView, DecisionView, GenerationView } from '../ledger/index.ts';
+import { shortBody } from './approval-body.ts';
 
 /** The shapes of CONTRACT: snake_case, times in RFC 3339 UTC. */
 export function issuedBody(issued: Issued) {
@@ -39,8 +40,15 @@ export function pendingBody(pending: Pending, urlOf: (id: ApprovalId) => string)
     revocability: revocabilityBody(pending.revocability),
     ttl: { seconds: pending.ttl.seconds, decided_by: pending.ttl.decidedBy },
     decision: { id: decision.id, generation: decision.generation, policies: decision.policies },
-    approval: { id: approval.id, url: urlOf(approval.id), expires_at: approval.expiresAt.toISOString() },
+    approval: shortBody(approval, urlOf),
   };
+}
+
+/** With the approval that it waits or waited for, where its reader may want to know. */
+export function grantWithApproval(view: GrantView, row: ApprovalRow | null, urlOf: (id: ApprovalId) => string) {
+  if (!row) return grantBody(view);
+  const { state, expiresAt } = row;
+  return { ...grantBody(view), approval: shortBody({ id: row.id as ApprovalId, state, expiresAt }, urlOf) };
 }
 
 export function grantBody(view: GrantView) {
@@ -112,6 +120,47 @@ export function orderBody({ order, matched, state, byProvider }: OrderView) {
     lifted_at: order.liftedAt?.toISOString() ?? null,
     lifted_by: order.liftedBy,
   };
+}
+
+export function decisionBody(view: DecisionView) {
+  const { callOutcome } = view;
+  return {
+    id: view.id,
+    at: view.at.toISOString(),
+    action: view.action,
+    generation: Number(view.generation),
+    rules_hash: view.rulesHash,
+    trust: view.trust,
+    subject: view.subject,
+    asked_by: view.askedBy,
+    on_behalf_of: view.onBehalfOf,
+    resource: view.resource,
+    task: view.taskId,
+    grant: view.grantId,
+    mode: view.mode,
+    outcome: view.outcome,
+    code: view.code,
+    policies: view.policies,
+    controls: view.controls,
+    errors: view.errors,
+    inputs: view.inputs,
+    approval: view.approvalId,
+    exception: view.exceptionId,
+    arguments_hash: view.argumentsHash,
+    arguments: view.arguments,
+    origin: view.origin,
+    call_outcome: callOutcome && {
+      status: callOutcome.status,
+      detail: callOutcome.detail,
+      at: callOutcome.happenedAt?.toISOString() ?? null,
+      reported_at: callOutcome.at.toISOString(),
+      reported_by: { trust: callOutcome.trust, id: callOutcome.subject },
+    },
+  };
+}
+
+export function generationBody({ number, hash, activatedAt, author }: GenerationView, files: object) {
+  return { number: Number(number), hash, activated_at: activatedAt.toISOString(), author, files };
 }
 
 export function appliedBody(applied: Applied) {

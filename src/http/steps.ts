@@ -5,6 +5,8 @@ import type { Step } from './context.ts';
 import { sendProblem } from './errors.ts';
 
 const REQUEST_ID = /^[\w.:-]{1,64}$/;
+/** What can stand in a header. */
+const ECHOED = /^[\x21-\x7e](?:[\x20-\x7e]{0,510}[\x21-\x7e])?$/;
 
 /** Gives each request its id (a fitting `X-Request-ID` of the caller is kept) and notes where it comes from. */
 export const identifyRequest: Step = (req, res, next) => {
@@ -12,6 +14,13 @@ export const identifyRequest: Step = (req, res, next) => {
   res.locals.requestId = typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID();
   res.locals.origin = req.ip ?? null;
   res.set('X-Request-ID', res.locals.requestId);
+  next();
+};
+
+/** Gives back the caller's own request id whatever it looks like, as AuthZEN asks; the log keeps to what `identifyRequest` took. */
+export const echoRequestId: Step = (req, res, next) => {
+  const given = req.headers['x-request-id'];
+  if (typeof given === 'string' && ECHOED.test(given)) res.set('X-Request-ID', given);
   next();
 };
 

@@ -2,6 +2,8 @@
 export const TOKEN_CLASSES = {
   /** Access tokens (RFC 9068 §2.1). */
   access: { typ: 'at+jwt' },
+  /** What binds the request for an approval to the denial that it is about; we alone read it. */
+  denial: { typ: 'denial+jwt' },
 } as const;
 export type TokenClass = keyof typeof TOKEN_CLASSES;
 

@@ -1,6 +1,7 @@
 import { PrismaPg } from '@prisma/adapter-pg';
 import pg from 'pg';
 import { Fault, Refusal } from '../domain/errors.ts';
+import type { RefusalCode } from '../domain/errors.ts';
 import { PrismaClient } from '../generated/client.ts';
 
 /** One pool, shared by the prepared calls on the hot path and by Prisma for everything else. */
@@ -98,8 +99,13 @@ export class LedgerConflict extends Error {
 /** What Postgres cannot keep as text: U+0000, and half of a surrogate pair. */
 const UNSTORABLE: ReadonlySet<unknown> = new Set(['22021', '22P02', '22P05']);
 
+/** What the functions raise, and undo everything with: refusals of every transition that comes across them. */
+const RAISED: Readonly<Record<string, RefusalCode>> = { WR410: 'exception_closed', WR429: 'too_many_approvals' };
+
 function ledgerFault(error: unknown): Error {
   const code = (error as { code?: unknown } | null)?.code;
+  const raised = typeof code === 'string' ? RAISED[code] : undefined;
+  if (raised !== undefined) return new Refusal(raised);
   if (typeof code === 'string' && (code.startsWith('WR') || code.startsWith('23')))
     return new LedgerConflict(code, { cause: error });
   if (UNSTORABLE.has(code)) {

@@ -1,5 +1,6 @@
 import type { Actor } from '../domain/identity.ts';
 import type { JsonObject } from '../domain/json.ts';
+import type { Prisma } from '../generated/client.ts';
 import type { Connection } from './connection.ts';
 import { admit } from './issuing.ts';
 import type { Answer } from './issuing.ts';
@@ -10,6 +11,9 @@ export interface GenerationRow {
   /** The canonical text of the rules. */
   readonly body: string;
 }
+
+/** A generation with its text. */
+export type GenerationView = Prisma.GenerationGetPayload<{ include: { text: true } }>;
 
 export function makeGenerations(connection: Connection) {
   return {
@@ -31,6 +35,12 @@ export function makeGenerations(connection: Connection) {
       const row = rows[0];
       return row && { number: Number(row.number), hash: row.hash, body: row.body };
     },
+
+    /** By its number, or the last one with this hash; without either, the active one. */
+    find: (which: { readonly number?: number; readonly hash?: string }): Promise<GenerationView | null> =>
+      connection.prisma((client) =>
+        client.generation.findFirst({ where: which, include: { text: true }, orderBy: { number: 'desc' } }),
+      ),
 
     /** @throws Fault `generation_behind` when another generation came before this one. */
     async activate(activation: {

@@ -1,6 +1,9 @@
 import { connect } from './connection.ts';
 import type { ConnectionOptions } from './connection.ts';
 import { makeApprovals } from './approvals.ts';
+import { makeExceptions } from './exceptions.ts';
+import { makeNotices } from './notices.ts';
+import { makeCalls } from './calls.ts';
 import { startDatabaseClock } from './clock.ts';
 import { makeGenerations } from './generations.ts';
 import { makeGrants } from './grants.ts';
@@ -12,10 +15,17 @@ import { makeSigningKeys } from './signing-keys.ts';
 import { makeTasks } from './tasks.ts';
 import { listen } from './listen.ts';
 
-export type { ApprovalRow, ApprovalState } from './approvals.ts';
-export type { ApprovalRequest, DecisionRecord, MintIntent } from './issuing.ts';
+export { APPROVAL_STATES } from './approvals.ts';
+export type { ApprovalFilter, ApprovalRow, ApprovalState, CallApproval } from './approvals.ts';
+export { EXCEPTION_STATES, exceptionState } from './exceptions.ts';
+export type { ExceptionAbout, ExceptionFilter, ExceptionRow, ExceptionScope, ExceptionState } from './exceptions.ts';
+export { OUTCOMES } from './calls.ts';
+export type { CallFacts, CallGrant, CallRecord, CallTask, DecisionView, OutcomeStatus, RecordedCall } from './calls.ts';
+export type { ApprovalRequest, ChainLink, DecisionRecord, MintIntent } from './issuing.ts';
+export type { Notice, NoticeState } from './notices.ts';
 export type { Claim, CleanupClaim } from './reaping.ts';
-export type { GrantFilter, GrantView } from './grants.ts';
+export type { GrantFilter, GrantView, RepeatedRequest } from './grants.ts';
+export type { GenerationView } from './generations.ts';
 export type { OrderProgress, OrderRow } from './orders.ts';
 export { toTask } from './tasks.ts';
 export type { EndedTask, OpenTask, TaskRow } from './tasks.ts';
@@ -31,12 +41,15 @@ export function makeLedger(options: ConnectionOptions) {
     orders: makeOrders(connection),
     tasks: makeTasks(connection),
     approvals: makeApprovals(connection),
+    notices: makeNotices(connection),
+    exceptions: makeExceptions(connection),
+    calls: makeCalls(connection),
     generations: makeGenerations(connection),
     grants: makeGrants(connection),
     signingKeys: makeSigningKeys(connection),
     providerRecord: makeProviderRecord(connection),
     startClock: (localNow: () => number) => startDatabaseClock(connection, localNow),
-    listen: (onNotice: () => void) => listen(options.url, onNotice),
+    listen: (onNotice: (what?: string) => void) => listen(options.url, onNotice),
     /** Which server and database this is; undefined where the login may not ask. */
     async place(): Promise<{ systemIdentifier: string; database: string } | undefined> {
       const sql =

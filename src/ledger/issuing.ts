@@ -1,3 +1,4 @@
+import type { ApprovalNeeds } from '../domain/approval.ts';
 import { Fault, Refusal } from '../domain/errors.ts';
 import type { RefusalCode } from '../domain/errors.ts';
 import type { EndReason, GrantState, Revocability } from '../domain/grant.ts';
@@ -81,10 +82,19 @@ export interface ApprovalRequest {
   readonly kind: 'issue' | 'call';
   readonly asked_hash: string;
   readonly asked: JsonObject;
-  readonly needs: { readonly role: string; readonly count: number };
-  /** Who is on the chain of the request, and may not answer it. */
-  readonly chain: readonly { readonly issuer: string; readonly subject: string }[];
+  readonly needs: ApprovalNeeds;
+  /** Who is on the chain of the request, and may not answer it; without an issuer, that subject of any. */
+  readonly chain: readonly ChainLink[];
   readonly expires_at: string;
+  /** The channels through which approvers are told. */
+  readonly notify: readonly string[];
+  /** How many may wait at once for this workload. */
+  readonly max_open: number;
+}
+
+export interface ChainLink {
+  readonly issuer?: string;
+  readonly subject: string;
 }
 
 /** An approved grant is claimed: its approval is consumed and its mint intended. */
@@ -97,6 +107,7 @@ export interface ClaimGrant {
   readonly revocability: Revocability;
   readonly mint: MintIntent;
   readonly origin: string | null;
+  readonly idempotency: { readonly key: string; readonly request_hash: string } | null;
 }
 
 export interface OpenMint {
@@ -150,6 +161,9 @@ const REFUSALS: ReadonlySet<string> = new Set<RefusalCode>([
   'approval_closed',
   'already_answered',
   'own_request',
+  'role_missing',
+  'exception_closed',
+  'already_reported',
 ]);
 
 /** @throws Refusal or Fault for an answer that says no. */
@@ -161,23 +175,28 @@ export function admit<A extends Answer>(answer: A): A {
   throw new Error(`the ledger answered an unknown refusal: ${refused}`);
 }
 
+/** What is done under an idempotency key that somebody else holds at this moment is in progress. */
+async function keyed<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof LedgerConflict && error.sqlState === 'WR409') throw new Refusal('request_in_progress');
+    throw error;
+  }
+}
+
 /** The transitions on the way of an issuance; each is one call and one commit. */
 export function makeIssuing(connection: Connection) {
   const one = connection.transition;
   return {
     /** Intent, decision, task and first mint. @throws Refusal `under_order`, `request_in_progress`; Fault `generation_behind`. */
     async openGrant(opening: OpenGrant) {
-      try {
-        return admit(await one<Opened>('open_grant', opening));
-      } catch (error) {
-        if (error instanceof LedgerConflict && error.sqlState === 'WR409') throw new Refusal('request_in_progress');
-        throw error;
-      }
+      return keyed(async () => admit(await one<Opened>('open_grant', opening)));
     },
 
     /** @throws Refusal `approval_pending`, `approval_required`, `under_order`, `task_ended`, `task_budget_spent`, `grant_not_active`; Fault. */
     async claimGrant(claiming: ClaimGrant) {
-      return admit(await one<Opened>('claim_grant', claiming));
+      return keyed(async () => admit(await one<Opened>('claim_grant', claiming)));
     },
 
     /** One more mint of an active grant. @throws as `openGrant`, and Refusal `not_found`, `grant_not_active`. */

@@ -3,10 +3,11 @@ import pg from 'pg';
 const RETRY_MS = 1_000;
 
 /**
- * Tells of orders and generations as soon as they are committed. A courtesy: a poll stands behind it, and correctness rests on
+ * Tells of orders, generations and approvals as soon as they are committed, each by its name; without one, when it has begun to
+ * listen, and something may have been missed. A courtesy: a poll stands behind it, and correctness rests on
  * neither, since both are read in the transaction that decides.
  */
-export function listen(url: string, onNotice: () => void): { close(): Promise<void> } {
+export function listen(url: string, onNotice: (what?: string) => void): { close(): Promise<void> } {
   let client: pg.Client | undefined;
   let timer: NodeJS.Timeout | undefined;
   let closed = false;
@@ -19,7 +20,7 @@ export function listen(url: string, onNotice: () => void): { close(): Promise<vo
       application_name: 'writ listen',
     });
     client = fresh;
-    fresh.on('notification', onNotice);
+    fresh.on('notification', ({ payload }) => onNotice(payload));
     fresh.on('error', () => undefined);
     fresh.once('end', again);
     try {

@@ -33,6 +33,7 @@ function differencesOf(want: PolicyCase['want'], { outcome, code, answer }: Expl
   const found: string[] = [];
   const reason = code === undefined ? '' : ` (${code})`;
   if (outcome !== want.outcome) found.push(`the outcome is ${outcome}${reason}, not ${want.outcome}`);
+  if (want.code !== undefined && want.code !== code) found.push(`the code is ${code ?? 'none'}, not ${want.code}`);
   const errors = answer?.errors ?? [];
   for (const { policy, message } of errors) found.push(`${policy === '' ? 'deciding' : policy} failed: ${message}`);
 

@@ -1,30 +1,40 @@
 import { setFlagsFromString } from 'node:v8';
 import { ProblemsError } from '../domain/problem.ts';
 import { checkFile, duplicateIds, validate } from './check.ts';
+import type { CheckedPolicy } from './check.ts';
+import { makeDecideMany } from './decide-many.ts';
 import { makeDecide } from './decide.ts';
+import type { DecisionPool } from './pool.ts';
 import type { PolicySet } from './policy.ts';
+import type { Tool } from '../domain/tool.ts';
 import { generateSchema } from './schema.ts';
 import { makeSlots } from './slots.ts';
+import { makeToolSet, toolFaults } from './tools/tool-set.ts';
 
-/** The generation that decides, the one before it for what is still under way, and one that is being tried out. */
-const SLOTS = 3;
+/**
+ * The generation that decides, the one before it for what is still under way, and one that is being tried out; each a
+ * second time without what exceptions may set aside, once it is asked so.
+ */
+const SLOTS = 6;
 const SCHEMA_FILE = 'policies/schema.cedarschema';
 
 export interface CedarCompiler {
   generateSchema: typeof generateSchema;
-  /** Compiles files of policies, by path, against a schema. @throws ProblemsError with every problem. */
-  compile(files: Readonly<Record<string, string>>, schema: string): PolicySet;
+  toolFaults: typeof toolFaults;
+  /** Compiles files of policies, by path, against a schema, and tools without faults. @throws ProblemsError with every problem. */
+  compile(files: Readonly<Record<string, string>>, schema: string, tools?: readonly Tool[]): PolicySet;
 }
 
-/** One for a process: it owns the places where Cedar keeps what it has parsed (slots.ts). */
-export function makeCedarCompiler(slotCount: number = SLOTS): CedarCompiler {
+/** One for a process, or a thread: it owns the places where Cedar keeps what it has parsed (slots.ts). */
+export function makeCedarCompiler(slotCount: number = SLOTS, pool?: DecisionPool): CedarCompiler {
   // V8 of Node 20.20 aborts the process ("unreachable code" in Deoptimizer::DoComputeBuiltinContinuation) when it undoes an
   // optimisation in the middle of a call into WebAssembly that it has inlined. Seen after some 20,000 issuances.
   setFlagsFromString('--no-turbo-inline-js-wasm-calls');
   const slots = makeSlots(slotCount);
   return {
     generateSchema,
-    compile(files, schema) {
+    toolFaults,
+    compile(files, schema, tools = []) {
       const checked = Object.entries(files).map(([file, text]) => checkFile(file, text));
       const policies = checked.flatMap((file) => file.policies);
       const problems = [
@@ -34,10 +44,22 @@ export function makeCedarCompiler(slotCount: number = SLOTS): CedarCompiler {
       ];
       if (problems.length > 0) throw new ProblemsError(problems);
 
-      const input = { policies: Object.fromEntries(policies.map(({ id, source }) => [id, source.text])), schema };
-      slots.nameFor(input);
+      const inputOf = (some: readonly CheckedPolicy[]) => ({
+        policies: Object.fromEntries(some.map(({ id, source }) => [id, source.text])),
+        schema,
+      });
+      const all = inputOf(policies);
+      slots.nameFor(all);
+      const firm = inputOf(policies.filter(({ overridable }) => !overridable));
       const annotations = new Map(policies.map(({ file: _, source: __, ...annotated }) => [annotated.id, annotated]));
-      return { ids: [...annotations.keys()].sort(), decide: makeDecide(input, annotations, slots) };
+      const decide = makeDecide({ all, firm }, annotations, slots);
+      return {
+        ids: [...annotations.keys()].sort(),
+        overridable: policies.flatMap(({ id, overridable }) => (overridable ? [id] : [])).sort(),
+        tools: makeToolSet(tools),
+        decide,
+        decideMany: makeDecideMany(decide, pool, { files, schema }),
+      };
     },
   };
 }

@@ -1,17 +1,26 @@
 import * as cedar from '@cedar-policy/cedar-wasm/nodejs';
 import type { AuthorizationAnswer } from '@cedar-policy/cedar-wasm/nodejs';
+import { meets, strictest } from '../domain/approval.ts';
 import type { Annotated } from './annotations.ts';
 import { toCedar } from './call.ts';
-import type { PolicyAnswer, PolicyRequest } from './policy.ts';
+import type { GivenApproval, PolicyAnswer, PolicyRequest } from './policy.ts';
 import type { ParseInput, Slots } from './slots.ts';
 
 export type Annotations = ReadonlyMap<string, Annotated>;
+
+/** A set of policies, and the same without the forbids that exceptions may set aside. */
+export interface ParseInputs {
+  readonly all: ParseInput;
+  readonly firm: ParseInput;
+}
 
 /** What Cedar said, made safe: an answer with any error in it is a deny. */
 interface Verdict {
   readonly allowed: boolean;
   /** Satisfied permits of an allow, satisfied forbids of a deny. */
   readonly policies: readonly Annotated[];
+  /** Forbids that would have stood in the way, and that an exception set aside. */
+  readonly aside: readonly Annotated[];
   readonly errors: PolicyAnswer['errors'];
 }
 
@@ -19,8 +28,8 @@ interface Verdict {
 const HYPOTHETICAL = { id: 'hypothetical', by: [] };
 const MAX_MESSAGE_CHARS = 300;
 
-export function makeDecide(input: ParseInput, annotations: Annotations, slots: Slots) {
-  const ask = (request: PolicyRequest): Verdict => {
+export function makeDecide({ all, firm }: ParseInputs, annotations: Annotations, slots: Slots) {
+  const ask = (input: ParseInput, request: PolicyRequest): Verdict => {
     try {
       const name = slots.nameFor(input);
       const set = { preparsedPolicySetId: name, preparsedSchemaName: name, validateRequest: true };
@@ -30,22 +39,59 @@ export function makeDecide(input: ParseInput, annotations: Annotations, slots: S
     }
   };
 
+  /**
+   * A deny names every forbid that applies. Those that the request's exception covers, and that are marked for it, do not
+   * count; where none is left the rest of the set decides, which still has every other forbid.
+   */
+  const judge = (request: PolicyRequest): Verdict => {
+    const verdict = ask(all, request);
+    const covered = request.exception?.policies ?? [];
+    if (verdict.allowed || verdict.errors.length > 0 || covered.length === 0) return verdict;
+    const aside = verdict.policies.filter(({ id, overridable }) => overridable && covered.includes(id));
+    if (aside.length === 0) return verdict;
+    const standing = verdict.policies.filter((policy) => !aside.includes(policy));
+    return standing.length > 0 ? { ...verdict, policies: standing, aside } : { ...ask(firm, request), aside };
+  };
+
   return (request: PolicyRequest): PolicyAnswer => {
-    const verdict = ask(request);
-    if (!wantsApproval(verdict) || request.context.approval) return answer(verdict.allowed ? 'allow' : 'deny', verdict);
-    const then = ask({ ...request, context: { ...request.context, approval: HYPOTHETICAL } });
+    const verdict = judge(request);
+    if (request.context.approval) return approved(request, request.context.approval.people, verdict);
+    if (!wantsApproval(verdict)) return answer(verdict.allowed ? 'allow' : 'deny', verdict);
+    const then = judge(asIf(request, HYPOTHETICAL));
     // What decides even then is said; what would only be asked of an approver is not worth asking.
     if (!then.allowed) return answer('deny', { ...then, policies: verdict.allowed ? then.policies : verdict.policies });
-    return answer('approval', verdict, then);
+    return { ...answer('approval', verdict, then), approval: needsOf(verdict, then) };
   };
+
+  /** An approval that was given under other rules may be too little under these. */
+  function approved(request: PolicyRequest, people: GivenApproval['people'], verdict: Verdict): PolicyAnswer {
+    if (!verdict.allowed || !people) return answer(verdict.allowed ? 'allow' : 'deny', verdict);
+    const without = judge(asIf(request, undefined));
+    if (without.errors.length > 0) return answer('deny', without);
+    const needs = needsOf(without, verdict);
+    if (meets(needs, people)) return answer('allow', verdict);
+    return { ...answer('approval', without, verdict), approval: needs };
+  }
+}
+
+const needsOf = (...verdicts: readonly Verdict[]) =>
+  strictest(verdicts.flatMap(({ policies }) => policies.flatMap(({ requires }) => (requires ? [requires] : []))));
+
+/** The same question with another approval or with none; for each kind by itself, which keeps its type. */
+function asIf(request: PolicyRequest, approval: GivenApproval | undefined): PolicyRequest {
+  const given = approval ? { approval } : {};
+  if (request.action === 'call') {
+    const { approval: _, ...context } = request.context;
+    return { ...request, context: { ...context, ...given } };
+  }
+  const { approval: _, ...context } = request.context;
+  return { ...request, context: { ...context, ...given } };
 }
 
 /** An allow that some permit gives on approval only, or a deny for want of an approval and for nothing else. */
 function wantsApproval({ allowed, policies, errors }: Verdict): boolean {
   if (errors.length > 0 || policies.length === 0) return false;
-  return allowed
-    ? policies.some((policy) => policy.requiresApproval)
-    : policies.every((policy) => policy.requiresApproval);
+  return allowed ? policies.some(({ requires }) => requires) : policies.every(({ requires }) => requires);
 }
 
 /** A policy that errs is skipped by Cedar, so that an erring forbid would allow: any error at all denies instead. */
@@ -55,13 +101,14 @@ function toVerdict(said: AuthorizationAnswer, annotations: Annotations): Verdict
   const errors = diagnostics.errors.map(({ policyId, error }) => ({ policy: policyId, message: cut(error.message) }));
   const policies = diagnostics.reason.flatMap((id) => annotations.get(id) ?? []);
   if (policies.length !== diagnostics.reason.length) return failed('', 'Cedar named a policy that is not of this set');
-  if (errors.length === 0) return { allowed: decision === 'allow', policies, errors };
-  return { allowed: false, policies: decision === 'deny' ? policies : [], errors };
+  if (errors.length === 0) return { allowed: decision === 'allow', policies, aside: [], errors };
+  return { allowed: false, policies: decision === 'deny' ? policies : [], aside: [], errors };
 }
 
 const failed = (policy: string, message: string): Verdict => ({
   allowed: false,
   policies: [],
+  aside: [],
   errors: [{ policy, message: cut(message) }],
 });
 
@@ -70,15 +117,20 @@ const cut = (message: string) =>
 
 function answer(outcome: PolicyAnswer['outcome'], verdict: Verdict, then: Verdict = verdict): PolicyAnswer {
   const maxTtl = outcome === 'deny' ? undefined : smallestTtl(then.policies);
+  const overridable = verdict.allowed || verdict.errors.length > 0 ? [] : verdict.policies.filter((p) => p.overridable);
+  const overridden = outcome === 'deny' ? [] : [...new Set([...verdict.aside, ...then.aside])];
   return {
     outcome,
-    policies: verdict.policies.map(({ id }) => id).sort(),
-    ...(outcome === 'approval' ? { approval: { role: 'approver', count: 1 } } : {}),
+    policies: idsOf(verdict.policies),
     ...(maxTtl && { maxTtl }),
+    ...(overridable.length > 0 && { overridable: idsOf(overridable) }),
+    ...(overridden.length > 0 && { overridden: idsOf(overridden) }),
     controls: [...new Set(verdict.policies.flatMap(({ controls }) => controls))].sort(),
     errors: verdict.errors,
   };
 }
+
+const idsOf = (policies: readonly Annotated[]) => policies.map(({ id }) => id).sort();
 
 /** An allow names every satisfied permit, and each may cap the life: adding a permit can shorten it. */
 function smallestTtl(permits: readonly Annotated[]): PolicyAnswer['maxTtl'] {

@@ -1,3 +1,4 @@
+import { readArguments } from '../domain/arguments.ts';
 import { Refusal } from '../domain/errors.ts';
 import type { RefusalCode } from '../domain/errors.ts';
 import type { JsonObject } from '../domain/json.ts';
@@ -7,7 +8,9 @@ import type { Parameters, Profile } from '../domain/profile.ts';
 import type { PolicyQuestion } from '../domain/question.ts';
 import { capTtl } from '../domain/ttl.ts';
 import type { Ttl } from '../domain/ttl.ts';
-import type { PolicyAnswer, PolicyRequest, PolicySet } from './policy.ts';
+import { judgeCall } from './judge-call.ts';
+import { callRequest } from './call-request.ts';
+import type { PolicyAnswer, PolicyRequest, PolicySet, ProfileRequest } from './policy.ts';
 
 /** The part of a generation that explaining needs. */
 export interface ExplainedRules {
@@ -36,6 +39,7 @@ export interface Explanation {
 export function explain(rules: ExplainedRules, question: PolicyQuestion, now: Date): Explanation {
   const at = question.now === undefined ? now : new Date(question.now);
   if (question.action === 'create_task') return decided(rules, taskRequest(question, at));
+  if (question.action === 'call') return explainCall(rules, question, at);
   const profile = rules.profiles.get(question.profile ?? '');
   if (!profile) return { outcome: 'deny', code: 'unknown_profile' };
   if (rules.off.has(profile.provider)) return { outcome: 'deny', code: 'profile_off' };
@@ -52,6 +56,41 @@ export function explain(rules: ExplainedRules, question: PolicyQuestion, now: Da
     if (!(error instanceof Refusal)) throw error;
     return { ...explanation, outcome: 'deny', code: error.code, facts: error.facts };
   }
+}
+
+/** A call, as far as the rules decide: whether grant and task are live is not asked. */
+function explainCall(rules: ExplainedRules, question: PolicyQuestion, at: Date): Explanation {
+  const found = rules.policies.tools.find(question.tool ?? '');
+  if (!found) return { outcome: 'deny', code: 'unknown_tool' };
+  const { tool } = found;
+  const profile = rules.profiles.get(question.profile ?? '');
+  if (question.profile !== undefined && !profile) return { outcome: 'deny', code: 'unknown_profile' };
+  if (tool.profiles && !profile) return { outcome: 'deny', code: 'grant_required' };
+  if (tool.profiles && !tool.profiles.includes(profile?.name ?? '')) {
+    return { outcome: 'deny', code: 'profile_may_not_call' };
+  }
+  const given = readArguments(question.arguments ?? {});
+  if (!given.ok) return { outcome: 'deny', code: 'invalid_arguments', facts: { ...given.fault } };
+  const prepared = found.prepare(question.arguments ?? {});
+  if (!prepared.ok) {
+    const facts = prepared.code === 'mapping_failed' ? { argument: prepared.argument } : { ...prepared.fault };
+    return { outcome: 'deny', code: prepared.code, facts };
+  }
+  const { purpose, task, onBehalfOf, approval } = question;
+  const request = callRequest({
+    principal: question.principal,
+    name: question.tool ?? '',
+    tool,
+    mapped: prepared.mapped,
+    task: { purpose, mode: task.mode, environment: task.environment ?? tool.environment, implicit: task.implicit },
+    now: at,
+    onBehalfOf,
+    approval,
+    grant: profile && { profile: profile.name, parameters: question.parameters },
+  });
+  const answer = rules.policies.decide(request);
+  const { outcome, code, facts } = judgeCall(tool, request, answer);
+  return { outcome, request, answer, facts, ...(code === null ? {} : { code }) };
 }
 
 function decided(rules: ExplainedRules, request: PolicyRequest): Explanation {
@@ -77,7 +116,7 @@ const FAR = new Date(8.64e15);
 
 function profileRequest(
   question: PolicyQuestion,
-  action: Exclude<PolicyQuestion['action'], 'create_task'>,
+  action: ProfileRequest['action'],
   profile: Profile,
   parameters: Parameters,
   at: Date,
@@ -117,7 +156,7 @@ export function explanationJson({ outcome, code, facts, faults, answer, ttl }: E
   return {
     outcome,
     ...(code === undefined ? {} : { code }),
-    ...(facts === undefined ? {} : { facts }),
+    ...(facts === undefined || Object.keys(facts).length === 0 ? {} : { facts }),
     ...(faults === undefined ? {} : { parameters: faults.map((fault) => ({ ...fault })) }),
     policies: answer?.policies ?? [],
     controls: answer?.controls ?? [],

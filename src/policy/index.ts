@@ -5,5 +5,22 @@ export { makeCedarCompiler, policyTexts } from './compile.ts';
 export type { CedarCompiler } from './compile.ts';
 export { explain, explanationJson } from './explain.ts';
 export type { ExplainedRules, Explanation } from './explain.ts';
-export type { PolicyAnswer, PolicyRequest, PolicySet, ProfileRequest, TaskRequest } from './policy.ts';
+export { callRequest } from './call-request.ts';
+export { judgeCall } from './judge-call.ts';
+export type { CallVerdict } from './judge-call.ts';
+export type {
+  ApprovalNeeds,
+  CallRequest,
+  PolicyAnswer,
+  PolicyRequest,
+  PolicySet,
+  ProfileRequest,
+  TaskRequest,
+} from './policy.ts';
+export { redecide, replay } from './replay.ts';
+export type { RecordedDecision, Redecided, Replayed } from './replay.ts';
+export { makeDecisionPool } from './pool.ts';
+export type { DecisionPool } from './pool.ts';
 export { generateSchema } from './schema.ts';
+export { makeToolSet } from './tools/tool-set.ts';
+export type { CompiledTool, PreparedCall, ToolSet } from './tools/tool-set.ts';

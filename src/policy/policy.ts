@@ -1,16 +1,20 @@
+import type { ApprovalNeeds } from '../domain/approval.ts';
 import type { PolicyAction } from '../domain/question.ts';
 import type { Effect } from '../domain/profile.ts';
 import type { TaskMode } from '../domain/task.ts';
+import type { Mapped } from '../domain/tool.ts';
+import type { ToolSet } from './tools/tool-set.ts';
 
 export { POLICY_ACTIONS } from '../domain/question.ts';
 export type { PolicyAction } from '../domain/question.ts';
+export type { ApprovalNeeds } from '../domain/approval.ts';
 
 /** One question to the policy set: plain data, stored with the decision so that it can be decided again. */
-export type PolicyRequest = ProfileRequest | TaskRequest;
+export type PolicyRequest = ProfileRequest | TaskRequest | CallRequest;
 
-/** May this workload have, keep, pass on or use what this profile offers? */
+/** May this workload have, keep or pass on what this profile offers? */
 export interface ProfileRequest extends RequestBase {
-  readonly action: Exclude<PolicyAction, 'create_task'>;
+  readonly action: Exclude<PolicyAction, 'create_task' | 'call'>;
   readonly resource: {
     readonly profile: string;
     readonly provider: string;
@@ -25,12 +29,34 @@ export interface TaskRequest extends RequestBase {
   readonly action: 'create_task';
 }
 
+/** May this workload call this tool with these arguments, now? */
+export interface CallRequest {
+  readonly principal: RequestBase['principal'];
+  readonly action: 'call';
+  readonly resource: {
+    readonly tool: string;
+    /** The name in the tool's file, which may have a `*`. */
+    readonly declared: string;
+    readonly owner: string;
+    readonly environment: string;
+    readonly effect: Effect;
+  };
+  readonly context: Omit<RequestBase['context'], 'parameters' | 'requestedTtl'> & {
+    readonly arguments: Mapped;
+    /** The grant under which it is called, where there is one. */
+    readonly grant?: { readonly profile: string; readonly parameters: Readonly<Record<string, string>> };
+  };
+  readonly exception?: CoveringException;
+}
+
 interface RequestBase {
   readonly principal: {
     readonly trust: string;
     readonly id: string;
     readonly groups: readonly string[];
     readonly attributes: Readonly<Record<string, string>>;
+    /** What the issuer calls it; kept with the decision, and not shown to policies. */
+    readonly source?: { readonly issuer: string; readonly subject: string };
   };
   readonly context: {
     readonly task: {
@@ -45,12 +71,23 @@ interface RequestBase {
     /** RFC 3339, whole seconds, UTC. */
     readonly now: string;
     readonly onBehalfOf?: string;
-    readonly approval?: { readonly id: string; readonly by: readonly string[] };
+    readonly approval?: GivenApproval;
   };
+  /** An active exception that covers this request: forbids of these ids do not count where they are marked as overridable. */
+  readonly exception?: CoveringException;
 }
 
+export type CoveringException = { readonly id: string; readonly policies: readonly string[] };
+
+export type GivenApproval = {
+  readonly id: string;
+  readonly by: readonly string[];
+  /** The roles of each of them: what the rules of now want is held against it. Absent: it is taken to be enough. Not shown to policies. */
+  readonly people?: readonly (readonly string[])[];
+};
+
 export interface PolicyAnswer {
-  /** `approval`: denied now, and an approval would change that. */
+  /** `approval`: denied now, and an approval would change that, or one by more or other people than have given it. */
   readonly outcome: 'allow' | 'deny' | 'approval';
   /**
    * Ids of the deciding policies, sorted: every satisfied permit of an allow, every satisfied forbid of a deny, and of
@@ -59,6 +96,10 @@ export interface PolicyAnswer {
   readonly policies: readonly string[];
   /** With `approval`: who has to give it. */
   readonly approval?: ApprovalNeeds;
+  /** Of what stands in the way: the forbids that an exception may set aside. Absent where there are none. */
+  readonly overridable?: readonly string[];
+  /** Forbids that the request's exception did set aside. Absent where there are none. */
+  readonly overridden?: readonly string[];
   /** The smallest `@max_ttl` among the permits; with `approval`, among those that would permit it then. */
   readonly maxTtl?: { readonly policy: string; readonly seconds: number };
   /** `@control` values of the deciding policies, sorted, once each. */
@@ -67,14 +108,16 @@ export interface PolicyAnswer {
   readonly errors: readonly { readonly policy: string; readonly message: string }[];
 }
 
-/** Whose approval is needed, and of how many. */
-export interface ApprovalNeeds {
-  readonly role: string;
-  readonly count: number;
-}
-
 export interface PolicySet {
   readonly ids: readonly string[];
+  /** Ids of the forbids that an exception may set aside. */
+  readonly overridable: readonly string[];
+  readonly tools: ToolSet;
   /** Never throws: whatever goes wrong inside is a deny with an error. */
   decide(request: PolicyRequest): PolicyAnswer;
+  /**
+   * Many at once, on other threads where there are some, else in turns with whatever else the process does.
+   * @param texts - the canonical JSON of each request.
+   */
+  decideMany(requests: readonly PolicyRequest[], texts: readonly string[]): Promise<PolicyAnswer[]>;
 }

@@ -1,16 +1,36 @@
 import type { Profile } from '../domain/profile.ts';
+import type { MappedType, Tool } from '../domain/tool.ts';
 
 /**
- * The text of `policies/schema.cedarschema`, which follows from the profiles alone: their parameters become optional
- * members of `context.parameters`, so that a policy on a parameter that no profile has is an error at load.
+ * The text of `policies/schema.cedarschema`, which follows from the profiles and tools alone: their parameters become optional
+ * members of `context.parameters`, and what tools map of their arguments of `context.arguments`, so that a policy on one that
+ * nothing has is an error at load.
  */
-export function generateSchema(profiles: Iterable<Profile>): string {
-  const names = new Set([...profiles].flatMap(({ parameters }) => Object.keys(parameters)));
-  const parameters = [...names].sort().map((name) => `  "${name}"?: String,\n`);
-  return SCHEMA.replace('PARAMETERS', parameters.length === 0 ? '{}' : `{\n${parameters.join('')}}`);
+export function generateSchema(profiles: Iterable<Profile>, tools: readonly Tool[] = []): string {
+  const parameters = [...profiles].flatMap(({ parameters }) => Object.keys(parameters));
+  const mapped = tools.flatMap(({ mapping }) => Object.entries(mapping));
+  return SCHEMA.replace('PARAMETERS', record(parameters.map((name) => [name, 'String']))).replace(
+    'ARGUMENTS',
+    record(mapped.map(([name, { type }]) => [name, CEDAR_TYPES[type]])),
+  );
 }
 
-const SCHEMA = `// Written by \`writ check --write-schema\` from the profiles. Do not edit: drift is an error of \`writ check\`.
+const CEDAR_TYPES: Readonly<Record<MappedType, string>> = {
+  String: 'String',
+  Long: 'Long',
+  Bool: 'Bool',
+  SetOfString: 'Set<String>',
+};
+
+/** A type of optional members, each once. */
+function record(members: readonly (readonly [string, string])[]): string {
+  const lines = [...new Map(members)]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, type]) => `  "${name}"?: ${type},\n`);
+  return lines.length === 0 ? '{}' : `{\n${lines.join('')}}`;
+}
+
+const SCHEMA = `// Written by \`writ check --write-schema\` from the profiles and tools. Do not edit: drift is an error of \`writ check\`.
 
 // An entry of identity.trust, such as Trust::"mesh".
 entity Trust;
@@ -34,6 +54,15 @@ entity Profile = {
   "effect": String,
 };
 
+// What is called: Tool::"refund". declared is the name in its file, which may have a *. effect is as above.
+entity Tool = {
+  "name": String,
+  "declared": String,
+  "owner": String,
+  "environment": String,
+  "effect": String,
+};
+
 // What create_task asks for. mode is observe, supervised or autonomous.
 entity Task = {
   "purpose": String,
@@ -43,6 +72,9 @@ entity Task = {
 
 // What each profile's parameters may be. Ask whether one is there first: context.parameters has month && ...
 type Parameters = PARAMETERS;
+
+// What tools map of their arguments. Ask whether one is there first: context.arguments has amount && ...
+type Arguments = ARGUMENTS;
 
 type Context = {
   // implicit: a single call made the task for itself.
@@ -64,15 +96,42 @@ type Context = {
   },
 };
 
+type CallContext = {
+  "task": {
+    "purpose": String,
+    "mode": String,
+    "environment": String,
+    "implicit": Bool,
+  },
+  "arguments": Arguments,
+  // The grant under which it is called: its profile, and the parameters that it was given for.
+  "grant"?: {
+    "profile": String,
+    "parameters": Parameters,
+  },
+  "now": datetime,
+  "on_behalf_of"?: String,
+  "approval"?: {
+    "id": String,
+    "by": Set<String>,
+  },
+};
+
 action create_task appliesTo {
   principal: Workload,
   resource: Task,
   context: Context,
 };
 
-action issue, renew, delegate, call appliesTo {
+action issue, renew, delegate appliesTo {
   principal: Workload,
   resource: Profile,
   context: Context,
+};
+
+action call appliesTo {
+  principal: Workload,
+  resource: Tool,
+  context: CallContext,
 };
 `;

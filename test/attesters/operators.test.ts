@@ -54,6 +54,52 @@ test.each<[string, object, object, readonly string[]]>([
   expect((await authenticate(members, claims)).roles).toEqual(want);
 });
 
+describe('limits of a role', () => {
+  const oncall = { groups: ['sec-oncall'] };
+  const leads = { groups: ['leads'], owners: ['payments'], environments: ['staging', 'production'] };
+  const reaches = async (security: object, groups: readonly string[]) =>
+    (await authenticate({ roles: { security } }, { groups })).reaches;
+
+  test.each<[string, object, readonly string[], object | undefined]>([
+    ['none', oncall, ['sec-oncall'], undefined],
+    [
+      'of everybody who has it',
+      leads,
+      ['leads'],
+      { security: [{ owners: ['payments'], environments: ['staging', 'production'] }] },
+    ],
+    [
+      'of one group among others',
+      [oncall, { groups: ['leads'], owners: ['a'] }],
+      ['leads'],
+      { security: [{ owners: ['a'] }] },
+    ],
+    ['of one group, for somebody who is in another too', [oncall, leads], ['leads', 'sec-oncall'], undefined],
+    [
+      'of two groups: as far as both together',
+      [
+        { groups: ['a'], owners: ['a'] },
+        { groups: ['b'], environments: ['b'] },
+      ],
+      ['a', 'b'],
+      { security: [{ owners: ['a'] }, { environments: ['b'] }] },
+    ],
+    ['of a role that somebody does not have', leads, ['others'], undefined],
+  ])('%s', async (_what, security, groups, want) => {
+    expect(await reaches(security, groups)).toEqual(want);
+  });
+
+  test.each([
+    { ...oncall, owners: [] },
+    [],
+    [{ owners: ['a'] }],
+    { ...oncall, owner: ['a'] },
+    [{ ...oncall, environments: 'staging' }],
+  ])('what is no limit: %j', (security) => {
+    expect(operatorTrustSchema.safeParse(entry({ roles: { security } })).success).toBe(false);
+  });
+});
+
 test('the audience of workloads is not theirs, nor the other way round', async () => {
   const harness = makeHarness([{ kind: 'oidc', config: { issuer: issuer.url } }], [entry()]);
   const operator = issuer.mint({ aud: OPERATORS_AUDIENCE }, { now: harness.now });

@@ -27,6 +27,8 @@ const { privateKey } = await generateKeyPair('ES256');
 const providers = [
   { name: 'tools', kind: 'jwt', on: true },
   { name: 'orders-db', kind: 'postgres', on: true },
+  { name: 'aws-main', kind: 'aws', on: false },
+  { name: 'vault-main', kind: 'vault', on: false },
 ];
 const rules = makeRulesTools(providers).compile(await readRules(rulesDirectory));
 const ledger = makeLedger({ url: ledgerUrl });

@@ -2,12 +2,14 @@
  * `npm run bench`: each part beside a floor or a twin that is measured in turn with it, in the same run. Options: --quick (fewer calls),
  * --only NAME, where NAME is one of `PARTS`.
  */
+import { evaluations } from './evaluations.ts';
 import { delays, fresh, jwt, postgres } from './issuances.ts';
 import { memory } from './memory.ts';
 import type { Part } from './part.ts';
 import { makeWorld } from './world.ts';
 
-const PARTS: readonly Part[] = [jwt, fresh, postgres, delays, memory];
+/** Those that apply rules of their own come last. */
+const PARTS: readonly Part[] = [jwt, fresh, postgres, delays, memory, evaluations];
 
 const only = process.argv.includes('--only') ? process.argv[process.argv.indexOf('--only') + 1] : undefined;
 const wanted = PARTS.filter(({ name }) => only === undefined || name === only);

@@ -10,7 +10,7 @@ import { serverUser } from '../../src/dev/server-user.ts';
 import { makeReachable, temporaryDirectories } from '../../src/dev/state-directory.ts';
 import { migrate } from '../../src/ledger/migrate.ts';
 import { migrationsDirectory } from '../../src/migrations.ts';
-import { runSql } from '../support/sql.ts';
+import { runSql, urlFor } from '../support/sql.ts';
 
 /** Two servers as the embedded default has them, commits waiting for the disk, and a directory for what the run needs. */
 export async function startBench() {
@@ -27,6 +27,8 @@ export async function startBench() {
   return {
     state,
     ledgerUrl,
+    /** The same database, as the server's superuser. */
+    ledgerOwnerUrl: urlFor(ledger.url.reveal(), { database: new URL(ledgerUrl).pathname.slice(1) }),
     targetUrl,
     issuer: await openDevIssuer(state),
     kek: randomBytes(32).toString('base64'),
@@ -71,7 +73,12 @@ export async function writeConfig(bench: Bench, rules: string): Promise<string> 
         },
       ],
     },
-    providers: { 'orders-db': { kind: 'postgres', url: bench.targetUrl }, tools: { kind: 'jwt' } },
+    providers: {
+      'orders-db': { kind: 'postgres', url: bench.targetUrl },
+      tools: { kind: 'jwt' },
+      'aws-main': { kind: 'aws', when: '' },
+      'vault-main': { kind: 'vault', when: '' },
+    },
     clients: {
       'orders-gateway': {
         trust: 'dev',

@@ -137,6 +137,10 @@ function recording(calls: { command: string; options: unknown }[]): LocalCommand
     identity: note('identity'),
     policyTest: note('policyTest'),
     policyExplain: note('policyExplain'),
+    replay: async (options) => {
+      calls.push({ command: 'replay', options });
+      return () => ({ kind: 'same', now: { outcome: 'allow', code: null, policies: [] } });
+    },
     readRules: async (options) => {
       calls.push({ command: 'readRules', options });
       return { files: { 'profiles/orders.yaml': 'name: orders' } };

@@ -74,7 +74,7 @@ describe('local commands get their options', () => {
       throw new Error('not here');
     };
     const others = { serve: absent, dev: absent, migrate: absent, identity: absent };
-    const rest = { policyTest: absent, policyExplain: absent, readRules: absent };
+    const rest = { policyTest: absent, policyExplain: absent, replay: absent, readRules: absent };
     return { local: await station.run(['check'], {}, { local: { ...others, ...rest, ...over } }) };
   }
 

@@ -14,6 +14,7 @@ const local: LocalCommands = {
   identity: absent,
   policyTest: absent,
   policyExplain: absent,
+  replay: absent,
   readRules: absent,
 };
 

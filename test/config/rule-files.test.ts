@@ -17,12 +17,14 @@ test('the files of the rules, sorted, and nothing else of the directory', async 
     'profiles/a.yaml': 'ä',
     'policies/z.cedar': 'z',
     'policies/schema.cedarschema': 's',
+    'tools/t.yaml': 't',
   });
   expect(Object.entries(await readRules(directory))).toEqual([
     ['policies/schema.cedarschema', 's'],
     ['policies/z.cedar', 'z'],
     ['profiles/a.yaml', 'ä'],
     ['profiles/b.yaml', 'b'],
+    ['tools/t.yaml', 't'],
   ]);
 });
 
@@ -51,12 +53,7 @@ describe('a file that is not taken', () => {
     },
     { name: 'another kind of file', path: 'policies/a.yaml', content: '', want: /policies\/a\.yaml is not known/ },
     { name: 'another schema', path: 'policies/other.cedarschema', content: '', want: /is not known/ },
-    {
-      name: 'a tool',
-      path: 'tools/a.yaml',
-      content: '',
-      want: /tools\/a\.yaml is a tool, which this version of Writ does not/,
-    },
+    { name: 'another ending of a tool', path: 'tools/a.json', content: '', want: /tools\/a\.json is not known/ },
     { name: 'a folder', path: 'profiles/more/a.yaml', content: '', want: /profiles\/more is not a file/ },
     { name: 'a strange name', path: 'profiles/a b.yaml', content: '', want: /has a name with more than/ },
     { name: 'a large one', path: 'profiles/a.yaml', content: big, want: /is larger than 262144 bytes/ },
@@ -129,7 +126,7 @@ test('files that came over the network are held against the same bounds', () => 
   const found = checkRuleFiles({
     'profiles/../../etc/x.yaml': '',
     'profiles/a.yaml': '\u001b[2J',
-    'tools/x.yaml': '',
+    'tools/x.cedar': '',
     'profiles/b.yaml': '\ud800',
     ...(JSON.parse('{"__proto__": "x"}') as Record<string, string>),
   });
@@ -138,7 +135,7 @@ test('files that came over the network are held against the same bounds', () => 
     'profiles/../../etc/x.yaml',
     'profiles/a.yaml',
     'profiles/b.yaml',
-    'tools/x.yaml',
+    'tools/x.cedar',
   ]);
 });
 

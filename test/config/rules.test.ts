@@ -30,7 +30,11 @@ const deps: RulesDeps<Compiled> = {
   ],
   providerKinds,
   policyCompiler: {
-    generateSchema: (profiles) => `// schema\n${[...profiles].map(({ name }) => name).join('\n')}\n`,
+    generateSchema: (profiles, tools) => `// schema\n${[...profiles, ...tools].map(({ name }) => name).join('\n')}\n`,
+    toolFaults: ({ mapping }) =>
+      Object.entries(mapping).flatMap(([name, { cel }]) =>
+        cel === 'wrong' ? [{ path: ['mapping', name, 'cel'], message: '{value} is wrong' }] : [],
+      ),
     compile(files, schema) {
       const wrong = Object.entries(files).filter(([, text]) => text === 'wrong' || !schema.includes(text));
       if (wrong.length > 0) throw new ProblemsError(wrong.map(([file]) => ({ file, line: 1, message: 'is wrong' })));
@@ -93,8 +97,8 @@ describe('problems', () => {
     },
     {
       name: 'of every file at once',
-      files: { ...good, 'policies/p.cedar': 'wrong', 'profiles/one.yaml': profile('two'), 'tools/t.yaml': '' },
-      want: [/^policies\/p\.cedar:1/, /^profiles\/one\.yaml:1 name "two"/, /^tools\/t\.yaml is a tool/],
+      files: { ...good, 'policies/p.cedar': 'wrong', 'profiles/one.yaml': profile('two'), 'tools/t.yaml': 'x' },
+      want: [/^policies\/p\.cedar:1/, /^profiles\/one\.yaml:1 name "two"/, /^tools\/t\.yaml:1 must be a map/],
     },
   ])('$name', async ({ files, want }) => {
     const problems = await problemsOf(() => compileRules(files, deps));

@@ -40,6 +40,8 @@ test('loads with what the embedded default adds', async () => {
   expect(settings.providers).toMatchObject([
     { name: 'orders-db', kind: 'postgres', on: true },
     { name: 'tools', kind: 'jwt', on: true },
+    { name: 'aws-main', kind: 'aws', on: false },
+    { name: 'vault-main', kind: 'vault', on: false },
   ]);
   expect(settings.server).toMatchObject({ host: '127.0.0.1', port: 8080 });
   expect(settings.server).not.toHaveProperty('publicUrl');
@@ -62,12 +64,16 @@ test('has each provider on a line of its own, kind first', async () => {
   expect(section.trimEnd().split('\n')).toEqual([
     expect.stringMatching(/^ {2}orders-db: \{ kind: postgres, .*\}$/),
     expect.stringMatching(/^ {2}tools: \{ kind: jwt \}$/),
+    expect.stringMatching(/^ {2}aws-main: \{ kind: aws, when: .*\}$/),
+    expect.stringMatching(/^ {2}vault-main: \{ kind: vault, when: .*\}$/),
   ]);
 });
 
 test('has rules that check, and cases that pass', async () => {
   const rules = await sampleRules();
-  expect([...rules.profiles.keys()]).toEqual(['orders-read', 'tools-refund-read', 'tools-refund-submit']);
+  expect([...rules.profiles.keys()]).toEqual([
+    ...['invoices-read', 'orders-read', 'settings-read', 'tools-refund-read', 'tools-refund-submit'],
+  ]);
   const results = testPolicies(rules, await readCases(`${directory}/cases`), now);
   expect(results.length).toBeGreaterThan(5);
   expect(caseProblems(results)).toEqual([]);

@@ -52,7 +52,18 @@ test('a first start tells of a real round', async () => {
   const told = writ.lines
     .map((line) => /^([a-z]+|on record|FAILED) {2,}/.exec(line)?.[1])
     .filter((word) => word !== undefined);
-  expect(told).toEqual(['rules', 'attested', 'decided', 'issued', 'used', 'revoked', 'refused', 'on record']);
+  expect(told).toEqual([
+    'rules',
+    'off',
+    'off',
+    'attested',
+    'decided',
+    'issued',
+    'used',
+    'revoked',
+    'refused',
+    'on record',
+  ]);
 });
 
 const uses = ({ type, body }: PgMessage) => type === 'startup' && body.includes('writ_m');

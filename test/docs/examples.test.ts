@@ -39,6 +39,7 @@ const examples = (
 const of = (language: string) => examples.filter((example) => example.language === language);
 const named = (pattern: RegExp) => of('yaml').filter(({ file }) => pattern.test(file));
 const PROVIDERS = [
+  { name: 'aws-main', kind: 'aws', on: true },
   { name: 'orders-db', kind: 'postgres', on: true },
   { name: 'tools', kind: 'jwt', on: true },
   { name: 'vault-main', kind: 'vault', on: true },

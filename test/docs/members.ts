@@ -16,6 +16,7 @@ interface Shape {
   readonly required?: readonly string[];
   readonly additionalProperties?: Shape | boolean;
   readonly items?: Shape;
+  readonly anyOf?: readonly Shape[];
   readonly default?: unknown;
 }
 
@@ -29,7 +30,13 @@ function shapeOf(schema: z.ZodType, io: 'input' | 'output'): Shape {
   return JSON.parse(JSON.stringify(z.toJSONSchema(schema, { io, unrepresentable: 'any' }))) as Shape;
 }
 
-function walk(written: Shape, read: Shape | undefined, path: string, required: boolean): Member[] {
+/** Of a member that has several forms, the one with members is what pages describe. */
+function formOf(shape: Shape): Shape {
+  return shape.anyOf?.find(({ properties }) => properties) ?? shape;
+}
+
+function walk(form: Shape, outcome: Shape | undefined, path: string, required: boolean): Member[] {
+  const [written, read] = [formOf(form), outcome && formOf(outcome)];
   const at = (name: string) => (path === '' ? name : `${path}.${name}`);
   const { properties, additionalProperties: any, items } = written;
   if (properties) {
@@ -38,7 +45,7 @@ function walk(written: Shape, read: Shape | undefined, path: string, required: b
     );
   }
   const itself: Member = { path, required, fallback: written.default ?? read?.default };
-  if (typeof any === 'object' && any.properties) return walk(any, undefined, at('NAME'), true);
+  if (typeof any === 'object' && formOf(any).properties) return walk(any, undefined, at('NAME'), true);
   if (items?.properties) return [itself, ...walk(items, undefined, `${path}[]`, true)];
   return [itself];
 }

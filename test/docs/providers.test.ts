@@ -1,6 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { providerKinds } from '../../src/providers/index.ts';
+import { FINDING_KINDS as AWS } from '../../src/providers/aws/findings.ts';
 import { FINDING_KINDS as POSTGRES } from '../../src/providers/postgres/findings.ts';
 import { GUARD_SQL } from '../../src/providers/postgres/guard.ts';
 import { FINDING_KINDS as VAULT } from '../../src/providers/vault/findings.ts';
@@ -56,6 +57,7 @@ const findings = async (kind: string) => {
 };
 
 test.each([
+  ['aws', AWS],
   ['postgres', POSTGRES],
   ['vault', VAULT],
 ])('what the check of %s finds', async (kind, kindsOfFindings) => {

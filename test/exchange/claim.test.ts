@@ -1,3 +1,4 @@
+import { ONE_APPROVER } from '../../src/domain/approval.ts';
 import type { Actor } from '../../src/domain/identity.ts';
 import type { GrantId } from '../../src/domain/ids.ts';
 import { OPERATOR, SECOND_OPERATOR } from '../ledger/world.ts';
@@ -12,7 +13,7 @@ beforeAll(async () => {
 afterAll(() => world.close());
 afterEach(() => world.activate({}));
 
-const ON_APPROVAL = { answer: { ...ALLOW, outcome: 'approval', approval: { role: 'approver', count: 1 } } } as const;
+const ON_APPROVAL = { answer: { ...ALLOW, outcome: 'approval', approval: ONE_APPROVER } } as const;
 const ask = async () => {
   await world.activate(ON_APPROVAL);
   const answer = await world.request(caller(), REQUEST);
@@ -21,7 +22,7 @@ const ask = async () => {
 };
 const answer = (approval: Awaited<ReturnType<typeof ask>>['approval'], word: 'approve' | 'deny' = 'approve') =>
   world.record.answer({ approval: approval.id }, word);
-const claim = (grant: GrantId, by = caller()) => world.claim(by, grant);
+const claim = (grant: GrantId, by = caller()) => world.claim(by, { grant });
 /** As policies are when the approval is in their context. */
 const operatorCalled = (subject: string): Actor => ({ kind: 'operator', issuer: 'https://sso.test', subject });
 const approved = () => world.activate({});
@@ -36,7 +37,7 @@ test('nothing is minted until it is claimed, and what was asked is on record', a
     state: 'pending',
     kind: 'issue',
     resource: 'orders-read',
-    needs: { role: 'approver', count: 1 },
+    needs: [{ role: 'approver', count: 1 }],
   });
   expect(row?.asked).toMatchObject({
     grant: pending.grant,
@@ -152,7 +153,10 @@ test('of another workload, and with another key than was approved', async () => 
 });
 
 test('who may answer, and how often', async () => {
-  const waiting = await world.record.pending({ needs: 2, chain: [{ issuer: 'https://sso.test', subject: 'grace' }] });
+  const waiting = await world.record.pending({
+    needs: [{ role: 'approver', count: 2 }],
+    chain: [{ issuer: 'https://sso.test', subject: 'grace' }],
+  });
   expect(await codeOf(world.record.answer(waiting, 'approve', SECOND_OPERATOR))).toBe('own_request');
   expect(await world.record.answer(waiting, 'approve', OPERATOR)).toBe('pending');
   expect(await codeOf(world.record.answer(waiting, 'approve', OPERATOR))).toBe('already_answered');

@@ -79,7 +79,7 @@ test('an approved grant: its children rest on the approval, a longer life does n
   const pending = await world.request(caller(), { ...REQUEST, task, ttlSeconds: 300 });
   if (!('approval' in pending)) throw new Error('nobody was asked');
   await world.record.answer({ approval: pending.approval.id });
-  const first = await world.claim(caller(), pending.grant);
+  const first = await world.claim(caller(), { grant: pending.grant });
   expect(lives(world.provider, await renew(first.grant))).toBe(true);
   expect(await codeOf(renew(first.grant, 600))).toBe('approval_required');
 });

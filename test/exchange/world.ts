@@ -3,6 +3,7 @@ import type { Clock } from '../../src/domain/clock.ts';
 import type { Identity, Operator } from '../../src/domain/identity.ts';
 import type { GrantId } from '../../src/domain/ids.ts';
 import type { Profile } from '../../src/domain/profile.ts';
+import type { Tool } from '../../src/domain/tool.ts';
 import { makeApply } from '../../src/exchange/apply.ts';
 import type { Caller, ExchangeContext, OperatorCaller } from '../../src/exchange/context.ts';
 import { makeClaim } from '../../src/exchange/claim.ts';
@@ -13,13 +14,14 @@ import { makeLiveLimit } from '../../src/exchange/live-limit.ts';
 import { makeMinting } from '../../src/exchange/minting.ts';
 import { makeOrders } from '../../src/exchange/orders.ts';
 import { makeRenew } from '../../src/exchange/renew.ts';
-import { makeIssueOnce } from '../../src/exchange/repeat.ts';
+import { makeClaimOnce, makeIssueOnce, makeReplace } from '../../src/exchange/repeat.ts';
 import { makeRevoke, makeSettleGrant } from '../../src/exchange/revoke.ts';
 import { makeLiveRules } from '../../src/exchange/rules.ts';
 import type { RuleSet } from '../../src/exchange/rules.ts';
 import { makeSettle } from '../../src/exchange/settle.ts';
 import { makeLedger } from '../../src/ledger/index.ts';
 import type { Ledger } from '../../src/ledger/index.ts';
+import { makeToolSet } from '../../src/policy/index.ts';
 import type { PolicyAnswer } from '../../src/policy/policy.ts';
 import type { Provider } from '../../src/providers/provider.ts';
 import { ids, makeWorld as makeLedgerWorld } from '../ledger/world.ts';
@@ -42,16 +44,23 @@ export const ALLOW: PolicyAnswer = { outcome: 'allow', policies: ['agents-read']
 /** A set of rules as these tests write it: profiles, and what the policies answer to whatever they are asked. */
 export interface TestRules {
   readonly profiles?: readonly Profile[];
+  readonly tools?: readonly Tool[];
   readonly answer?: PolicyAnswer;
   /** Makes the text another one. */
   readonly note?: string;
 }
 
 export function compile(body: string): RuleSet {
-  const { profiles = [PROFILE], answer = ALLOW } = JSON.parse(body) as TestRules;
+  const { profiles = [PROFILE], tools = [], answer = ALLOW } = JSON.parse(body) as TestRules;
   return {
     profiles: new Map(profiles.map((profile) => [profile.name, profile])),
-    policies: { ids: answer.policies, decide: () => answer },
+    policies: {
+      ids: answer.policies,
+      overridable: [],
+      tools: makeToolSet(tools),
+      decide: () => answer,
+      decideMany: async (requests) => requests.map(() => answer),
+    },
   };
 }
 
@@ -112,6 +121,7 @@ export async function startProcess(
     rules: makeLiveRules(ledger.generations, compile),
     providers: new Map(providers.map((provider) => [provider.name, provider])),
     clock,
+    approvals: { lifetimeSeconds: 3_600, notify: [], maxOpen: 1_000 },
     ids,
     owner: ids.mint(),
     log: { info: () => undefined, warn: note, error: note },
@@ -124,7 +134,8 @@ export async function startProcess(
     liveLimit: makeLiveLimit({ limit: liveGrants, count: ledger.grants.liveCount, nowMs: () => Date.now() }),
   };
   const issue = makeIssue(context, parts);
-  const issueOnce = makeIssueOnce(context, parts, issue, settleGrant);
+  const replace = makeReplace(context, parts, settleGrant);
+  const issueOnce = makeIssueOnce(context, issue, replace);
   return {
     context,
     parts,
@@ -137,7 +148,9 @@ export async function startProcess(
     request: issue,
     issue: async (...asked: Parameters<typeof issue>) => given(await issue(...asked)),
     issueOnce: async (...asked: Parameters<typeof issue>) => given(await issueOnce(...asked)),
+    requestOnce: issueOnce,
     claim: makeClaim(context, parts),
+    claimOnce: makeClaimOnce(context, makeClaim(context, parts), replace),
     renew: makeRenew(context, parts),
     revoke: makeRevoke(context, settleGrant),
     orders: makeOrders(context, () => undefined),

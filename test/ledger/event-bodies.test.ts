@@ -90,6 +90,7 @@ test('success is false where something failed or was refused, and true elsewhere
       .map((body) => body['type']),
   );
   expect([...failures].sort()).toEqual([
+    'approval.untold',
     'decision.made',
     'evidence.refused',
     'grant.failed',

@@ -44,7 +44,12 @@ const CHANGING: Readonly<Record<string, readonly string[]>> = {
     ...['ended_at', 'epoch', 'handle', 'last_error', 'outcome', 'state'],
   ],
   orders: ['lift_reason', 'lift_requested_at', 'lift_requested_by', 'lifted_at', 'lifted_by', 'swept_at'],
+  approval_notices: ['attempts', 'claimed_by', 'closed_at', 'due_at', 'last_error', 'state'],
   approvals: ['closed_at', 'consumed_at', 'state'],
+  exceptions: [
+    ...['answer_reason', 'answered_at', 'answered_by', 'end_reason', 'ended_at', 'ended_by'],
+    ...['review_note', 'reviewed_at', 'reviewed_by', 'state'],
+  ],
   idempotency_keys: ['created_at', 'grant_id'],
   signing_keys: ['gone_at', 'kek_id', 'signs_until', 'wiped_at', 'wrapped'],
   events: ['leaf'],

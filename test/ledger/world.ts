@@ -1,7 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type { ApprovalId, GrantId, MintId, OrderId, TaskId } from '../../src/domain/ids.ts';
 import { makeIds } from '../../src/domain/ids.ts';
-import type { Actor } from '../../src/domain/identity.ts';
+import { ONE_APPROVER } from '../../src/domain/approval.ts';
+import type { Actor, OperatorRole } from '../../src/domain/identity.ts';
 import type { JsonObject } from '../../src/domain/json.ts';
 import type { Selector } from '../../src/domain/selector.ts';
 import { makeLedger } from '../../src/ledger/index.ts';
@@ -75,10 +76,13 @@ export interface World {
   openingMint(of: OpenedGrant, kind: OpenMint['kind'], ttlSeconds?: number): OpenMint;
   open(change?: Changes): Promise<OpenedGrant>;
   /** A grant that waits for a person. */
-  pending(
-    change?: Changes & { readonly needs?: number; readonly chain?: ApprovalRequest['chain'] },
-  ): Promise<PendingGrant>;
-  answer(of: { approval: ApprovalId }, answer?: 'approve' | 'deny', actor?: Actor): Promise<string>;
+  pending(change?: Changes & Partial<Pick<ApprovalRequest, 'needs' | 'chain' | 'notify'>>): Promise<PendingGrant>;
+  answer(
+    of: { approval: ApprovalId },
+    answer?: 'approve' | 'deny',
+    actor?: Actor,
+    roles?: readonly OperatorRole[],
+  ): Promise<string>;
   claimOf(of: PendingGrant): ClaimGrant;
   openingTask(change?: Partial<OpenTask['task']>, shape?: Partial<Shape>): OpenTask;
   task(change?: Partial<OpenTask['task']>, shape?: Partial<Shape>): Promise<TaskId>;
@@ -229,7 +233,7 @@ export async function makeWorld(options: { readonly via?: (url: string) => strin
       return { grant: grant.id, mint: mint.id, task: task.id, epoch, shape: { ...SHAPE, ...change } };
     },
 
-    async pending({ needs = 1, chain = [], ...change } = {}) {
+    async pending({ needs = ONE_APPROVER, chain = [], notify = [], ...change } = {}) {
       const { decision, ...opening } = world.opening(change);
       const asked = { plan: { role: 'reader' } };
       const approval: ApprovalRequest = {
@@ -237,8 +241,10 @@ export async function makeWorld(options: { readonly via?: (url: string) => strin
         kind: 'issue',
         asked,
         asked_hash: 'asked',
-        needs: { role: 'approver', count: needs },
+        needs,
         chain,
+        notify,
+        max_open: 1_000,
         expires_at: new Date(Date.now() + 600_000).toISOString(),
       };
       const waiting = { ...decision, outcome: 'approval', code: 'approval_required' } as const;
@@ -246,8 +252,8 @@ export async function makeWorld(options: { readonly via?: (url: string) => strin
       return { grant: opening.grant.id, task: opening.task.id, approval: approval.id, shape: { ...SHAPE, ...change } };
     },
 
-    answer: ({ approval }, answer = 'approve', actor = OPERATOR) =>
-      ledger.approvals.answer({ approval, answer, reason: 'looked at it', actor, origin: null }),
+    answer: ({ approval }, answer = 'approve', actor = OPERATOR, roles = ['approver']) =>
+      ledger.approvals.answer({ approval, answer, reason: 'looked at it', roles, actor, origin: null }),
 
     claimOf: ({ grant, approval, shape }) => ({
       grant,
@@ -258,6 +264,7 @@ export async function makeWorld(options: { readonly via?: (url: string) => strin
       revocability: { mode: 'immediate' },
       mint: { id: ids.mint(), request: { role: 'reader' }, deadline_seconds: 15 },
       origin: null,
+      idempotency: null,
     }),
 
     openingTask(change = {}, shape = {}) {

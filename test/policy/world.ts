@@ -1,6 +1,6 @@
 import type { Profile } from '../../src/domain/profile.ts';
 import { generateSchema, makeCedarCompiler } from '../../src/policy/index.ts';
-import type { PolicyRequest, PolicySet, ProfileRequest } from '../../src/policy/index.ts';
+import type { PolicySet, ProfileRequest } from '../../src/policy/index.ts';
 
 export const profile = (changes: Partial<Profile> = {}): Profile => ({
   name: 'invoices',
@@ -30,7 +30,7 @@ interface Changes {
 }
 
 /** A workload of the trust entry `mesh` asks for `invoices`, with these differences. */
-export function request(changes: Changes = {}): PolicyRequest {
+export function request(changes: Changes = {}): ProfileRequest {
   const { name, provider, owner, environment, effect } = profile();
   return {
     principal: { trust: 'mesh', id: 'spiffe://prod.example/agent', groups: [], attributes: {}, ...changes.principal },

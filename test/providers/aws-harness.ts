@@ -232,7 +232,7 @@ export async function awsHarness(mode: Mode): Promise<ProviderHarness> {
   rememberKeys(fake.faults, made);
   const options: ProviderOptions = {
     config: { scoped: mode === 'children' ? 'on' : 'off' },
-    revocation: mode === 'deny list',
+    ...(mode === 'deny list' && { revocation: { propagation: '1s' } }),
     record,
   };
   const makeProvider = (more: ProviderOptions = {}) => watch(world.provider({ ...options, ...more }));

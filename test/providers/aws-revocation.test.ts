@@ -10,12 +10,13 @@ import {
 import { makeIds, type MintId } from '../../src/domain/ids.ts';
 import type { JsonObject } from '../../src/domain/json.ts';
 import type { EndedMint, MintRequest, Provider, ProviderRecord } from '../../src/providers/provider.ts';
-import { allow, deny, document, iamClient } from '../support/aws/setup.ts';
+import { allow, deny, document, iamClient, trusting } from '../support/aws/setup.ts';
 import { deferred } from '../support/deferred.ts';
 import {
   ALLOW_ALL,
   awsProfile,
   awsWorld,
+  BROKER,
   memoryRecord,
   MONTH,
   type AwsWorld,
@@ -199,6 +200,69 @@ describe('a revocation', () => {
     const child = await mint(asked(3_000), by);
     expect(await revoke(child, by, { grantGoesOn: true })).toEqual({ kind: 'pending', until: child.plan.endsAt });
     expect(countOf('GetPolicy')).toBe(0);
+  });
+});
+
+describe('a probe', () => {
+  const PROBE = document(allow('sts:DecodeAuthorizationMessage'));
+  const probing = (change: { policies?: readonly object[]; boundary?: string } = {}) => {
+    const trust = trusting({ AWS: BROKER });
+    const role = world.fake.role('writ-probe', { trust, policies: [PROBE], boundary: world.boundary, ...change });
+    return make({ revocation: { propagation: '10m', probe_role_arn: role } });
+  };
+  const ended = async (made: Made, by: Provider) => {
+    for (;;) {
+      const answer = await end(made, by);
+      if (answer.kind === 'ended') return world.fake.now().getTime();
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
+  };
+
+  test('ends a session as soon as it is denied itself, and not before', async () => {
+    const by = probing();
+    await by.upkeep?.(forever);
+    world.fake.faults.propagationMs = 3_000;
+    const one = await mint(asked(), by);
+    await revoke(one, by);
+    expect(one.can()).toBe('allowed');
+    await ended(one, by);
+    expect(one.can()).toBe('denied');
+    expect(await end(one, by)).toEqual({ kind: 'ended' });
+  });
+
+  test('that is not denied keeps it open, whatever time has passed', async () => {
+    const by = probing({ boundary: world.fake.managedPolicy('other', ALLOW_ALL) });
+    const one = await mint(asked(), by);
+    await revoke(one, by);
+    world.fake.advance(700_000);
+    expect((await end(one, by)).kind).toBe('pending');
+  });
+
+  test.each([
+    ['that may not do what it is to try', { policies: [] }, 'denied before it should be'],
+    ['that cannot be assumed', undefined, 'AccessDenied'],
+  ])('%s: the wait is back, and the check says so', async (_name, change, why) => {
+    const by = change
+      ? probing(change)
+      : make({ revocation: { propagation: '10m', probe_role_arn: 'arn:aws:iam::123456789012:role/nobody' } });
+    const one = await mint(asked(), by);
+    const first = await revoke(one, by);
+    if (first.kind !== 'pending') throw new Error(first.kind);
+    expect(first.until.getTime()).toBeGreaterThan(world.fake.now().getTime() + 590_000);
+    const { findings } = await by.check(forever, [awsProfile()]);
+    expect(findings).toMatchObject([{ code: 'probe_refused', message: expect.stringContaining(`(${why})`) as string }]);
+    expect(by.plan(awsProfile(), { month: MONTH }, asked()).revocability.mode).toBe('eventual');
+    world.pass(first.until);
+    expect(await end(one, by)).toEqual({ kind: 'ended' });
+  });
+
+  test('its canary is no grant, and takes its place in the list', async () => {
+    const by = probing();
+    const one = await mint(asked(), by);
+    await revoke(one, by);
+    const { text } = await documentNow();
+    expect(text).toMatch(/"gprobe[0-9a-f]{7}"/);
+    expect(text).not.toMatch(/"gprobe[0-9a-f]{8}/);
   });
 });
 

@@ -70,6 +70,19 @@ test('credentials of each kind are issued, used, renewed, replaced, asked about 
   await use(await issue('orders-read'));
 });
 
+test('and of AWS and Vault, renewed and taken back as well', async () => {
+  const month = { json: { profile: 'invoices', purpose: 'test', parameters: { month: '2026-11' } } };
+  const [session, kept, login] = [await issue('', month), await issue('kept'), await issue('login')];
+  expect([session.status, kept.status, login.status]).toEqual([201, 201, 201]);
+  for (const { id } of [session, kept, login])
+    expect((await call('POST', `/v1/grants/${id}/renew`, { as: agent, json: {} })).status).toBe(201);
+  for (const { id } of [session, kept, login]) {
+    const { body } = await call('POST', `/v1/grants/${id}/revoke`, { as: agent, json: { reason: 'done' } });
+    expect(['revoked', 'ending']).toContain(body['state']);
+  }
+  expect(Object.keys(world.secrets).filter((name) => name.startsWith('session_token')).length).toBe(2);
+});
+
 test('what fails', async () => {
   const person = secret('password: a person’s', randomBytes(18).toString('base64url'));
   const basic = secret('basic', Buffer.from(`alice:${person}`).toString('base64'));

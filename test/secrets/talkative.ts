@@ -14,6 +14,8 @@ import { writYaml } from '../support/running-broker.ts';
 import { runSql, urlFor } from '../support/sql.ts';
 import { closeToPublic, makeTarget } from '../support/target.ts';
 import type { Target } from '../support/target.ts';
+import { startClouds } from './clouds.ts';
+import type { Clouds } from './clouds.ts';
 import { startLoudServer } from './servers.ts';
 import type { LoudServer } from './servers.ts';
 import type { Written } from './spelling.ts';
@@ -70,6 +72,7 @@ export async function startTalkative(): Promise<Talkative> {
   for (const [name, url] of Object.entries({ ledger: ledger.url, target: issuing.url, administrator: target.url }))
     secret(`password: ${name}`, new URL(url).password);
 
+  const clouds = await startClouds();
   const login = { user: 'writ_login', password: password('the broker’s') };
   const ledgerUrl = urlFor(ledger.url, { database: 'writ' });
   const env = {
@@ -78,8 +81,10 @@ export async function startTalkative(): Promise<Talkative> {
     GONE_DB_URL: `postgres://nobody:${password('gone')}@127.0.0.1:1/nowhere`,
     WRIT_KEK: secret('key-encryption key', kek.toString('base64')),
     WRIT_LOG_LEVEL: 'trace',
+    ...clouds.env,
   };
-  const config = await writeConfig(people, target);
+  for (const [name, value] of Object.entries(clouds.secrets)) secret(name, value);
+  const config = await writeConfig(people, target, clouds);
   const migrated = await runWrit(['migrate', '--config', config], { ...env, DATABASE_URL: ledgerUrl });
   said.push({ where: 'writ migrate', text: migrated.join('\n') });
   await runSql(ledgerUrl, `CREATE ROLE ${login.user} LOGIN PASSWORD '${login.password}' IN ROLE writ_broker`);
@@ -102,8 +107,13 @@ export async function startTalkative(): Promise<Talkative> {
       const answer = await ask(method, path, question);
       const { credential = {}, ...rest } = answer.body;
       const held = credential as Issued['credential'];
-      for (const name of ['password', 'token']) {
-        const value = held[name];
+      const { password: inside } = (credential as { data?: { password?: string } }).data ?? {};
+      const parts: Readonly<Record<string, string>> = {
+        ...held,
+        ...(inside === undefined ? {} : { password: inside }),
+      };
+      for (const name of ['password', 'token', 'secret_access_key', 'session_token'] as const) {
+        const value = parts[name];
         if (value !== undefined) secret(`${name} ${Object.keys(secrets).length}`, value);
       }
       const text = 'credential' in answer.body ? JSON.stringify(rest) : answer.text;
@@ -136,25 +146,27 @@ export async function startTalkative(): Promise<Talkative> {
     },
     async close() {
       broker.kill('SIGKILL');
+      await clouds.close();
       await Promise.all(servers.map((server) => server.stop()));
       await rm(config, { recursive: true });
     },
   };
 }
 
-async function writeConfig(people: People, target: Target): Promise<string> {
+async function writeConfig(people: People, target: Target, clouds: Clouds): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 'writ-secrets-'));
   const gone = { kind: 'postgres', url: '${GONE_DB_URL}' };
   const files = {
     'writ.yaml': JSON.stringify({
       ...writYaml,
-      providers: { ...(writYaml['providers'] as JsonObject), 'gone-db': gone },
+      providers: { ...(writYaml['providers'] as JsonObject), 'gone-db': gone, ...clouds.providers },
     }),
     'bundle.json': people.bundle,
     'operators.json': people.operatorsJwks,
     ...withSchema({
       ...sampleRules(target.readonly),
       ...profile('refused', 'orders-db', 'postgres: { roles: [not_ours] }'),
+      ...clouds.rules,
     }),
   };
   for (const folder of ['profiles', 'policies']) await mkdir(join(directory, folder));

@@ -9,6 +9,8 @@ export const PROVIDERS: readonly ProviderName[] = [
   { name: 'tools', kind: 'jwt', on: true },
   { name: 'off', kind: 'jwt', on: false },
   { name: 'gone-db', kind: 'postgres', on: true },
+  { name: 'aws-main', kind: 'aws', on: true },
+  { name: 'vault-main', kind: 'vault', on: true },
 ];
 
 /** The audience whose resource server is registered and introspects, and one that verifies offline. */

@@ -56,6 +56,8 @@ export interface ReplicaOptions {
 export interface BrokerOptions extends ReplicaOptions {
   /** Applied at the start; null: none are. */
   readonly rules?: RuleFiles | null;
+  /** The same, where they name what the target database has. */
+  readonly rulesOf?: (target: Target) => RuleFiles;
   /** Another way to the ledger or the target: a proxy in front of each. */
   readonly ledgerVia?: (url: string) => Promise<string>;
   readonly targetVia?: (url: string) => Promise<string>;
@@ -70,6 +72,8 @@ export async function startRunningBroker(options: BrokerOptions = {}): Promise<R
   await writeFile(join(directory, 'bundle.json'), people.bundle);
   await writeFile(join(directory, 'operators.json'), people.operatorsJwks);
   const env = { WRIT_KEK: randomBytes(32).toString('base64'), ORDERS_DB_URL: targetUrl };
+  // Before a broker runs: it takes seconds without a pause, and a connection that is being made meanwhile is given up.
+  const rules = options.rules ?? options.rulesOf?.(target) ?? sampleRules(target.readonly);
   const running = new Set<Replica>();
 
   async function start({
@@ -93,7 +97,6 @@ export async function startRunningBroker(options: BrokerOptions = {}): Promise<R
   }
 
   const first = await start(options);
-  const rules = options.rules ?? sampleRules(target.readonly);
   if (options.rules !== null) {
     const applied = await first.ask('POST', '/v1/generations', {
       as: people.operator('platform'),

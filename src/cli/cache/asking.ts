@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { WritError, type IssuedGrant } from '../../client/index.ts';
 import { hasNext, marginMs, msLeft, type Held } from '../lifetime.ts';
-import { approvalPending } from '../wanted.ts';
+import { approvalPending, claimKey } from '../wanted.ts';
 import type { Wanted } from './cached.ts';
 import type { Asked, Waits } from './entry.ts';
 
@@ -48,7 +48,7 @@ export async function claimed(
   signal: AbortSignal,
 ): Promise<IssuedGrant | undefined> {
   try {
-    return await client.workload.claim(waits.id, { signal });
+    return await client.workload.claim(waits.id, { idempotencyKey: claimKey(waits.id), signal });
   } catch (error) {
     if (!(error instanceof WritError)) throw error;
     if (error.code === 'approval_pending') throw approvalPending(waits);

@@ -1,5 +1,6 @@
 import { Option, type Command } from 'commander';
 import type { Client, IssuedGrant } from '../../client/index.ts';
+import { awaitApproval } from '../approval-wait.ts';
 import { cachedGrant } from '../cache/cached.ts';
 import { forget } from '../cache/forget.ts';
 import { cacheKey } from '../cache/key.ts';
@@ -10,7 +11,14 @@ import { FORMATS, formatCredential, type Format } from '../formats.ts';
 import { giveBack } from '../giving-back.ts';
 import { credentialEnd } from '../lifetime.ts';
 import type { Shell } from '../shell.ts';
-import { addWantedOptions, issueWanted, profileOption, requestOf, type WantedOptions } from '../wanted.ts';
+import {
+  addWantedOptions,
+  claimWanted,
+  profileOption,
+  requestOf,
+  requestWanted,
+  type WantedOptions,
+} from '../wanted.ts';
 
 interface CredentialOptions extends WantedOptions {
   readonly format: Format;
@@ -72,14 +80,24 @@ async function printCached(shell: Shell, { client, url, token }: Connected, opti
   const store = await openStore(shell);
   const request = requestOf(options);
   const accept = (grant: IssuedGrant) => void formatCredential(grant, options.format);
-  const grant = await cachedGrant({ shell, store, client, request, accept, key: cacheKey(url, token, request) });
+  const key = cacheKey(url, token, request);
+  const wanted = { shell, store, client, request, accept, key };
+  const grant = await cachedGrant(wanted).catch(async (error: unknown) => {
+    const waiting = options.wait && error instanceof CliError && error.code === 'approval_pending';
+    const waits = waiting ? (await store.read(key.key))?.waits : undefined;
+    if (!waits) throw error;
+    await awaitApproval(shell, client, waits);
+    return cachedGrant(wanted);
+  });
   await shell.out.raw(formatCredential(grant, options.format));
   return tell(shell, options, grant);
 }
 
 /** A credential that could not be handed over is given back. */
 async function printOnce(shell: Shell, client: Client, options: CredentialOptions): Promise<number> {
-  const grant = await issueWanted(client, options);
+  const answer = await requestWanted(client, options);
+  if (answer.state !== 'active') await awaitApproval(shell, client, answer);
+  const grant = answer.state === 'active' ? answer : await claimWanted(client, answer.id);
   try {
     await shell.out.raw(formatCredential(grant, options.format));
   } catch (error) {

@@ -1,5 +1,6 @@
 import { Option, type Command } from 'commander';
-import type { Client, IssuedGrant } from '../../client/index.ts';
+import type { Client, IssuedGrant, PendingGrant } from '../../client/index.ts';
+import { awaitApproval } from '../approval-wait.ts';
 import { deliverAws, wantsEndpoint, type AwsOptions, type Delivery } from '../aws/delivery.ts';
 import { runChild, type ChildEnd, type ChildPlan } from '../child.ts';
 import { connectWorkload } from '../connect.ts';
@@ -9,7 +10,7 @@ import { collect } from '../options.ts';
 import { exitCodeOf, makeRelay, untilAskedTwice, type Relay } from '../relay.ts';
 import type { Shell } from '../shell.ts';
 import { variablesOf, type Variables } from '../variables.ts';
-import { addWantedOptions, issueWanted, profileOption, type WantedOptions } from '../wanted.ts';
+import { addWantedOptions, claimWanted, profileOption, requestWanted, type WantedOptions } from '../wanted.ts';
 
 interface ExecOptions extends WantedOptions, AwsOptions {
   readonly keep?: readonly string[];
@@ -51,7 +52,8 @@ async function exec(shell: Shell, words: readonly string[], options: ExecOptions
   const relay = makeRelay(shell.signals);
   try {
     const warn = () => void shell.out.note('writ: stopping once the broker has answered; once more to stop at once');
-    const grant = await untilAskedTwice(relay, warn, (signal) => issueWanted(client, options, signal));
+    const answer = await untilAskedTwice(relay, warn, (signal) => requestWanted(client, options, signal));
+    const grant = answer.state === 'active' ? answer : await approved({ shell, client, relay, warn }, answer);
     if (options.verbose) await shell.out.note(`writ: grant ${grant.id}, until ${grant.expires_at}`);
     return await withGrant({ shell, client, grant, relay, options, words });
   } catch (error) {
@@ -61,6 +63,28 @@ async function exec(shell: Shell, words: readonly string[], options: ExecOptions
   } finally {
     relay.close();
   }
+}
+
+/**
+ * Waits for the answer, which the first stopping signal ends, and claims. Whoever no longer waits takes the request back: nobody
+ * should be asked for what nobody wants.
+ */
+async function approved(
+  { shell, client, relay, warn }: Pick<Running, 'shell' | 'client' | 'relay'> & { readonly warn: () => void },
+  pending: PendingGrant,
+): Promise<IssuedGrant> {
+  const stop = new AbortController();
+  relay.to((_signal, stopping) => {
+    if (stopping) stop.abort();
+  });
+  try {
+    await awaitApproval(shell, client, pending, stop.signal);
+  } catch (error) {
+    if (stop.signal.aborted)
+      await giveBack({ shell, client, grant: pending, reason: 'exec: it is no longer waited for' });
+    throw error;
+  }
+  return untilAskedTwice(relay, warn, (signal) => claimWanted(client, pending.id, signal));
 }
 
 interface Running {

@@ -1,9 +1,11 @@
 import type { Command } from 'commander';
 import type { Shell } from '../shell.ts';
+import { addApprovals } from './approvals.ts';
 import { addApply } from './apply.ts';
 import { addCheck } from './check.ts';
 import { addCredential } from './credential.ts';
 import { addDev } from './dev.ts';
+import { addExceptions } from './exceptions.ts';
 import { addExec } from './exec.ts';
 import { addGrants } from './grants.ts';
 import { addIdentity } from './identity.ts';
@@ -20,6 +22,8 @@ export const commands: readonly ((parent: Command, shell: Shell) => void)[] = [
   addGrants,
   addRevoke,
   addOrder,
+  addApprovals,
+  addExceptions,
   addCheck,
   addApply,
   addPolicy,

@@ -1,5 +1,10 @@
+import { Option } from 'commander';
 import type { Command } from 'commander';
-import { configOption, jsonOption } from '../options.ts';
+import { connectOperator } from '../connect.ts';
+import { EXIT, usage } from '../exit.ts';
+import { configOption, jsonOption, urlOption, wholeNumber } from '../options.ts';
+import { replayLine, summaryLine } from '../replay.ts';
+import type { ReplayCounts } from '../replay.ts';
 import type { Shell } from '../shell.ts';
 
 interface PolicyOptions {
@@ -31,4 +36,47 @@ export function addPolicy(parent: Command, shell: Shell): void {
         shell.local.policyExplain({ file, config, json: Boolean(json) }),
       ),
     );
+  group
+    .command('replay')
+    .description(
+      'decide a recorded period again, and show what would differ; exit code 1 when something does (operators)',
+    )
+    .requiredOption('--from <time>', 'the beginning, such as 2026-01-31T12:00:00Z')
+    .option('--to <time>', 'the end; default: now')
+    .addOption(new Option('--config <dir>', 'under the rules of this configuration').conflicts('generation'))
+    .addOption(new Option('--generation <n>', 'under this generation; default: the active one').argParser(wholeNumber))
+    .addOption(jsonOption())
+    .addOption(urlOption())
+    .action(shell.action((options: ReplayOptions) => replay(shell, options)));
+}
+
+interface ReplayOptions {
+  readonly from: string;
+  readonly to?: string;
+  readonly config?: string;
+  readonly generation?: number;
+  readonly json?: boolean;
+  readonly url?: string;
+}
+
+async function replay(shell: Shell, options: ReplayOptions): Promise<number> {
+  for (const [name, time] of Object.entries({ from: options.from, to: options.to })) {
+    if (time !== undefined && Number.isNaN(Date.parse(time))) throw usage(`--${name} is not a time`);
+  }
+  const { operator } = await connectOperator(shell, options, 'auditor');
+  const rules =
+    options.config === undefined
+      ? await operator.generation(options.generation ?? 'active')
+      : { config: options.config };
+  const again = await shell.local.replay(rules);
+  const period = { from: options.from, ...(options.to !== undefined && { to: options.to }) };
+  const counts: ReplayCounts = { same: 0, differs: 0, not_asked: 0 };
+  for await (const recorded of operator.eachDecision(period, { limit: 500 })) {
+    const replayed = again(recorded);
+    counts[replayed.kind] += 1;
+    if (options.json) await shell.out.raw(`${JSON.stringify({ decision: recorded.id, ...replayed })}\n`);
+    else if (replayed.kind === 'differs') await shell.out.line(replayLine(recorded, replayed.now));
+  }
+  if (!options.json) await shell.out.line(summaryLine(counts));
+  return counts.differs === 0 ? EXIT.ok : EXIT.failed;
 }

@@ -22,10 +22,10 @@ export interface BoundaryReader {
   /** What counts now, as far as IAM says: its reads lag behind its writes. @throws ProviderError. */
   read(signal: AbortSignal): Promise<Observed>;
   /**
-   * Since when a session has been denied without interruption, as far as was seen. Every version in between was looked at;
-   * where one was missed, it counts from the next.
+   * The versions that have denied a session without interruption, as far as was seen, from the first to the one that counts.
+   * Every version in between was looked at; where one was missed, it begins with the next.
    */
-  since(session: Session): Date | undefined;
+  denying(session: Session): readonly Observed[];
 }
 
 export function makeBoundaryReader(iam: IAMClient, arn: string, clock: Clock): BoundaryReader {
@@ -72,10 +72,7 @@ export function makeBoundaryReader(iam: IAMClient, arn: string, clock: Clock): B
       if (seen.at(-1) === last) seen = missed ? [...seen, ...missed, observed].slice(-REMEMBERED) : [observed];
       return observed;
     },
-    since(session) {
-      const interrupted = seen.findLastIndex(({ denies }) => !denies(session));
-      return seen[interrupted + 1]?.seenAt;
-    },
+    denying: (session) => seen.slice(seen.findLastIndex(({ denies }) => !denies(session)) + 1),
   };
 }
 

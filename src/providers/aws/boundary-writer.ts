@@ -8,8 +8,10 @@ import { MAX_DOCUMENT_CHARS, writeDocument } from './boundary-document.ts';
 import type { BoundaryReader, Observed } from './boundary-reader.ts';
 import { ask } from './call.ts';
 import { asProviderError } from './errors.ts';
-import { denialsSize, type EndedSession, type Rendered } from './deny-list.ts';
+import { denialsSize, type EndedSession } from './deny-entries.ts';
+import type { Rendered } from './deny-list.ts';
 import { NOTHING_DENIED, type Denials } from './denials.ts';
+import type { Canary, Probe } from './probe.ts';
 
 /** So that those who are ended together are written together. */
 const DEBOUNCE_MS = 250;
@@ -24,6 +26,9 @@ const UNSEEN_MS = 15_000;
 const PRUNE_AFTER_MS = 600_000;
 const PRUNE_CHARS = 500;
 const RENEW_AFTER_MS = 3_600_000;
+const PROBED_VERSIONS = 64;
+/** As long as what a probe's canary adds, wherever it comes to stand. */
+const ONE_DENIED: Denials = { ...NOTHING_DENIED, grants: ['gprobe0000000'] };
 
 interface Round {
   readonly done: Promise<Observed>;
@@ -46,6 +51,8 @@ export interface BoundaryWriter {
   keep(): Promise<Observed>;
   /** What there was no room for, and what was denied beside it, in the last round. */
   last(): Pick<Rendered, 'left' | 'collateral'>;
+  /** What a probe has seen of a version that was written here; `undefined` where nobody probes it. */
+  probed(version: number): 'denied' | 'not_yet' | undefined;
   close(): void;
 }
 
@@ -57,6 +64,7 @@ export interface BoundaryWriting {
   readonly clock: Clock;
   /** Between two writes, in milliseconds: an IAM that is asked too often answers nobody. */
   readonly gapMs: number;
+  readonly probe?: Probe;
   /** @param now - what is denied already. @param room - characters. */
   render(now: Denials, room: number): Promise<Wanted>;
   warn(code: string, facts?: JsonObject): void;
@@ -65,7 +73,9 @@ export interface BoundaryWriting {
 export function makeBoundaryWriter(writing: BoundaryWriting): BoundaryWriter {
   const { iam, arn, owner, reader, clock, render } = writing;
   const closing = new AbortController();
-  const room = MAX_DOCUMENT_CHARS - writeDocument(arn, { owner, generation: 1e13 }, NOTHING_DENIED).length;
+  const empty = writeDocument(arn, { owner, generation: 1e13 }, writing.probe ? ONE_DENIED : NOTHING_DENIED).length;
+  const room = MAX_DOCUMENT_CHARS - empty;
+  const probed = new Map<number, 'denied' | 'not_yet'>();
   let under: Promise<unknown> = Promise.resolve();
   let next: Round | undefined;
   let wrote: { readonly version: number; readonly at: number; readonly wanted: Wanted; seen: boolean } | undefined;
@@ -126,7 +136,10 @@ export function makeBoundaryWriter(writing: BoundaryWriting): BoundaryWriter {
 
   /** `undefined` where others took the room in between. */
   async function create(wanted: Wanted, signal: AbortSignal): Promise<number | undefined> {
-    const document = writeDocument(arn, { owner, generation: wanted.at.getTime() }, wanted.denials);
+    const canary = await writing.probe?.prepare(signal);
+    const { grants } = wanted.denials;
+    const denials = canary ? { ...wanted.denials, grants: [...grants, canary.grant] } : wanted.denials;
+    const document = writeDocument(arn, { owner, generation: wanted.at.getTime() }, denials);
     // The SDK would ask again and again for what is refused for its size.
     if (document.length > MAX_DOCUMENT_CHARS)
       throw new RangeError('a boundary of more characters than there is room for');
@@ -139,8 +152,18 @@ export function makeBoundaryWriter(writing: BoundaryWriting): BoundaryWriter {
     if (!created) return undefined;
     const version = numberOf(created.PolicyVersion);
     wrote = { version, at: performance.now(), wanted, seen: false };
+    if (canary) watch(canary, version);
     if (wanted.collateral > 0) writing.warn('fence_in_place', { grants: wanted.collateral });
     return version;
+  }
+
+  function watch(canary: Canary, version: number): void {
+    probed.set(version, 'not_yet');
+    for (const old of probed.keys()) if (old < version - PROBED_VERSIONS) probed.delete(old);
+    void canary.watch(closing.signal).then((denied) => {
+      if (denied) probed.set(version, 'denied');
+      else probed.delete(version);
+    });
   }
 
   async function makeRoom(signal: AbortSignal): Promise<void> {
@@ -168,18 +191,24 @@ export function makeBoundaryWriter(writing: BoundaryWriting): BoundaryWriter {
     return undefined;
   }
 
-  return { write: () => request(false), keep: () => request(true), last: () => last, close: () => closing.abort() };
+  return {
+    write: () => request(false),
+    keep: () => request(true),
+    last: () => last,
+    probed: (version) => probed.get(version),
+    close: () => closing.abort(),
+  };
 }
 
 /** Never somebody's own boundary: what it limits would be limited no longer. @throws ProviderError. */
 function requireOurs({ found }: Observed, owner: string): void {
-  if (found.kind === 'foreign') throw refusedFor('boundary_not_ours');
+  if (found.kind === 'foreign') throw refusedWith({ finding: 'boundary_not_ours' });
   if ((found.kind === 'marked' || found.kind === 'altered') && found.mark.owner !== owner)
-    throw refusedFor('boundary_of_another');
+    throw refusedWith({ finding: 'boundary_of_another' });
 }
 
-function refusedFor(finding: 'boundary_not_ours' | 'boundary_of_another'): ProviderError {
-  return new ProviderError('provider_refused', { nothingLives: false, facts: { finding } });
+function refusedWith(facts: JsonObject): ProviderError {
+  return new ProviderError('provider_refused', { nothingLives: false, facts });
 }
 
 /** Whether a version of the boundary says all that is wanted, however it says it. */

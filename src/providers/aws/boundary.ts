@@ -9,15 +9,22 @@ import type { Clients } from './clients.ts';
 import type { AwsConfig, BoundaryConfig } from './config.ts';
 import type { Session } from './denials.ts';
 import { renderAccount } from './ended-sessions.ts';
+import { makeProbe } from './probe.ts';
 
 /** How old a reading may be that an end is confirmed by: a large order asks for many ends at once. */
 const FRESH_MS = 1_000;
-/** Of the propagation that is waited for, how much lies between two writes at least. */
+/** What lies between two writes at least: a part of the propagation that is waited for, and no more than so much. */
 const GAP_SHARE = 0.2;
+const GAP_MS = 2_000;
 
-/** What denying a session has come to. `unseen`: written, and IAM's reads do not show it yet. */
+/**
+ * What denying a session has come to. `since`: in the list from then on, and seen to count by a probe, where one looks.
+ * `unseen`: written, and IAM's reads do not show it yet.
+ */
 export type Denial =
-  { readonly kind: 'since'; readonly since: Date } | { readonly kind: 'unseen' } | { readonly kind: 'no_room' };
+  | { readonly kind: 'since'; readonly since: Date; readonly probed: 'denied' | 'not_yet' | undefined }
+  | { readonly kind: 'unseen' }
+  | { readonly kind: 'no_room' };
 
 /** The deny list of one account. */
 export interface Boundary {
@@ -26,8 +33,8 @@ export interface Boundary {
   deny(session: Session, signal: AbortSignal): Promise<Denial>;
   /** Looks after the list: what ended elsewhere, what others wrote, what is too much. @throws ProviderError. */
   keep(signal: AbortSignal): Promise<void>;
-  /** How many ended sessions it has no room for; how many grants it denies beside them, at most. */
-  trouble(): { readonly left: number; readonly collateral: number };
+  /** How many ended sessions it has no room for; how many grants it denies beside them, at most; why nobody probes. */
+  trouble(): { readonly left: number; readonly collateral: number; readonly probe: string | undefined };
   close(): void;
 }
 
@@ -44,18 +51,21 @@ export function makeBoundary(
   { clients, clock, record, issuer, provider, warn }: BoundaryParts,
   account: string,
   config: BoundaryConfig,
-  { propagation, fence }: Pick<NonNullable<AwsConfig['revocation']>, 'propagation' | 'fence'>,
+  { region, revocation }: Pick<AwsConfig, 'region' | 'revocation'>,
 ): Boundary {
+  const { propagation = 0, fence = false } = revocation ?? {};
   const { boundary_arn: arn } = config;
   const iam = clients.iam(config);
   const reader = makeBoundaryReader(iam, arn, clock);
+  const probe = config.probe_role_arn === undefined ? undefined : makeProbe(clients, region, config.probe_role_arn);
   const writer = makeBoundaryWriter({
     iam,
     arn,
     owner: ownerOf(issuer, provider),
     reader,
     clock,
-    gapMs: propagation * 1000 * GAP_SHARE,
+    ...(probe && { probe }),
+    gapMs: Math.min(GAP_MS, propagation * 1000 * GAP_SHARE),
     render: (now, room) => renderAccount({ record, account, fence }, now, room),
     warn: (code, facts) => warn({ code, boundary: arn, ...facts }),
   });
@@ -71,13 +81,19 @@ export function makeBoundary(
     return made.observed;
   };
 
+  /** Who was denied by one of them is denied by all that follow. */
+  const probedOf = (versions: readonly Observed[]) => {
+    const seen = versions.map(({ version }) => writer.probed(version));
+    return seen.includes('denied') ? 'denied' : seen.find((each) => each !== undefined);
+  };
+
   return {
     config,
     async deny(session, signal) {
       let observed = await unlessGone(signal, read());
       if (!observed.denies(session)) observed = await unlessGone(signal, writer.write());
-      const since = observed.denies(session) ? reader.since(session) : undefined;
-      if (since) return { kind: 'since', since };
+      const versions = observed.denies(session) ? reader.denying(session) : [];
+      if (versions[0]) return { kind: 'since', since: versions[0].seenAt, probed: probedOf(versions) };
       const leftOver = writer.last().left.some(({ name, grant }) => name === session.name && grant === session.grant);
       return { kind: leftOver ? 'no_room' : 'unseen' };
     },
@@ -86,7 +102,7 @@ export function makeBoundary(
     },
     trouble() {
       const { left, collateral } = writer.last();
-      return { left: left.length, collateral };
+      return { left: left.length, collateral, probe: probe?.problem() };
     },
     close: () => writer.close(),
   };

@@ -91,15 +91,16 @@ async function checkList({ boundary }: Account, signal: AbortSignal): Promise<re
     if (what === 'boundary_not_ours' || what === 'boundary_of_another') return [finding(what, { boundary: arn })];
     return [finding('revoker_refused', { boundary: arn, why: whyOf(error) })];
   }
-  const { left, collateral } = boundary.trouble();
+  const { left, collateral, probe } = boundary.trouble();
   return [
+    ...(probe === undefined ? [] : [finding('probe_refused', { boundary: arn, why: probe })]),
     ...(left > 0 ? [finding('deny_list_full', { boundary: arn, count: String(left) })] : []),
     ...(collateral > 0 ? [finding('fence_in_place', { boundary: arn, count: String(collateral) })] : []),
   ];
 }
 
 /** What is issued while the list is full may find no room in it either. */
-const isHarmless = ({ code }: HealthFinding) => code === 'fence_in_place';
+const isHarmless = ({ code }: HealthFinding) => code === 'fence_in_place' || code === 'probe_refused';
 
 async function checkRole(
   { revocation, known }: SetUp,

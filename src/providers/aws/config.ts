@@ -34,8 +34,15 @@ const policyArn = z
     'is not the ARN of a managed policy such as arn:aws:iam::123456789012:policy/writ-boundary, written out',
   );
 
-/** Where ended credentials of one account are denied: the roles' permissions boundary, and who may write it. */
-const boundary = z.strictObject({ boundary_arn: policyArn, revoker_role_arn: roleArn });
+/**
+ * Where ended credentials of one account are denied: the roles' permissions boundary, who may write it, and the role of a
+ * session that tries whether what was written counts.
+ */
+const boundary = z.strictObject({
+  boundary_arn: policyArn,
+  revoker_role_arn: roleArn,
+  probe_role_arn: roleArn.exactOptional(),
+});
 export type BoundaryConfig = z.infer<typeof boundary>;
 
 const credentials = z
@@ -59,28 +66,30 @@ const revocation = z
   .strictObject({
     boundary_arn: policyArn.exactOptional(),
     revoker_role_arn: roleArn.exactOptional(),
+    probe_role_arn: roleArn.exactOptional(),
     accounts: z.record(z.string().regex(/^\d{12}$/, '{name} is not an account of 12 digits'), boundary).default({}),
     propagation: duration(1, 600).prefault('10s'),
     fence: z.boolean().default(false),
   })
-  .superRefine(({ boundary_arn, revoker_role_arn, accounts }, context) => {
+  .superRefine(({ boundary_arn, revoker_role_arn, probe_role_arn, accounts }, context) => {
     const fault = (path: string[], message: string) => context.addIssue({ code: 'custom', path, message });
     if ((boundary_arn === undefined) !== (revoker_role_arn === undefined))
       fault([], 'needs boundary_arn and revoker_role_arn, both or neither');
+    if (boundary_arn === undefined && probe_role_arn !== undefined)
+      fault(['probe_role_arn'], 'is for a boundary_arn beside it');
     if (boundary_arn === undefined && Object.keys(accounts).length === 0)
       fault([], 'names no boundary: boundary_arn with revoker_role_arn, or accounts');
-    for (const [account, { boundary_arn: arn, revoker_role_arn: role }] of Object.entries(accounts)) {
-      for (const [member, account_] of [
-        ['boundary_arn', accountOf(arn)],
-        ['revoker_role_arn', accountOf(role)],
-      ] as const)
-        if (account_ !== account) fault(['accounts', account, member], `is not of the account ${account}`);
-    }
-    const single = boundary_arn === undefined ? undefined : accountOf(boundary_arn);
-    if (single !== undefined && revoker_role_arn !== undefined && accountOf(revoker_role_arn) !== single)
-      fault(['revoker_role_arn'], 'is of another account than boundary_arn');
-    if (single !== undefined && Object.hasOwn(accounts, single))
-      fault(['accounts', single], 'has a boundary already: boundary_arn');
+    const requireAccount = (account: string, path: string[], members: Readonly<Record<string, string | undefined>>) => {
+      for (const [member, arn] of Object.entries(members)) {
+        if (arn !== undefined && accountOf(arn) !== account)
+          fault([...path, member], `is not of the account ${account}`);
+      }
+    };
+    for (const [account, members] of Object.entries(accounts)) requireAccount(account, ['accounts', account], members);
+    if (boundary_arn === undefined) return;
+    const single = accountOf(boundary_arn);
+    requireAccount(single, [], { revoker_role_arn, probe_role_arn });
+    if (Object.hasOwn(accounts, single)) fault(['accounts', single], 'has a boundary already: boundary_arn');
   });
 
 /**
@@ -103,10 +112,11 @@ export type AwsConfig = z.infer<typeof AwsConfig>;
 
 /** The boundaries by account. */
 export function boundariesOf({ revocation: config }: AwsConfig): ReadonlyMap<string, BoundaryConfig> {
-  const { boundary_arn, revoker_role_arn, accounts = {} } = config ?? {};
+  const { boundary_arn, revoker_role_arn, probe_role_arn, accounts = {} } = config ?? {};
   const boundaries = new Map(Object.entries(accounts));
   if (boundary_arn !== undefined && revoker_role_arn !== undefined) {
-    boundaries.set(accountOf(boundary_arn), { boundary_arn, revoker_role_arn });
+    const probe = probe_role_arn === undefined ? {} : { probe_role_arn };
+    boundaries.set(accountOf(boundary_arn), { boundary_arn, revoker_role_arn, ...probe });
   }
   return boundaries;
 }

@@ -6,8 +6,9 @@ import type { Revocation } from './revocation.ts';
 import type { Parents } from './parents.ts';
 import { readRequest, type AwsRequest } from './plan.ts';
 
-/** When to look again for what was written and is not seen yet, and for a list that has no room, or is not heeded. */
+/** When to look again: for what was written and is not seen yet, for a probe, and for a list that has no room, or is not heeded. */
 const UNSEEN_MS = 2_000;
+const PROBED_MS = 1_000;
 const ASK_AGAIN_MS = 60_000;
 
 export interface Ending {
@@ -42,6 +43,9 @@ export async function endSession(
   const denial = await revocation.deny(sessionOf(mint, request, handle), signal);
   switch (denial.kind) {
     case 'since': {
+      if (denial.probed === 'denied') return { kind: 'ended' };
+      // A probe that still gets through knows better than any wait.
+      if (denial.probed === 'not_yet') return { kind: 'pending', until: at(now.getTime() + PROBED_MS) };
       const counts = denial.since.getTime() + revocation.propagationMs;
       return counts <= clock.now().getTime() ? { kind: 'ended' } : { kind: 'pending', until: at(counts) };
     }

@@ -1,6 +1,7 @@
 import type { EndedMint, ProviderRecord } from '../provider.ts';
 import type { Wanted } from './boundary-writer.ts';
-import { fitsByName, renderDenials, type EndedSession } from './deny-list.ts';
+import type { EndedSession } from './deny-entries.ts';
+import { fitsByName, renderDenials } from './deny-list.ts';
 import type { Denials } from './denials.ts';
 
 /** Of a plan's request. */

@@ -57,6 +57,11 @@ const FINDINGS = {
     ({ boundary, count }) =>
       `${boundary} denies everything that was issued before an instant, and with it up to ${count} grants that live.`,
   ),
+  probe_refused: warning(
+    ({ boundary, why }) =>
+      `Nobody tries whether ${boundary} counts (${why}): ends wait for propagation instead. The probe's role must have the` +
+      ' boundary, trust the broker as the others do, and be allowed sts:DecodeAuthorizationMessage.',
+  ),
   session_longer_than_role: warning(
     ({ role, seconds }) =>
       `max_session of a profile is more than ${role} allows, ${seconds} s: AWS refuses what is longer.`,

@@ -1,18 +1,9 @@
-import type { JsonObject } from '../../domain/json.ts';
-import type { Provider, ProviderDeps, ProviderKind } from '../provider.ts';
-import { makeFindRole } from './attachments.ts';
-import { makeBoundary } from './boundary.ts';
-import { makeTryRole } from './canary.ts';
-import { checkAws } from './check.ts';
-import { makeClients, type Clients } from './clients.ts';
-import { AwsConfig, AwsSection, boundariesOf } from './config.ts';
-import { endSession, findSession } from './end.ts';
-import { makeKnown, type Known } from './known.ts';
+import type { Provider, ProviderKind } from '../provider.ts';
+import { AwsConfig, AwsSection } from './config.ts';
+import { makeKnown } from './known.ts';
 import { LONGEST_CHAINED, LONGEST_SESSION } from './limits.ts';
-import { mintSession } from './mint.ts';
-import { makeParents } from './parents.ts';
 import { planSession } from './plan.ts';
-import { makeRevocation, type Account, type Revocation } from './revocation.ts';
+import type { Runtime } from './runtime.ts';
 import { sectionProblems } from './section-problems.ts';
 
 /** The longest that any grant lives: where credentials are children, no session has to last for it. */
@@ -25,13 +16,10 @@ export const aws: ProviderKind<AwsConfig> = {
   section: AwsSection,
   sectionProblems,
   create(name, config, deps): Provider {
-    const { clock } = deps;
-    const clients = makeClients(config, deps);
     const known = makeKnown(config);
-    const parents = makeParents(clock.now);
-    const revocation = revocationOf(name, config, deps, clients, known);
-    const tryRole = makeTryRole(clients, config.region, clock);
-    const ending = { clock, parents, revocation };
+    let loading: Promise<Runtime> | undefined;
+    const runtime = () =>
+      (loading ??= import('./runtime.ts').then(({ makeRuntime }) => makeRuntime(name, config, deps, known)));
     return {
       name,
       kind: 'aws',
@@ -40,45 +28,17 @@ export const aws: ProviderKind<AwsConfig> = {
         return known.chained() ? LONGEST_CHAINED : LONGEST_SESSION;
       },
       plan: (profile, parameters, mint) => planSession({ config, known }, profile, parameters, mint),
-      mint: (plan, signal) => mintSession({ clients, known, parents, clock }, plan, signal),
-      find: (mint, signal) => findSession(ending, mint, signal),
-      end: (mint, handle, why, signal) => endSession(ending, mint, handle, why, signal),
-      async upkeep(signal) {
-        parents.prune();
-        for (const { boundary } of revocation.accounts.values()) await boundary.keep(signal);
-      },
+      mint: async (plan, signal) => (await runtime()).mint(plan, signal),
+      find: async (mint, signal) => (await runtime()).find(mint, signal),
+      end: async (mint, handle, why, signal) => (await runtime()).end(mint, handle, why, signal),
+      upkeep: async (signal) => (await runtime()).upkeep(signal),
       async check(signal, profiles = []) {
-        const findings = await checkAws({ config, clients, known, revocation, tryRole, clock }, profiles, signal);
+        const findings = await (await runtime()).check(signal, profiles);
         return { healthy: findings.every(({ severity }) => severity !== 'error'), findings };
       },
-      close() {
-        for (const { boundary } of revocation.accounts.values()) boundary.close();
-        clients.close();
-        return Promise.resolve();
+      async close() {
+        (await loading)?.close();
       },
     };
   },
 };
-
-/** Without a ledger there is nothing to render a list from. */
-function revocationOf(
-  provider: string,
-  config: AwsConfig,
-  { clock, issuer, record, warn }: ProviderDeps,
-  clients: Clients,
-  known: Known,
-): Revocation {
-  const accounts = new Map<string, Account>();
-  const { revocation } = config;
-  if (record && revocation) {
-    for (const [account, boundary] of boundariesOf(config)) {
-      const parts = { clients, clock, record: record(provider), issuer, provider };
-      const told = (facts: JsonObject) => warn?.({ provider, ...facts }, 'a deny list is out of the ordinary');
-      accounts.set(account, {
-        boundary: makeBoundary({ ...parts, warn: told }, account, boundary, revocation),
-        findRole: makeFindRole(clients.iam(boundary), clock),
-      });
-    }
-  }
-  return makeRevocation(accounts, known, (revocation?.propagation ?? 0) * 1000);
-}

@@ -1,3 +1,4 @@
+import { ONE_APPROVER } from '../../../src/domain/approval.ts';
 import type { ApprovalRequest } from '../../../src/ledger/index.ts';
 import { ids, SECOND_OPERATOR } from '../world.ts';
 import type { World } from '../world.ts';
@@ -24,8 +25,10 @@ export const WAITING: readonly Transition[] = [
         kind: 'issue',
         asked: {},
         asked_hash: 'asked',
-        needs: { role: 'approver', count: 1 },
+        needs: ONE_APPROVER,
         chain: [],
+        notify: [],
+        max_open: 1_000,
         expires_at: new Date(Date.now() + 60_000).toISOString(),
       };
       const waiting = { ...decision, outcome: 'approval', code: 'approval_required' } as const;

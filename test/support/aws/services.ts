@@ -1,5 +1,7 @@
 import type { Service, SignedAction } from './actions.ts';
 import { assumeRole } from './assume-role.ts';
+import { requireAllowed } from './authorize.ts';
+import { AwsError } from './errors.ts';
 import { policyActions } from './iam-policies.ts';
 import { roleActions } from './iam-roles.ts';
 import { getScopedCredentials } from './scoped-credentials.ts';
@@ -15,6 +17,16 @@ const getCallerIdentity: SignedAction = {
   run: (account, _form, who) => ({ UserId: who.id, Account: account.id, Arn: who.arn }),
 };
 
+/** Of messages it knows none: who may ask is told that this is none. */
+const decodeAuthorizationMessage: SignedAction = {
+  signed: true,
+  params: ['EncodedMessage'],
+  run: (account, _form, who) => {
+    requireAllowed(account, who, 'sts:DecodeAuthorizationMessage', '*');
+    throw new AwsError(400, 'InvalidAuthorizationMessageException', 'The message is invalid.');
+  },
+};
+
 export function makeServices({ scoped }: { readonly scoped: boolean }): readonly Service[] {
   return [
     {
@@ -24,6 +36,7 @@ export function makeServices({ scoped }: { readonly scoped: boolean }): readonly
       actions: {
         AssumeRole: assumeRole,
         AssumeRoleWithWebIdentity: assumeRoleWithWebIdentity,
+        DecodeAuthorizationMessage: decodeAuthorizationMessage,
         GetCallerIdentity: getCallerIdentity,
         GetWebIdentityToken: makeGetWebIdentityToken(ISSUER),
         ...(scoped && { GetScopedCredentials: getScopedCredentials }),

@@ -1,0 +1,67 @@
+import type { Profile } from '../../domain/profile.ts';
+import type { JsonObject } from '../../domain/json.ts';
+import type { HealthFinding, Provider, ProviderDeps } from '../provider.ts';
+import { makeFindRole } from './attachments.ts';
+import { makeBoundary } from './boundary.ts';
+import { makeTryRole } from './canary.ts';
+import { checkAws } from './check.ts';
+import { makeClients, type Clients } from './clients.ts';
+import { boundariesOf, type AwsConfig } from './config.ts';
+import { endSession, findSession } from './end.ts';
+import type { Known } from './known.ts';
+import { mintSession } from './mint.ts';
+import { makeParents } from './parents.ts';
+import { makeRevocation, type Account, type Revocation } from './revocation.ts';
+
+/** All of the provider that talks to AWS; with it comes the SDK, which a broker without an AWS provider does without. */
+export interface Runtime extends Pick<Provider, 'mint' | 'find' | 'end'> {
+  upkeep(signal: AbortSignal): Promise<void>;
+  check(signal: AbortSignal, profiles: readonly Profile[]): Promise<readonly HealthFinding[]>;
+  close(): void;
+}
+
+export function makeRuntime(name: string, config: AwsConfig, deps: ProviderDeps, known: Known): Runtime {
+  const { clock } = deps;
+  const clients = makeClients(config, deps);
+  const parents = makeParents(clock.now);
+  const revocation = revocationOf(name, config, deps, clients, known);
+  const tryRole = makeTryRole(clients, config.region, clock);
+  const ending = { clock, parents, revocation };
+  return {
+    mint: (plan, signal) => mintSession({ clients, known, parents, clock }, plan, signal),
+    find: (mint, signal) => findSession(ending, mint, signal),
+    end: (mint, handle, why, signal) => endSession(ending, mint, handle, why, signal),
+    async upkeep(signal) {
+      parents.prune();
+      for (const { boundary } of revocation.accounts.values()) await boundary.keep(signal);
+    },
+    check: (signal, profiles) => checkAws({ config, clients, known, revocation, tryRole, clock }, profiles, signal),
+    close() {
+      for (const { boundary } of revocation.accounts.values()) boundary.close();
+      clients.close();
+    },
+  };
+}
+
+/** Without a ledger there is nothing to render a list from. */
+function revocationOf(
+  provider: string,
+  config: AwsConfig,
+  { clock, issuer, record, warn }: ProviderDeps,
+  clients: Clients,
+  known: Known,
+): Revocation {
+  const accounts = new Map<string, Account>();
+  const { revocation } = config;
+  if (record && revocation) {
+    for (const [account, boundary] of boundariesOf(config)) {
+      const parts = { clients, clock, record: record(provider), issuer, provider };
+      const told = (facts: JsonObject) => warn?.({ provider, ...facts }, 'a deny list is out of the ordinary');
+      accounts.set(account, {
+        boundary: makeBoundary({ ...parts, warn: told }, account, boundary, config),
+        findRole: makeFindRole(clients.iam(boundary), clock),
+      });
+    }
+  }
+  return makeRevocation(accounts, known, (revocation?.propagation ?? 0) * 1000);
+}

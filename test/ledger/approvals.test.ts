@@ -1,0 +1,235 @@
+import { APPROVING_ROLES, meets } from '../../src/domain/approval.ts';
+import type { ApprovalNeeds } from '../../src/domain/approval.ts';
+import type { Actor } from '../../src/domain/identity.ts';
+import type { JsonObject } from '../../src/domain/json.ts';
+import type { ApprovalRequest } from '../../src/ledger/index.ts';
+import { codeOf } from '../exchange/world.ts';
+import { seeded } from '../support/random.ts';
+import { ids, makeWorld, OPERATOR, SECOND_OPERATOR } from './world.ts';
+import type { World } from './world.ts';
+
+/** Who answers what, who may not, and what several answers come to: held in the database, whatever asks it. */
+let world: World;
+beforeAll(async () => {
+  world = await makeWorld();
+});
+afterAll(() => world.close());
+
+const person = (subject: string, issuer = 'https://sso.test'): Actor => ({ kind: 'operator', issuer, subject });
+const security = { role: 'security', count: 1 } as const;
+const platform = { role: 'platform', count: 1 } as const;
+
+describe('the people and roles that are wanted', () => {
+  test('another role does not answer, and that is on record', async () => {
+    const waiting = await world.pending({ needs: [security] });
+    expect(await codeOf(world.answer(waiting, 'approve', OPERATOR, ['approver', 'platform']))).toBe('role_missing');
+    expect(await codeOf(world.answer(waiting, 'deny', OPERATOR, []))).toBe('role_missing');
+    expect(await world.answer(waiting, 'approve', OPERATOR, ['approver', 'security'])).toBe('approved');
+    const [, , said] = await world.sql(
+      `select body::jsonb -> 'facts' as facts from events where type = 'approval.answered' and grant_id = $1 order by seq`,
+      [waiting.grant],
+    );
+    expect(said).toMatchObject({ facts: { roles: ['security'], state: 'approved' } });
+  });
+
+  test('one person fills one place, whatever they are', async () => {
+    const waiting = await world.pending({ needs: [platform, security] });
+    expect(await world.answer(waiting, 'approve', OPERATOR, ['security', 'platform'])).toBe('pending');
+    expect(await codeOf(world.answer(waiting, 'approve', OPERATOR, ['security', 'platform']))).toBe('already_answered');
+    expect(await world.answer(waiting, 'approve', SECOND_OPERATOR, ['security'])).toBe('approved');
+  });
+
+  test('one who denies is enough', async () => {
+    const waiting = await world.pending({ needs: [{ role: 'security', count: 3 }] });
+    expect(await world.answer(waiting, 'approve', OPERATOR, ['security'])).toBe('pending');
+    expect(await world.answer(waiting, 'deny', SECOND_OPERATOR, ['security'])).toBe('denied');
+    expect((await world.grant(waiting.grant)).state).toBe('refused');
+    expect(await codeOf(world.answer(waiting, 'approve', person('kay'), ['security']))).toBe('approval_closed');
+  });
+
+  test('the database counts as the program does', async () => {
+    const random = seeded(11);
+    const some = <T>(from: readonly T[]) => from.filter(() => random.next() < 0.5);
+    let approved = 0;
+    for (let round = 0; round < 60; round++) {
+      const needs: ApprovalNeeds = some(APPROVING_ROLES).map((role) => ({
+        role,
+        count: 1 + Math.floor(random.next() * 2),
+      }));
+      if (needs.length === 0) continue;
+      const waiting = await world.pending({ needs });
+      const people: string[][] = [];
+      for (let n = 0; n < 5; n++) {
+        const roles = some(APPROVING_ROLES);
+        const state = await world.answer(waiting, 'approve', person(`p${n}`), roles).catch(() => undefined);
+        if (state === undefined) continue;
+        people.push(roles);
+        expect({ needs, people, state }).toEqual({
+          needs,
+          people,
+          state: meets(needs, people) ? 'approved' : 'pending',
+        });
+        if (state === 'approved') approved += 1;
+        if (state === 'approved') break;
+      }
+    }
+    expect(approved).toBeGreaterThan(10);
+  });
+
+  test('needs and answers of the version before count on', async () => {
+    const waiting = await world.pending();
+    await world.sql(`update approvals set needs = '{"role": "approver", "count": 2}' where id = $1`, [
+      waiting.approval,
+    ]);
+    expect(await world.answer(waiting, 'approve', OPERATOR)).toBe('pending');
+    expect(await world.answer(waiting, 'approve', SECOND_OPERATOR)).toBe('approved');
+  });
+
+  test('nobody wanted is nobody approving', async () => {
+    const waiting = await world.pending({ needs: [] });
+    expect(await codeOf(world.answer(waiting))).toBe('role_missing');
+  });
+});
+
+describe('nobody on the chain of a request', () => {
+  test.each([
+    { name: 'the same person', chain: [{ issuer: 'https://sso.test', subject: 'ada' }], code: 'own_request' },
+    { name: 'whoever is called so, of any issuer', chain: [{ subject: 'ada' }], code: 'own_request' },
+    { name: 'among others', chain: [{ subject: 'zoe' }, { subject: 'ada' }], code: 'own_request' },
+    { name: 'another issuer’s', chain: [{ issuer: 'https://other.test', subject: 'ada' }], code: 'done' },
+    { name: 'another person', chain: [{ issuer: 'https://sso.test', subject: 'adam' }], code: 'done' },
+    { name: 'nobody', chain: [], code: 'done' },
+  ])('$name: $code', async ({ chain, code }) => {
+    for (const answer of ['approve', 'deny'] as const) {
+      const waiting = await world.pending({ chain });
+      expect(await codeOf(world.answer(waiting, answer, OPERATOR))).toBe(code);
+    }
+  });
+
+  test('of a task: whoever made it, whoever was handed it, and in whose name', async () => {
+    const made = (source: JsonObject) => ({ principal: { source } });
+    const root = world.openingTask({
+      principal: { trust: 'corp', issuer: 'https://sso.test', subject: 'grace', id: 'grace' },
+    });
+    await world.ledger.tasks.open({
+      ...root,
+      decision: { ...root.decision, inputs: made({ issuer: 'https://sso.test', subject: 'boss' }) },
+    });
+    const child = world.openingTask({ parent: root.task.id }, { subject: 'spiffe://dev.local/agent/two' });
+    await world.ledger.tasks.open({
+      ...child,
+      decision: { ...child.decision, inputs: made({ issuer: 'https://sso.test', subject: 'sub' }) },
+    });
+    const named = world.openingTask({ principal: { id: 'named' } });
+    await world.ledger.tasks.open(named);
+
+    const chain = await world.ledger.approvals.chain([root.task.id, child.task.id, named.task.id]);
+    expect(chain).toHaveLength(4);
+    expect(chain).toEqual(
+      expect.arrayContaining([
+        { issuer: 'https://sso.test', subject: 'grace' },
+        { issuer: 'https://sso.test', subject: 'boss' },
+        { issuer: 'https://sso.test', subject: 'sub' },
+        { subject: 'named' },
+      ]),
+    );
+    expect(await world.ledger.approvals.chain([])).toEqual([]);
+  });
+});
+
+describe('so many may wait at once', () => {
+  const asking = (subject: string, max: number) => {
+    const { decision, ...opening } = world.opening({ subject });
+    const approval: ApprovalRequest = {
+      id: ids.approval(),
+      kind: 'issue',
+      asked: {},
+      asked_hash: 'asked',
+      needs: [security],
+      chain: [],
+      expires_at: new Date(Date.now() + 60_000).toISOString(),
+      notify: [],
+      max_open: max,
+    };
+    const waiting = { ...decision, outcome: 'approval', code: 'approval_required' } as const;
+    return world.ledger.issuing.openGrant({ ...opening, decision: waiting, mint: null, approval });
+  };
+
+  test('for one workload; another one is not held up, and who has an answer waits no longer', async () => {
+    await asking('spiffe://dev.local/agent/many', 2);
+    await asking('spiffe://dev.local/agent/many', 2);
+    expect(await codeOf(asking('spiffe://dev.local/agent/many', 2))).toBe('too_many_approvals');
+    await asking('spiffe://dev.local/agent/few', 2);
+    await world.sql(`update approvals set state = 'denied', closed_at = now() where subject like '%many'`);
+    await asking('spiffe://dev.local/agent/many', 2);
+  });
+});
+
+describe('calls', () => {
+  async function denied(change = {}) {
+    const decision = world.decision({ action: 'call', outcome: 'approval', code: 'approval_required', ...change });
+    await world.ledger.issuing.recordDecision(decision);
+    return decision;
+  }
+  const put = ({ id, trust, subject }: { id: ReturnType<typeof ids.decision>; trust: string; subject: string }) =>
+    world.ledger.approvals.requestCall({
+      ...{ decision: id, trust, subject, owner: 'payments', environment: 'production', origin: null },
+      approval: {
+        id: ids.approval(),
+        kind: 'call',
+        asked: { arguments: { amount: 900 } },
+        asked_hash: 'exactly',
+        needs: [security],
+        chain: [],
+        expires_at: new Date(Date.now() + 60_000).toISOString(),
+        notify: [],
+        max_open: 1_000,
+      },
+    });
+
+  test('one decision is put before a person once, however many ask at once', async () => {
+    const decision = await denied();
+    const made = await Promise.all([1, 2, 3, 4].map(() => put(decision)));
+    expect(new Set(made).size).toBe(1);
+    expect(await world.ledger.approvals.find(made[0] ?? ids.approval())).toMatchObject({
+      kind: 'call',
+      state: 'pending',
+      decisionId: decision.id,
+      owner: 'payments',
+    });
+  });
+
+  test.each([
+    { name: 'of another workload', change: {}, of: { subject: 'spiffe://dev.local/agent/thief' } },
+    { name: 'that was denied for good', change: { outcome: 'deny', code: 'policy_denied' }, of: {} },
+    { name: 'that was allowed', change: { outcome: 'allow', code: null }, of: {} },
+    { name: 'of another action', change: { action: 'issue' }, of: {} },
+    { name: 'that there is not', change: {}, of: { id: ids.decision() } },
+  ])('a decision $name is none', async ({ change, of }) => {
+    const decision = await denied(change);
+    expect(await codeOf(put({ ...decision, ...of }))).toBe('not_found');
+  });
+
+  test('an order stands in the way', async () => {
+    const decision = await denied();
+    await world.order({ kind: 'agent', value: decision.subject });
+    expect(await codeOf(put(decision))).toBe('under_order');
+    await world.calm();
+  });
+
+  test('a call made with a grant has an approval of its own, beside the one that the grant waited for', async () => {
+    const waiting = await world.pending();
+    const calls = [await denied({ grant_id: waiting.grant }), await denied({ grant_id: waiting.grant })];
+    for (const call of calls) {
+      await world.sql('alter table decisions disable trigger user');
+      await world.sql('update decisions set grant_id = $1 where id = $2', [waiting.grant, call.id]);
+      await world.sql('alter table decisions enable trigger user');
+    }
+    const [one, other] = [await put(calls[0] ?? (await denied())), await put(calls[1] ?? (await denied()))];
+    expect(one).not.toBe(other);
+    expect((await world.ledger.approvals.ofGrant(waiting.grant))?.id).toBe(waiting.approval);
+    // somebody denies the call: the grant goes on waiting
+    await world.answer({ approval: one }, 'deny', OPERATOR, ['security']);
+    expect((await world.grant(waiting.grant)).state).toBe('pending_approval');
+  });
+});
