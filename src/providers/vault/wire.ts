@@ -1,5 +1,6 @@
 import { Agent as HttpAgent, request as httpRequest, type ClientRequest, type IncomingMessage } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+import { deadline } from '../../domain/deadline.ts';
 import { ProviderError } from '../../domain/errors.ts';
 import type { Json } from '../../domain/json.ts';
 
@@ -45,7 +46,7 @@ export function makeWire(): Wire {
   return {
     async send(sent) {
       if (closed) throw new ProviderError('provider_unreachable', { nothingLives: true, facts: { finding: 'closed' } });
-      const signal = AbortSignal.any([sent.signal, AbortSignal.timeout(CALL_MS)]);
+      const { signal, clear } = deadline(CALL_MS, sent.signal);
       const way = { arrived: false };
       try {
         const message = await open({ ...sent, signal }, sent.url.protocol === 'https:' ? https : http, way);
@@ -55,6 +56,8 @@ export function makeWire(): Wire {
         if (error instanceof ProviderError) throw error;
         const code = signal.aborted ? 'provider_timeout' : 'provider_unreachable';
         throw new ProviderError(code, { nothingLives: !way.arrived });
+      } finally {
+        clear();
       }
     },
     trust(ca) {
