@@ -6,11 +6,13 @@ import { runArchive, runArchiveCheck } from '../../src/archive-command.ts';
 import { makeCheckpointer } from '../../src/audit/checkpointer.ts';
 import { makeNoteKey } from '../../src/audit/note.ts';
 import { generateKeyPairSync, sign } from 'node:crypto';
+import { startLedgerServer } from '../support/own-ledger-server.ts';
 import { makeLogWorld } from './world.ts';
 import type { LogWorld } from './world.ts';
 
 /** A month is put away with its proofs, or not at all. */
 const MONTH = '2026-03';
+let server: Awaited<ReturnType<typeof startLedgerServer>>;
 let world: LogWorld;
 let directory: string;
 const said: string[] = [];
@@ -41,7 +43,8 @@ async function signed(): Promise<void> {
 const count = async (table: string) => Number((await world.one<{ n: string }>(`select count(*) as n from ${table}`)).n);
 
 beforeAll(async () => {
-  world = await makeLogWorld();
+  server = await startLedgerServer();
+  world = await makeLogWorld(server);
   directory = await mkdtemp(join(tmpdir(), 'writ-archive-'));
   await world.database.pool.query(`create table events_202603 (like events including defaults including constraints);
     alter table events attach partition events_202603 for values from ('2026-03-01 00:00+00') to ('2026-04-01 00:00+00')`);
@@ -49,6 +52,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await rm(directory, { recursive: true });
   await world.close();
+  await server.stop();
 });
 
 test('what cannot be put away is left as it is, and it is said why', async () => {

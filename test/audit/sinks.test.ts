@@ -9,15 +9,21 @@ import { openSinks } from '../../src/ledger/index.ts';
 import { makeOutbound } from '../../src/outbound/client.ts';
 import { startSinks } from '../../src/reaper/sinks.ts';
 import { OPERATOR } from '../ledger/world.ts';
+import { startLedgerServer } from '../support/own-ledger-server.ts';
 import { until } from '../support/waiting.ts';
 import { ocsfFaults } from './ocsf-schema.ts';
 import { makeLogWorld } from './world.ts';
 import type { LogWorld } from './world.ts';
 
 /** Sealed events are handed on at least once, in their order, and nobody waits for it. */
+let server: Awaited<ReturnType<typeof startLedgerServer>>;
 let world: LogWorld;
+beforeAll(async () => {
+  server = await startLedgerServer();
+});
+afterAll(() => server.stop());
 beforeEach(async () => {
-  world = await makeLogWorld();
+  world = await makeLogWorld(server);
 });
 afterEach(() => world.close());
 

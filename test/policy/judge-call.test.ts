@@ -95,7 +95,8 @@ test.each(ROWS)('$name', ({ outcome = 'allow', mode = 'autonomous', effect = 'pu
     approval: approved ? APPROVAL : undefined,
     grant: undefined,
   });
-  const asks = outcome === 'approval' ? { approval: [{ role: 'security', count: 2 }] as const } : {};
+  const asks: Pick<PolicyAnswer, 'approval'> =
+    outcome === 'approval' ? { approval: [{ role: 'security', count: 2 }] } : {};
   const answer: PolicyAnswer = { outcome, policies: [], controls: [], errors: [], ...asks };
   expect(judgeCall(tool, request, answer)).toMatchObject(want);
 });

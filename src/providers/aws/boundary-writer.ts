@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { CreatePolicyVersionCommand, DeletePolicyVersionCommand, ListPolicyVersionsCommand } from '@aws-sdk/client-iam';
 import type { IAMClient, PolicyVersion } from '@aws-sdk/client-iam';
 import type { Clock } from '../../domain/clock.ts';
+import { deadline } from '../../domain/deadline.ts';
 import { ProviderError } from '../../domain/errors.ts';
 import type { JsonObject } from '../../domain/json.ts';
 import { MAX_DOCUMENT_CHARS, writeDocument } from './boundary-document.ts';
@@ -97,7 +98,8 @@ export function makeBoundaryWriter(writing: BoundaryWriting): BoundaryWriter {
       const rested = wrote ? performance.now() - wrote.at : Infinity;
       await sleep(Math.max(DEBOUNCE_MS, writing.gapMs - rested), undefined, { signal: closing.signal });
       next = undefined; // what is asked for from here on may not be in what is read now
-      return await bringUpToDate(asked.maintain, AbortSignal.any([closing.signal, AbortSignal.timeout(ROUND_MS)]));
+      const bounded = deadline(ROUND_MS, closing.signal);
+      return await bringUpToDate(asked.maintain, bounded.signal).finally(bounded.clear);
     } catch (error) {
       throw asProviderError(error, false);
     } finally {

@@ -1,4 +1,5 @@
 import type { Clock } from '../../domain/clock.ts';
+import { deadline } from '../../domain/deadline.ts';
 import { ProviderError } from '../../domain/errors.ts';
 import type { JsonObject } from '../../domain/json.ts';
 import { Secret } from '../../domain/secret.ts';
@@ -23,10 +24,8 @@ export interface Minting {
 /** A session of the role, or a child of the grant's own session; held against the plan. */
 export async function mintSession(minting: Minting, plan: Plan, signal: AbortSignal): Promise<Minted> {
   const request = readPlan(plan);
-  const bounded = AbortSignal.any([signal, AbortSignal.timeout(MINT_MS)]);
-  const opened = request.child
-    ? await childOf(minting, request, bounded)
-    : await openSession(minting.clients.sts(request.region), request.assume_role, minting.clock.now(), bounded);
+  const bounded = deadline(MINT_MS, signal);
+  const opened = await open(minting, request, bounded.signal).finally(bounded.clear);
   const planned = new Date(request.ends_at);
   const { keys } = opened;
   const expiresAt = keys.expiration < planned ? keys.expiration : planned;
@@ -54,6 +53,11 @@ function handleOf({ keys, id, arn, usage }: Opened, answeredAt: Date): JsonObjec
     answered_at: answeredAt.toISOString(),
     ...usage,
   };
+}
+
+function open(minting: Minting, request: AwsRequest, signal: AbortSignal): Promise<Opened> {
+  if (request.child) return childOf(minting, request, signal);
+  return openSession(minting.clients.sts(request.region), request.assume_role, minting.clock.now(), signal);
 }
 
 async function childOf(minting: Minting, request: AwsRequest, signal: AbortSignal): Promise<Opened> {
