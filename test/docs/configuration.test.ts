@@ -22,6 +22,8 @@ const WHOLE = [
   'What wraps the signing keys',
   'Limits',
   'Tasks',
+  'Approvals',
+  'The sealed log',
   'What may be fetched',
   'Where the rules are',
 ];
