@@ -41,7 +41,7 @@ async function startReceiver() {
   const receiver = {
     taken,
     seen,
-    answer: (_lines: readonly Line[], _headers: IncomingHttpHeaders): number => 204,
+    answer: (() => 204) as (lines: readonly Line[], headers: IncomingHttpHeaders) => number,
     url: '',
     host: '',
     close: () => new Promise<void>((resolve) => void server.close(() => resolve())),

@@ -105,13 +105,16 @@ async function onePolicySet(world: World, ledger: pg.Client, count: number, file
   const { single, batch, close } = open(world);
   const all: Round[] = [];
   try {
+    const commit = async () => {
+      await ledger.query(COMMIT);
+    };
     await measure(1, 50, async () => asked());
     await measure(1, 50, single);
     await measure(1, 5, batch);
     for (let round = 0; round < rounds; round++) {
       all.push({
         cedar: (await measure(1, calls, async () => asked())).p50,
-        commit: (await measure(1, calls, async () => void (await ledger.query(COMMIT)))).p50,
+        commit: (await measure(1, calls, commit)).p50,
         single: (await measure(1, calls, single)).p50,
         batch: (await measure(1, batches, batch)).p50,
       });
@@ -171,13 +174,13 @@ async function besideBatches(world: World): Promise<void> {
   const [one, other] = [open(world), open(world)];
   const count = world.quick ? 200 : 1_000;
   const alone = await measure(1, count, one.single);
-  let going = true;
-  const stream = (async () => {
-    while (going) await other.batch();
+  const stream = { going: true };
+  const batches = (async () => {
+    while (stream.going) await other.batch();
   })();
   const beside = await measure(1, count, one.single);
-  going = false;
-  await stream;
+  stream.going = false;
+  await batches;
   for (const caller of [one, other]) caller.close();
   world.say(
     `  singles alone: p50 ${ms(alone.p50)}, p99 ${ms(alone.p99)}; beside a stream of batches: p50 ${ms(beside.p50)}, p99 ${ms(beside.p99)}`,

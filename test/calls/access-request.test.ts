@@ -28,10 +28,13 @@ const under = (question: Asked, more: object) => ({
   context: { ...(question['context'] as object), ...more },
 });
 
+/** What a denial offers; members of an answer are JSON. */
+const offerOf = (context: Readonly<Record<string, unknown>>) => context['access_request'] as Offer;
+
 async function denied(question: Asked, as?: string): Promise<Offer> {
   const { decision, context } = await calls.evaluate(question, as === undefined ? {} : { as });
   expect(decision).toBe(false);
-  return context['access_request'] as unknown as Offer;
+  return offerOf(context);
 }
 const submit = (question: object, offer: Partial<Offer>, as = 'agent/one'): Promise<Answer> =>
   calls.post('/access/v1/requests', { ...question, denial: offer }, { as });
@@ -60,7 +63,7 @@ test('denied, asked, approved, asked again, once', async () => {
       access_request: { endpoint: 'https://writ.test/access/v1/requests', binding_token: expect.any(String) },
     },
   });
-  const offer = first.context['access_request'] as unknown as Offer;
+  const offer = offerOf(first.context);
   const submitted = await submit(question, offer);
   expect(submitted.status).toBe(202);
   const { id, status, status_endpoint } = taskOf(submitted);
