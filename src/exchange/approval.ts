@@ -105,7 +105,7 @@ export function approvalRequest(
 /** Whoever asks, in whose name, and who handed the task on, as an operator would be known: none of them answers. */
 function chainOf({ identity }: Caller, task: Asking['task']): readonly Involved[] {
   // A principal whom the workload only names is taken at its word here: whoever is called so does not answer, of any issuer.
-  const named = task?.onBehalfOf === undefined ? [] : [{ subject: task.onBehalfOf }];
+  const named = task?.onBehalfOf === undefined || task.verified ? [] : [{ subject: task.onBehalfOf }];
   return [...named, ...peopleOn(task ?? { chain: [] }, identity)];
 }
 

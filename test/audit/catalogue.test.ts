@@ -47,6 +47,8 @@ const callOf = (generation: number) => [
   `select report_outcome('{"decision": "d1", "status": "not_attempted", "actor": {"kind": "workload", "trust": "mesh", "id": "agent"}, "origin": "192.0.2.7"}')`,
 ];
 const MORE = [
+  `select record_use_after_revocation(jsonb_build_object('grant', (select id from grants where why is not null limit 1), 'how', 'renew',
+    'trust', 'mesh', 'subject', 'agent', 'count', 1, 'origin', '192.0.2.7'))`,
   `select place_hold(jsonb_build_object('id', 'h1', 'reason', 'a case', ${asked}))`,
   `select lift_hold(jsonb_build_object('id', 'h1', 'reason', 'over', ${asked}))`,
   `select claim_sink('{"sink": "siem", "owner": "me", "from": "start", "lease_seconds": 9}')`,

@@ -96,6 +96,7 @@ const inOAuthsForm = (want: Want): Want =>
 interface Row {
   readonly route: string;
   readonly question?: () => Omit<Question, 'as'>;
+  readonly query?: string;
   readonly want: Want;
 }
 
@@ -167,17 +168,94 @@ const ROUTES: readonly Row[] = [
   { route: 'GET /healthz', want: all('200') },
   { route: 'GET /readyz', want: all('200') },
   { route: 'GET /metrics', want: all('200') },
+  { route: 'GET /v1/grants/{id}/approval', want: forWorkloads('404 not_found', '404 not_found') },
+  { route: 'GET /v1/approvals', want: forOperators(ROLES, '200') },
+  { route: 'GET /v1/approvals/{id}', want: forOperators(ROLES, '404 not_found') },
+  ...(['approve', 'deny'] as const).map((word) => ({
+    route: `POST /v1/approvals/{id}/${word}`,
+    question: () => ({ json: { reason: '' } }),
+    want: forOperators(['approver', 'security', 'platform'], '400 invalid_request'),
+  })),
+  {
+    route: 'POST /access/v1/requests',
+    question: () => ({ json: {} }),
+    want: forWorkloads('400 invalid_request', '400 invalid_request'),
+  },
+  { route: 'GET /access/v1/requests/{id}', want: forWorkloads('404 not_found', '404 not_found') },
+  {
+    route: 'POST /v1/exceptions',
+    question: () => ({ json: {} }),
+    want: forOperators(['platform', 'security'], '400 invalid_request'),
+  },
+  { route: 'GET /v1/exceptions', want: forOperators(ROLES, '200') },
+  { route: 'GET /v1/exceptions/{id}', want: forOperators(ROLES, '404 not_found') },
+  ...(['approve', 'deny'] as const).map((word) => ({
+    route: `POST /v1/exceptions/{id}/${word}`,
+    question: () => ({ json: { reason: '' } }),
+    want: forOperators(['security', 'approver'], '400 invalid_request'),
+  })),
+  {
+    route: 'POST /v1/exceptions/{id}/end',
+    question: () => ({ json: { reason: '' } }),
+    want: forOperators(['platform', 'security'], '400 invalid_request'),
+  },
+  {
+    route: 'POST /v1/exceptions/{id}/review',
+    question: () => ({ json: { note: '' } }),
+    want: forOperators(['security', 'auditor'], '400 invalid_request'),
+  },
+  { route: 'GET /v1/generations/{id}', want: forOperators(['platform', 'auditor'], '404 not_found') },
+  { route: 'GET /v1/decisions', want: forOperators(['auditor', 'platform'], '400 invalid_request') },
+  { route: 'GET /v1/tasks/{id}/timeline', want: forOperators(['auditor', 'security', 'platform'], '200') },
+  {
+    route: 'GET /v1/audit/evidence',
+    query: '?from=then',
+    want: forOperators(['auditor', 'security', 'platform'], '400 invalid_request'),
+  },
+  { route: 'GET /v1/audit/holds', want: forOperators(['auditor', 'security', 'platform'], '200') },
+  {
+    route: 'POST /v1/audit/holds',
+    question: () => ({ json: { reason: '' } }),
+    want: forOperators(['security'], '400 invalid_request'),
+  },
+  {
+    route: 'POST /v1/audit/holds/{id}/lift',
+    question: () => ({ json: { reason: '' } }),
+    want: forOperators(['security'], '400 invalid_request'),
+  },
+  { route: 'GET /v1/audit/dead-letters', want: forOperators(['auditor', 'security', 'platform'], '200') },
+  {
+    route: 'POST /v1/audit/dead-letters/replay',
+    question: () => ({ json: { sink: '' } }),
+    want: forOperators(['security', 'platform'], '400 invalid_request'),
+  },
+  {
+    route: 'POST /access/v1/evaluation',
+    question: () => ({ json: {} }),
+    want: forWorkloads('400 invalid_request', '400 invalid_request'),
+  },
+  {
+    route: 'POST /access/v1/evaluations',
+    question: () => ({ json: {} }),
+    want: forWorkloads('400 invalid_request', '400 invalid_request'),
+  },
+  { route: 'GET /.well-known/authzen-configuration', want: all('200') },
+  {
+    route: 'POST /v1/tool-calls/{id}/outcome',
+    question: () => ({ json: { status: '' } }),
+    want: forWorkloads('400 invalid_request', '400 invalid_request'),
+  },
   { route: 'GET /v1/nothing', want: all('404 not_found') },
 ];
 
 const PREFIXES = ['/v1/grants', '/v1/decisions', '/v1/tasks', ''];
 
-test.each(ROUTES)('$route', async ({ route, question, want }) => {
+test.each(ROUTES)('$route', async ({ route, question, query = '', want }) => {
   const [method = '', path = ''] = route.split(' ');
   const id = [ids.grant, ids.decision, ids.task, ids.order].find((_, at) => path.startsWith(PREFIXES[at] ?? ''));
   const got = await Promise.all(
     Object.entries(WHO).map(async ([who, token]) => {
-      const answer = await broker.ask(method, path.replace('{id}', id ?? ''), { as: token(), ...question?.() });
+      const answer = await broker.ask(method, path.replace('{id}', id ?? '') + query, { as: token(), ...question?.() });
       return [who, answer.code === undefined ? String(answer.status) : `${answer.status} ${String(answer.code)}`];
     }),
   );

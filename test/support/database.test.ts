@@ -67,5 +67,7 @@ test('a server for one test alone', async () => {
   expect(await query(target.url, 'SHOW max_connections')).toEqual([{ max_connections: '20' }]);
   server.kill('SIGKILL');
   await server.stop();
-  await expect(query(target.url, 'SELECT 1')).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+  await expect(query(target.url, 'SELECT 1')).rejects.toMatchObject({
+    code: expect.stringMatching(/^ECONN(REFUSED|RESET)$/), // the kernel may not have let go of its socket yet
+  });
 });

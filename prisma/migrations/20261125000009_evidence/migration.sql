@@ -215,7 +215,8 @@ begin
 end $$;
 
 grant select on sinks, dead_letters, legal_holds, event_archives to writ_broker;
-grant insert, update on sinks to writ_broker;
+grant insert on sinks to writ_broker;
+grant update (position, claimed_by, claimed_until, attempts, due_at, last_error, delivered_at) on sinks to writ_broker;
 grant insert, delete on dead_letters to writ_broker;
 grant update (replay_at, error) on dead_letters to writ_broker;
 grant insert on legal_holds to writ_broker;
