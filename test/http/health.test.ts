@@ -54,7 +54,8 @@ test('ready: every part is shown; a provider that is sick is, and concerns only 
         brief: { ok: true, kind: 'spiffe', keys_age_seconds: expect.any(Number) },
         'https://sso.test': { ok: true, kind: 'operators', keys_age_seconds: expect.any(Number) },
       },
-      keys: { ok: true, count: 2 },
+      keys: { ok: true, count: 4 },
+      log: { ok: true, signed: expect.any(Boolean), size: expect.any(Number), witnesses: {} },
     },
   });
   expect((await issue('gone')).code).toBe('provider_unreachable');
