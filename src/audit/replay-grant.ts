@@ -33,6 +33,11 @@ const WITHOUT_EFFECT = new Set([
   'approval.answered',
   'approval.consumed',
   'approval.lapsed',
+  'approval.untold',
+  'call.decided',
+  'call.reported',
+  'exception.used',
+  'use.after_revocation',
 ]);
 
 /** A grant as it begins; undefined for an event that begins none. */

@@ -1,5 +1,6 @@
 import { asks, commits, hold, outcome } from './steps.ts';
 import { makeWorld, PROFILE, type Replica, type World } from './world.ts';
+import { agentId } from '../support/agents.ts';
 import { isOpen } from '../support/waiting.ts';
 
 /** What a revocation and an order answer is true, whoever was faster. */
@@ -13,14 +14,11 @@ afterAll(() => world.close());
 
 test('a revocation waits for an end that the reaper was first to claim', async () => {
   const grant = await world.issue(broker);
-  const own = world.ledgerProxy.hold({
-    from: 'frontend',
-    match: ({ type, sql, text }) => type === 'B' && sql.includes('claim_mints') && text.includes(grant.id),
-  });
   const reapers = hold(world, asks('targetProxy', 'NOLOGIN'));
+  const order = { selector: { agent: agentId('one') }, block: false, reason: 'test' };
+  await broker.security.operator.createOrder(order);
+  await reapers.reached;
   const asked = broker.agent().workload.revoke(grant.id, 'test');
-  await Promise.all([own.reached, reapers.reached]);
-  own.release();
   expect(await isOpen(asked)).toBe(true);
   reapers.release();
   expect((await asked).state).toBe('revoked');
