@@ -205,7 +205,7 @@ describe('an export that was changed', () => {
     {
       name: 'an event, and its hash with it',
       change: (lines: string[]) =>
-        lines.with(9, withBody(lines[9], parsed(lines[9]).body.replace('agent/1', 'agent/9'))),
+        lines.with(9, withBody(lines[9], parsed(lines[9]).body.replace('"success":true', '"success":false'))),
       found: ['checkpoint_differs checkpoint '],
     },
     {
