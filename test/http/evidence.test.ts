@@ -130,7 +130,7 @@ test('a decision, with what the policies saw', async () => {
     outcome: 'allow',
     code: null,
     task: grant.task,
-    grants: [grant.id],
+    grant: grant.id,
     subject: 'spiffe://test.example/agent/one',
     inputs: { context: { task: { purpose: 'wünsche 2' } } },
   });
