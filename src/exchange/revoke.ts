@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Actor } from '../domain/identity.ts';
 import type { GrantId } from '../domain/ids.ts';
-import type { Claim, GrantView } from '../ledger/index.ts';
+import type { GrantView } from '../ledger/index.ts';
 import { Refusal } from '../domain/errors.ts';
 import type { ExchangeContext } from './context.ts';
 import { LEASE_SECONDS } from './settle.ts';
@@ -14,16 +14,16 @@ const WAIT_MS = 5_000;
 const LOOK_EVERY_MS = 50;
 
 /** Ends what is open of a grant, here and now; what does not finish in time is left to the reaper. */
-export type SettleGrant = (grant: GrantId, claimed?: readonly Claim[]) => Promise<void>;
+export type SettleGrant = (grant: GrantId) => Promise<void>;
 
 /** A reaper, of this process or another, may have claimed a mint first: it is waited for just as long. */
 export function makeSettleGrant(
   { ledger, owner }: Pick<ExchangeContext, 'ledger' | 'owner'>,
   settle: Settle,
 ): SettleGrant {
-  return async (grant, claimed) => {
+  return async (grant) => {
     const late = AbortSignal.timeout(WAIT_MS);
-    const claims = claimed ?? (await ledger.reaping.claim({ grant, owner, limit: 100, lease_seconds: LEASE_SECONDS }));
+    const claims = await ledger.reaping.claim({ grant, owner, limit: 100, lease_seconds: LEASE_SECONDS });
     await Promise.race([Promise.all(claims.map(settle)), once(late, 'abort')]);
     while (!late.aborted && (await ledger.reaping.isBeingEnded(grant))) await sleep(LOOK_EVERY_MS);
   };
@@ -42,11 +42,11 @@ export interface Revocation {
  * Takes one grant back and answers how it stands: `revoked` only once that is confirmed, `ending` until then.
  * @throws Refusal `not_found`.
  */
-export function makeRevoke({ ledger, owner }: Pick<ExchangeContext, 'ledger' | 'owner'>, settleGrant: SettleGrant) {
+export function makeRevoke({ ledger }: Pick<ExchangeContext, 'ledger'>, settleGrant: SettleGrant) {
   return async function revoke(revocation: Revocation): Promise<GrantView> {
-    const ending = { ...revocation, why: 'revocation', owner, lease_seconds: LEASE_SECONDS } as const;
-    const { state, claims } = await ledger.issuing.endGrant(ending);
-    if (state === 'ending') await settleGrant(revocation.grant, claims);
+    // Not claimed in the same call: of a process that stands still here, the end is anybody's at once, and not after a lease.
+    const { state } = await ledger.issuing.endGrant({ ...revocation, why: 'revocation' });
+    if (state === 'ending') await settleGrant(revocation.grant);
     const view = await ledger.grants.find(revocation.grant);
     if (!view) throw new Refusal('not_found');
     return view;
