@@ -144,8 +144,7 @@ test.each([
 
 test('of one that there is not nothing is said', async () => {
   const none = ids.exception();
-  for (const said of [answered(world, none), ended(world, none), reviewed(world, none)])
-    expect(await codeOf(said)).toBe('not_found');
+  for (const say of [answered, ended, reviewed]) expect(await codeOf(say(world, none))).toBe('not_found');
 });
 
 test('a review is kept as it is, and what is still in force can be ended after it', async () => {
