@@ -5,6 +5,7 @@ import { createInterface } from 'node:readline';
 import { archiveLine, checkArchive, makeRanges } from './audit/archive.ts';
 import type { ArchiveHeader } from './audit/archive.ts';
 import { makeProver } from './audit/proofs.ts';
+import type { ArchiveOptions } from './cli/index.ts';
 import { openArchive } from './ledger/archive.ts';
 import type { ArchiveRefusal } from './ledger/archive.ts';
 import { StartError } from './start-error.ts';
@@ -18,6 +19,9 @@ const REFUSED: Readonly<Record<ArchiveRefusal, string>> = {
   unsealed: 'some of its events are not sealed yet',
   unsigned: 'no signed checkpoint covers it yet',
   held: 'a legal hold covers it; see `writ audit hold list`',
+  undelivered:
+    'a sink has not been given all of it, or did not take something of it; see `writ audit dead-letters list`, or give it up with --force',
+  unasked: 'the ledger has no such request: WRIT_URL is a broker of another one, or it took longer than an hour',
   changed: 'it does not hold what was written; nothing was changed',
 };
 
@@ -28,18 +32,13 @@ const MONTH = /^\d{4}-(0[1-9]|1[0-2])$/;
  * takes the month out of the record. @throws StartError where it cannot be.
  */
 export async function runArchive(
-  {
-    url,
-    month,
-    out,
-    drop,
-  }: { readonly url: string; readonly month: string; readonly out: string; readonly drop: boolean },
+  { url, month, out, drop, force, request }: ArchiveOptions,
   print: Print,
 ): Promise<number> {
   if (!MONTH.test(month)) throw new StartError('a month is written as 2026-11');
   const archive = await openArchive(url, month);
   try {
-    refuse(await archive.refusal());
+    refuse(await archive.refusal(force));
     const { events, ranges, checkpoint } = await archive.month();
     const prover = makeProver(archive.hashes);
     const header: ArchiveHeader = {
@@ -52,9 +51,14 @@ export async function runArchive(
       ranges: await makeRanges(prover, ranges, checkpoint.size),
     };
     const sha256 = await write(out, header, archive.events());
-    const fault = await checkArchive(linesOf(out));
-    if (fault) throw new StartError(`what was written to ${out} does not verify (${fault}); nothing was changed`);
-    refuse(await archive.detach(events, sha256));
+    try {
+      const fault = await checkArchive(linesOf(out));
+      if (fault) throw new StartError(`what was written to ${out} does not verify (${fault}); nothing was changed`);
+      refuse(await archive.detach(events, sha256, await request()));
+    } catch (error) {
+      await rm(out); // a copy of what is still there
+      throw error;
+    }
     print(`${month}: ${events} events are in ${out} (SHA-256 ${sha256}), and no longer in the record`);
     if (drop) await archive.drop();
     else print('the table is detached and still there: --drop removes it, or do that by hand');

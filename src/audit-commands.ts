@@ -1,4 +1,7 @@
 import { readFile } from 'node:fs/promises';
+import { openArchiveFile } from './audit/archive-file.ts';
+import type { ArchiveFile } from './audit/archive-file.ts';
+import { spanOf } from './audit/mismatches.ts';
 import { readCheckpoints } from './audit/checkpoint.ts';
 import type { SignedCheckpoint } from './audit/checkpoint.ts';
 import { lastLine, readLines } from './audit/lines.ts';
@@ -9,6 +12,7 @@ import { verifyLedger } from './audit/verify.ts';
 import type { VerifyOptions } from './cli/index.ts';
 import { CliError, EXIT, usage } from './cli/exit.ts';
 import type { Environment } from './config/index.ts';
+import type { ArchivedMonth } from './audit/archived.ts';
 import { openVerification } from './ledger/verification.ts';
 
 type Print = (line: string) => void;
@@ -19,11 +23,12 @@ const MAX_KEPT = 10_000;
 /** `writ audit verify`: a ledger, or an export alone. Exit code 1 on any finding. */
 export async function runAuditVerify(options: VerifyOptions, env: Environment, print: Print): Promise<number> {
   const [keys, kept] = [await readKeys(options.keys), await readKept(options.checkpoints)];
+  const archives = await readArchives(options.archives);
   const { onProgress } = options;
   const report =
     options.export === undefined
-      ? await ofLedger(options.database ?? env['DATABASE_URL'] ?? '', { keys, kept, onProgress })
-      : await ofExport(options.export, { keys, kept, onProgress });
+      ? await ofLedger(options.database ?? env['DATABASE_URL'] ?? '', { keys, kept, archives, onProgress })
+      : await ofExport(options.export, { keys, kept, archives, onProgress });
   const ok = report.count === 0;
   await options.beforeReport();
   if (options.json) print(JSON.stringify({ ok, ...report }));
@@ -34,15 +39,16 @@ export async function runAuditVerify(options: VerifyOptions, env: Environment, p
     print(
       `${report.summary}; ${ok ? 'nothing found' : `${report.count} ${report.count === 1 ? 'finding' : 'findings'}`}`,
     );
-    for (const line of caveats(options, keys, kept)) print(line);
+    for (const line of [...restingOn(report), ...caveats(options, keys, kept)]) print(line);
   }
   return ok ? EXIT.ok : EXIT.failed;
 }
 
-type Given = { readonly keys: readonly NoteKey[]; readonly kept: readonly SignedCheckpoint[] } & Pick<
-  VerifyOptions,
-  'onProgress'
->;
+type Given = {
+  readonly keys: readonly NoteKey[];
+  readonly kept: readonly SignedCheckpoint[];
+  readonly archives: readonly ArchiveFile[];
+} & Pick<VerifyOptions, 'onProgress'>;
 
 async function ofLedger(url: string, given: Given) {
   if (url === '') throw usage('which ledger? Give --database, or set DATABASE_URL; or an export with --export');
@@ -73,6 +79,26 @@ async function ofExport(path: string, given: Given) {
   const { header, size, events } = report;
   const range = header ? `leaves ${header.first} to ${header.end - 1} of ${header.origin}` : 'no export';
   return { ...report, summary: `${events} events, ${range}, in a log of ${size}` };
+}
+
+/** Which events were not looked at themselves, and what is known of them all the same. */
+function restingOn({
+  archived,
+  unchecked_rows: rows = 0,
+}: {
+  readonly archived: readonly (ArchivedMonth & { readonly given: boolean })[];
+  readonly unchecked_rows?: number;
+}): string[] {
+  const lines = archived.map(({ month, events, sha256, ranges, given }) => {
+    const where = ranges.map(({ first, end }) => spanOf(first, end - 1)).join(', ');
+    const what = `${month}: ${events} events, ${where}, were put away`;
+    return given
+      ? `${what}; they were looked at in the archive that was given`
+      : `${what} and were not looked at: that they are there rests on their hashes, which were kept and lead to what was signed, and what they say on the archive with SHA-256 ${sha256}; give --archive`;
+  });
+  return rows === 0
+    ? lines
+    : [...lines, `${rows} rows of that time were held against nothing: their events were put away`];
 }
 
 /** What this verification has not shown, so that nobody takes it for more. */
@@ -107,6 +133,19 @@ async function readKeys(given: readonly string[]): Promise<NoteKey[]> {
     keys.push(...read);
   }
   return keys;
+}
+
+async function readArchives(paths: readonly string[]): Promise<ArchiveFile[]> {
+  const files: ArchiveFile[] = [];
+  for (const path of paths) {
+    const file = await openArchiveFile(path).catch((error: unknown) => {
+      const code = (error as { code?: unknown }).code;
+      throw usage(`${path} cannot be read (${typeof code === 'string' ? code : 'no code'})`);
+    });
+    if (!file) throw usage(`${path} is no archive`);
+    files.push(file);
+  }
+  return files;
 }
 
 async function readKept(paths: readonly string[]): Promise<SignedCheckpoint[]> {

@@ -1,20 +1,19 @@
 import { appendFile, stat, truncate, writeFile } from 'node:fs/promises';
-import { flush, keptSizes, proofOf, rangeOf } from './audit-export.ts';
-import { headerLine } from './audit/export-file.ts';
+import { endOf, flush, keptSizes, proofOf, rangeOf } from './audit-export.ts';
+import { archiveLine, headerLine } from './audit/export-file.ts';
 import { lastLine } from './audit/lines.ts';
 import { toOcsf } from './audit/ocsf.ts';
 import type { ExportOptions } from './cli/index.ts';
-import { CliError, EXIT, usage } from './cli/exit.ts';
+import { EXIT, usage } from './cli/exit.ts';
 import { isJsonObject } from './domain/json.ts';
 import type { Json, JsonObject } from './domain/json.ts';
+import { archivesOf, exportParts } from './export-pages.ts';
 import { version } from './version.ts';
-
-const PAGE = 1_000;
 
 /**
  * `writ audit export --format ocsf`: each line is one record of OCSF and nothing else. The proof of the range is beside the file, in
- * `FILE.proof`: `unmapped.event` of a record is the event, whose canonical text (RFC 8785) is what was sealed. Resumed behind the
- * last whole line.
+ * `FILE.proof`: `unmapped.event` of a record is the event, whose canonical text (RFC 8785) is what was sealed; of what was put
+ * away the proof has the hashes. Resumed behind the last whole line.
  */
 export async function runOcsfExport(options: ExportOptions): Promise<number> {
   const { operator, out, write } = options;
@@ -27,22 +26,17 @@ export async function runOcsfExport(options: ExportOptions): Promise<number> {
   if (begun === undefined && out !== undefined) await writeFile(out, '', { mode: 0o600 });
   const say = out === undefined ? write : (text: string) => appendFile(out, text);
 
-  for (let next = begun ?? header.first; next < header.end;) {
-    const limit = Math.min(PAGE, header.end - next);
-    const { events } = await operator.events({}, { cursor: String(next), limit });
-    if (events.length === 0 || events.some(({ leaf }, at) => leaf !== next + at)) {
-      throw new CliError('unexpected_answer', `the events from leaf ${next} on are not those that were asked for`, {
-        exit: EXIT.failed,
-      });
+  for await (const part of exportParts(operator, header, begun ?? header.first)) {
+    if ('events' in part) {
+      const records = part.events.map(({ leaf, body }) => toOcsf(JSON.parse(body) as JsonObject, leaf, version));
+      await say(`${records.map((record) => JSON.stringify(record)).join('\n')}\n`);
     }
-    const lines = events.map(({ leaf, body }) => JSON.stringify(toOcsf(JSON.parse(body) as JsonObject, leaf, version)));
-    await say(`${lines.join('\n')}\n`);
-    next += events.length;
-    options.onProgress(next - header.first, header.end - header.first);
+    options.onProgress(endOf(part) - header.first, header.end - header.first);
   }
   if (out !== undefined) {
     await flush(out);
-    const proof = `${headerLine(header)}\n${await proofOf(operator, header, kept)}\n`;
+    const away = (await archivesOf(operator, header.first, header.end)).map(archiveLine);
+    const proof = `${[headerLine(header), ...away, await proofOf(operator, header, kept)].join('\n')}\n`;
     await writeFile(`${out}.proof`, proof, { mode: 0o600 });
   }
   return EXIT.ok;

@@ -1,9 +1,11 @@
 import { appendFile, open, readFile, stat, truncate, writeFile } from 'node:fs/promises';
 import { readCheckpoints } from './audit/checkpoint.ts';
 import {
+  archiveLine,
   eventLine,
   hashesOf,
   headerLine,
+  readArchiveLine,
   readEventLine,
   readHeader,
   readTrailer,
@@ -15,8 +17,8 @@ import { leafHash } from './audit/merkle.ts';
 import type { ExportOptions } from './cli/index.ts';
 import { CliError, EXIT, usage } from './cli/exit.ts';
 import type { Checkpoint, OperatorVerbs } from './client/index.ts';
-
-const PAGE = 1_000;
+import { exportParts } from './export-pages.ts';
+import type { ExportPart } from './export-pages.ts';
 
 /**
  * `writ audit export`: sealed events over HTTP, by cursor, with the proof of their range. To a file it is resumed where it was
@@ -38,22 +40,22 @@ export async function runAuditExport(options: ExportOptions): Promise<number> {
   if (!begun && out !== undefined) await writeFile(out, '', { mode: 0o600 });
   if (!begun) await say(`${headerLine(header)}\n`);
 
-  for (let next = begun?.next ?? header.first; next < header.end;) {
-    const limit = Math.min(PAGE, header.end - next);
-    const { events } = await operator.events({}, { cursor: String(next), limit });
-    if (events.length === 0 || events.some(({ leaf }, at) => leaf !== next + at)) {
-      throw new CliError('unexpected_answer', `the events from leaf ${next} on are not those that were asked for`, {
-        exit: EXIT.failed,
-      });
-    }
-    const lines = events.map(({ leaf, body }) => eventLine({ leaf, hash: leafHash(body).toString('base64'), body }));
+  for await (const part of exportParts(operator, header, begun?.next ?? header.first)) {
+    const lines =
+      'archive' in part
+        ? [archiveLine(part.archive)]
+        : part.events.map(({ leaf, body }) => eventLine({ leaf, hash: leafHash(body).toString('base64'), body }));
     await say(`${lines.join('\n')}\n`);
-    next += events.length;
-    options.onProgress(next - header.first, header.end - header.first);
+    options.onProgress(endOf(part) - header.first, header.end - header.first);
   }
   await say(`${await proofOf(operator, header, kept)}\n`);
   if (out !== undefined) await flush(out);
   return EXIT.ok;
+}
+
+/** The leaf behind the last of it. */
+export function endOf(part: ExportPart): number {
+  return 'archive' in part ? part.archive.end : (part.events.at(-1)?.leaf ?? 0) + 1;
 }
 
 /** Leaves as they are, or the span of time that is asked for. */
@@ -94,9 +96,8 @@ async function resume(path: string): Promise<{ header: ExportHeader; next: numbe
   const header = readHeader(first[0] ?? '');
   if (!header) throw notAnExport(path);
   await truncate(path, last.end);
-  const event = readEventLine(last.text);
-  const next = event ? event.leaf + 1 : header.first;
-  return { header, next, complete: readTrailer(last.text) !== undefined };
+  const next = (readEventLine(last.text)?.leaf ?? header.first - 1) + 1;
+  return { header, next: readArchiveLine(last.text)?.end ?? next, complete: readTrailer(last.text) !== undefined };
 }
 
 /** Broken off within its first line. */

@@ -25,6 +25,7 @@ import { makeDelegate } from './exchange/delegate.ts';
 import { makeEvaluate } from './exchange/evaluate.ts';
 import { makeExceptionVerbs } from './exchange/exception-verbs.ts';
 import { makeGiveUp } from './exchange/give-up.ts';
+import { makeArchiveVerbs } from './exchange/archives.ts';
 import { makeHoldVerbs } from './exchange/holds.ts';
 import { makeIntrospect, makeRevokeToken } from './exchange/introspect.ts';
 import { makeIssue } from './exchange/issue.ts';
@@ -57,6 +58,7 @@ import { exceptionsRouter } from './http/exceptions.ts';
 import { generationsRouter } from './http/generations.ts';
 import { grantsRouter } from './http/grants.ts';
 import { healthRouter } from './http/health.ts';
+import { archivesRouter } from './http/archives.ts';
 import { holdsRouter } from './http/holds.ts';
 import { oauthRouter } from './http/oauth.ts';
 import { openApi, openApiRouter } from './http/openapi.ts';
@@ -361,6 +363,7 @@ async function build(
       evidencePackRouter(makeEvidencePack(context, sealedLog.health), asOperator),
       sinksRouter(makeSinkVerbs(context), asOperator, json),
       holdsRouter(makeHoldVerbs(context), asOperator, json),
+      archivesRouter(makeArchiveVerbs(context), asOperator, json),
       timelineRouter(makeTimeline(context), asOperator),
       oauthRouter(oauthVerbs, asWorkload, answerOAuthErrors(log)),
       healthRouter(readiness, metrics.registry),

@@ -57,14 +57,14 @@ export function archiveLine({ leaf, body }: { readonly leaf: number; readonly bo
  */
 export async function checkArchive(lines: AsyncIterable<string>): Promise<ArchiveFault | null> {
   const iterator = lines[Symbol.asyncIterator]();
-  const header = parseHeader((await iterator.next()).value as string | undefined);
+  const header = parseArchiveHeader((await iterator.next()).value as string | undefined);
   const signed = header && readCheckpoint(header.checkpoint);
   if (!header || !signed) return 'malformed';
   let count = 0;
   for (const { first, end, left, right } of header.ranges) {
     const tree = growFrom(first, left.map(bytes));
     for (let leaf = first; leaf < end; leaf++) {
-      const event = parseEvent((await iterator.next()).value as string | undefined);
+      const event = parseArchivedEvent((await iterator.next()).value as string | undefined);
       if (!event) return 'malformed';
       if (event.leaf !== leaf) return 'incomplete';
       tree.append(leafHash(event.body));
@@ -77,7 +77,7 @@ export async function checkArchive(lines: AsyncIterable<string>): Promise<Archiv
   return more.done && count === header.events ? null : 'incomplete';
 }
 
-function parseHeader(line: string | undefined): ArchiveHeader | undefined {
+export function parseArchiveHeader(line: string | undefined): ArchiveHeader | undefined {
   const value = parse(line) as Partial<ArchiveHeader> | undefined;
   if (value?.kind !== 'writ.archive' || value.version !== 1 || typeof value.checkpoint !== 'string') return undefined;
   if (!Number.isSafeInteger(value.events) || !Array.isArray(value.ranges)) return undefined;
@@ -89,7 +89,7 @@ function parseHeader(line: string | undefined): ArchiveHeader | undefined {
   return fits ? (value as ArchiveHeader) : undefined;
 }
 
-function parseEvent(line: string | undefined): { leaf: number; body: string } | undefined {
+export function parseArchivedEvent(line: string | undefined): { leaf: number; body: string } | undefined {
   const value = parse(line) as { leaf?: unknown; body?: unknown } | undefined;
   return typeof value?.leaf === 'number' && typeof value.body === 'string'
     ? { leaf: value.leaf, body: value.body }

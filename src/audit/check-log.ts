@@ -1,3 +1,4 @@
+import type { ArchivedMonth } from './archived.ts';
 import { isCheckpointOf, readCheckpoint } from './checkpoint.ts';
 import type { SignedCheckpoint } from './checkpoint.ts';
 import { columnsThatDiffer, readEvent } from './event.ts';
@@ -10,7 +11,7 @@ import { parseNoteKey } from './note.ts';
 import type { NoteKey } from './note.ts';
 import { same } from './proofs.ts';
 import type { KeptCheckpoint } from './store.ts';
-import { storedCount } from './stored.ts';
+import { storedAt, storedCount } from './stored.ts';
 import { growFrom } from './tree.ts';
 import { repairWindow } from './window.ts';
 
@@ -29,6 +30,8 @@ export interface LogSource {
   unsealed(): AsyncIterable<readonly (EventRow & { readonly late: boolean })[]>;
   /** Kept checkpoints of more than `size` events, smallest first. */
   checkpoints(size: number, limit: number): Promise<readonly KeptCheckpoint[]>;
+  /** Months that were put away. */
+  archives(): Promise<readonly ArchivedMonth[]>;
 }
 
 export interface CheckOptions {
@@ -36,6 +39,8 @@ export interface CheckOptions {
   readonly keys: readonly NoteKey[];
   /** Checkpoints that were kept elsewhere. */
   readonly kept: readonly SignedCheckpoint[];
+  /** Whether a leaf's text was put away: its hash stands for it. Asked of rising leaves. */
+  readonly isUnseen: (leaf: number) => boolean;
   readonly onEvent: (event: Event) => void;
   /** After each window: time for whoever takes events to read what they need. */
   readonly afterWindow: () => Promise<void>;
@@ -84,7 +89,7 @@ export async function checkLog(source: LogSource, options: CheckOptions, finding
     const asked = signed.sizesUpTo(end, source);
     next = end < size ? read(end) : undefined; // read while this one is looked at
     const sizes = await asked;
-    const window = { first, end, frontier, rows, stored, sizes };
+    const window = { first, end, frontier, rows, stored, sizes, isUnseen: options.isUnseen };
     const fast = growWhole(window);
     const grown = fast ?? repairWindow(window, mismatches, findings);
     for (const [at, found] of grown.roots) signed.compare(at, found);
@@ -133,6 +138,8 @@ export interface Window {
   readonly stored: Buffer;
   /** Sizes whose roots are wanted, rising. */
   readonly sizes: readonly number[];
+  /** Whether a leaf has no text to be looked at. */
+  readonly isUnseen: (leaf: number) => boolean;
 }
 
 export interface Grown {
@@ -140,19 +147,25 @@ export interface Grown {
   readonly roots: readonly (readonly [size: number, root: Uint8Array])[];
 }
 
-/** As it should be: every leaf there once, and all hashes those that are stored. Undefined where it is not. */
-function growWhole({ first, end, frontier, rows, stored, sizes }: Window): Grown | undefined {
-  if (rows.length !== end - first) return undefined;
-  const computed = Buffer.allocUnsafe((storedCount(end) - storedCount(first)) * HASH_BYTES);
+/** As it should be: every leaf there once, or put away, and all hashes those that are stored. Undefined where it is not. */
+function growWhole({ first, end, frontier, rows, stored, sizes, isUnseen }: Window): Grown | undefined {
+  const offset = storedCount(first);
+  const computed = Buffer.allocUnsafe((storedCount(end) - offset) * HASH_BYTES);
   const tree = growFast(first, frontier, computed);
   const roots: [number, Uint8Array][] = [];
-  let expected = first;
-  for (const { leaf, body } of rows) {
-    if (leaf !== expected++) return undefined;
-    tree.append(body);
-    if (expected === sizes[roots.length]) roots.push([expected, tree.root()]);
+  let next = 0;
+  for (let leaf = first; leaf < end; leaf++) {
+    const row = rows[next];
+    if (row?.leaf === leaf) {
+      tree.append(row.body);
+      next++;
+    } else if (isUnseen(leaf)) {
+      const at = (storedAt({ level: 0, index: leaf }) - offset) * HASH_BYTES;
+      tree.appendHash(stored.toString('latin1', at, at + HASH_BYTES));
+    } else return undefined;
+    if (leaf + 1 === sizes[roots.length]) roots.push([leaf + 1, tree.root()]);
   }
-  return computed.equals(stored) ? { frontier: tree.frontier(), roots } : undefined;
+  return next === rows.length && computed.equals(stored) ? { frontier: tree.frontier(), roots } : undefined;
 }
 
 /** Holds what was signed, in the ledger and elsewhere, against the roots that the events lead to. */

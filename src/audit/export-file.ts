@@ -7,7 +7,7 @@ import type { Hashes } from './proofs.ts';
 /**
  * An export of the log, as JSON Lines: a header, an event on each line in sealed order, and a trailer with a signed checkpoint and what
  * proves that the events are the log's, whole and in their order. An event stands there with exactly the bytes that were sealed, so
- * that no parser comes between it and its hash. Another format (OCSF, say) begins at `ExportedEvent`.
+ * that no parser comes between it and its hash. What was put away has one line for each range of leaves.
  */
 export interface ExportHeader {
   readonly origin: string;
@@ -21,6 +21,18 @@ export interface ExportedEvent {
   /** The leaf's hash, in base64: from it can be told which event was altered. */
   readonly hash: string;
   readonly body: string;
+}
+
+/** What was put away of the range: in place of its events, what stands for them in the proof. */
+export interface ExportedArchive {
+  readonly month: string;
+  /** Of the archive's file. */
+  readonly sha256: string;
+  /** Leaves from `first` up to, not including, `end`. */
+  readonly first: number;
+  readonly end: number;
+  /** The roots of the largest perfect subtrees above them, from left to right. */
+  readonly hashes: Hashes;
 }
 
 export interface ExportTrailer {
@@ -46,6 +58,19 @@ export function headerLine({ origin, first, end }: ExportHeader): string {
 
 export function eventLine({ leaf, hash, body }: ExportedEvent): string {
   return `{"leaf":${leaf},"hash":"${hash}","event":${body}}`;
+}
+
+export function archiveLine({ month, sha256, first, end, hashes }: ExportedArchive): string {
+  return JSON.stringify({ archived: month, sha256, first, end, hashes: hashes.map(base64) });
+}
+
+/** Undefined for what is no such line. */
+export function readArchiveLine(line: string): ExportedArchive | undefined {
+  if (!line.startsWith('{"archived":')) return undefined;
+  const { archived, sha256, first, end, hashes } = objectOf(line);
+  const read = hashesOf(hashes);
+  if (typeof archived !== 'string' || typeof sha256 !== 'string' || !isCount(first) || !isCount(end)) return undefined;
+  return read && first < end ? { month: archived, sha256, first, end, hashes: read } : undefined;
 }
 
 export function trailerLine({ checkpoint, left, right, consistency }: ExportTrailer): string {

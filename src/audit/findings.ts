@@ -10,6 +10,7 @@ export const FINDING_CODES = [
   'columns_differ',
   'hashes_altered',
   'head_differs',
+  'archive_differs',
   // what was signed
   'checkpoint_forged',
   'checkpoint_differs',

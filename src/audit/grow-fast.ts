@@ -10,6 +10,8 @@ export interface FastTree {
   readonly append: (body: string) => string;
   /** Adds one event by its hash. */
   readonly appendHash: (leaf: string) => void;
+  /** Adds 2^level leaves by the root above them; false where they cannot stand there. */
+  readonly appendSubtree: (level: number, root: Uint8Array) => boolean;
   readonly size: () => number;
   readonly root: () => Buffer;
   readonly frontier: () => Buffer[];
@@ -46,6 +48,16 @@ export function growFast(size: number, frontier: readonly Uint8Array[], stored?:
       return leaf;
     },
     appendHash,
+    appendSubtree(level, root) {
+      const width = 2 ** level;
+      if (leaves % width !== 0) return false;
+      let complete = Buffer.from(root).toString(BINARY);
+      for (let left = leaves / width; left % 2 === 1; left = (left - 1) / 2)
+        complete = nodeOf(roots.pop() ?? '', complete);
+      roots.push(complete);
+      leaves += width;
+      return true;
+    },
     size: () => leaves,
     root: () =>
       Buffer.from(

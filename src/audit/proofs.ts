@@ -44,6 +44,8 @@ export function makeProver(read: ReadStored) {
     /** The roots of the largest perfect subtrees of a tree of that size. */
     frontier: (size: number): Promise<Hashes> => readAll(subtreesOf(0, size)),
     root: async (size: number): Promise<Uint8Array> => (await rootsOf([{ first: 0, end: size }]))[0] ?? EMPTY_ROOT,
+    /** The roots of the largest perfect subtrees above some leaves. */
+    span: ({ first, end }: Range): Promise<Hashes> => readAll(subtreesOf(first, end)),
     leaf: async (leaf: number): Promise<Uint8Array> => (await readAll([{ level: 0, index: leaf }]))[0] ?? EMPTY_ROOT,
     inclusion: (leaf: number, size: number): Promise<Hashes> => rootsOf(besides(leaf, size).map(({ range }) => range)),
     consistency: (old: number, size: number): Promise<Hashes> => rootsOf(between(old, size)),

@@ -9,6 +9,9 @@ export interface ReplayedMint {
   state: 'intent' | 'live' | 'ending' | 'ended';
   outcome: string | null;
   attempts: number;
+  readonly opened_at: string;
+  /** When its credential ends; events of older versions do not say it. */
+  readonly ends_at: Json | undefined;
   /** Of a mint that was live. */
   handle: Json;
   activated_at: string | null;
@@ -33,6 +36,7 @@ const WITHOUT_EFFECT = new Set([
   'approval.answered',
   'approval.consumed',
   'approval.lapsed',
+  'approval.told',
   'approval.untold',
   'call.decided',
   'call.reported',
@@ -82,9 +86,13 @@ export function expectedGrant(grant: ReplayedGrant): Expected {
   return { columns: { ...grant.columns, state: grant.state, task_path_fits: true }, near: grant.near };
 }
 
-export function expectedMint({ activated_at, ended_at, handle, ...columns }: ReplayedMint): Expected {
+export function expectedMint(mint: ReplayedMint, { columns: { provider = null } }: ReplayedGrant): Expected {
+  const { kind, state, outcome, attempts, opened_at, ends_at, handle, activated_at, ended_at } = mint;
+  const columns: Record<string, Json> = { kind, state, outcome, attempts, provider };
+  if (ends_at !== undefined) columns['ends_at'] = ends_at;
   // of a mint that was never live a handle may have been found again, which is no event
-  return { columns: { ...columns, ...(activated_at === null ? {} : { handle }) }, near: { activated_at, ended_at } };
+  if (activated_at !== null) columns['handle'] = handle;
+  return { columns, near: { opened_at, activated_at, ended_at } };
 }
 
 type Step = (grant: ReplayedGrant, event: Event) => void;
@@ -123,9 +131,9 @@ const STEPS: Readonly<Record<string, Step>> = {
     close(grant, event, ['pending_approval'], 'refused');
   },
   'grant.lapsed': (grant, event) => close(grant, event, ['pending_approval'], 'lapsed'),
-  'mint.opened': (grant, { facts }) => {
+  'mint.opened': (grant, event) => {
     stay(grant, ['active']);
-    grant.mints.set(text(facts['mint']), intent(text(facts['kind'])));
+    grant.mints.set(text(event.facts['mint']), intent(text(event.facts['kind']), event));
   },
   'mint.activated': (grant, event) => {
     stay(grant, ['active']);
@@ -173,13 +181,23 @@ function describe(grant: ReplayedGrant, { body, facts, task }: Event): void {
   }
 }
 
-function intend(grant: ReplayedGrant, { facts }: Event): void {
+function intend(grant: ReplayedGrant, event: Event): void {
   go(grant, ['pending_approval'], 'issuing');
-  grant.mints.set(text(facts['mint']), intent('first'));
+  grant.mints.set(text(event.facts['mint']), intent('first', event));
 }
 
-function intent(kind: string): ReplayedMint {
-  return { kind, state: 'intent', outcome: null, attempts: 0, handle: null, activated_at: null, ended_at: null };
+function intent(kind: string, { at, facts }: Event): ReplayedMint {
+  return {
+    kind,
+    state: 'intent',
+    outcome: null,
+    attempts: 0,
+    opened_at: at,
+    ends_at: facts['mint_ends_at'],
+    handle: null,
+    activated_at: null,
+    ended_at: null,
+  };
 }
 
 function activate(grant: ReplayedGrant, { at, facts }: Event): void {

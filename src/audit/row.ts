@@ -12,17 +12,24 @@ export interface Expected {
   readonly columns: JsonObject;
   /** Times that are taken a moment before or after the event's own, by name: within some seconds of this; null: never. */
   readonly near: Readonly<Record<string, string | null>>;
+  /** Columns that must have exactly this canonical text: what somebody else has put in them. */
+  readonly exact?: JsonObject;
 }
 
 /** A transaction of the ledger does not live longer. */
 const NEAR_MS = 10_000;
 
 /** Where a row differs from what its events say, a phrase each: `state is "active" and its events say "revoked"`. */
-export function differences(row: Row, { columns, near }: Expected): string[] {
+export function differences(row: Row, { columns, near, exact }: Expected): string[] {
   const found: string[] = [];
   for (const name in columns) {
     const [is, should] = [row[name] ?? null, columns[name] ?? null];
     if (!isSame(is, should)) found.push(`${name} is ${shown(is)} and its events say ${shown(should)}`);
+  }
+  for (const name in exact) {
+    const [is, should] = [row[name] ?? null, exact[name] ?? null];
+    if (is !== should && canonicalJson(is) !== canonicalJson(should))
+      found.push(`${name} is ${shown(is)} and its events say ${shown(should)}`);
   }
   for (const name in near) {
     const [is, should] = [row[name] ?? null, near[name] ?? null];

@@ -1,138 +1,30 @@
-import { isJsonObject } from '../domain/json.ts';
-import type { Json, JsonObject } from '../domain/json.ts';
-import { textOrNull } from './event.ts';
 import type { Event } from './event.ts';
-import type { Expected } from './row.ts';
+import { STATEMENTS_OF_OPERATORS } from './rows-of-operators.ts';
+import { STATEMENTS_OF_WORKLOADS } from './rows-of-workloads.ts';
+import type { Statement, TableName } from './statement.ts';
 
-/** Tables whose rows are written whole by one event. Grants and approvals have lives of their own. */
-export const TABLES = ['decisions', 'tasks', 'orders', 'generations', 'signing_keys'] as const;
-export type TableName = (typeof TABLES)[number];
+/** Of a step that a row keeps: how many rows must say that it was taken, and when. */
+export const STEPS_OF_ROWS: Readonly<
+  Record<string, { readonly table: TableName; readonly taken: string; readonly at: string }>
+> = {
+  'task.ended': { table: 'tasks', taken: `state = 'ended'`, at: 'ended_at' },
+  'order.swept': { table: 'orders', taken: 'swept_at is not null', at: 'swept_at' },
+  'order.lift_requested': { table: 'orders', taken: 'lift_requested_at is not null', at: 'lift_requested_at' },
+  'order.lifted': { table: 'orders', taken: 'lifted_at is not null', at: 'lifted_at' },
+  'exception.approved': { table: 'exceptions', taken: `state in ('approved', 'ended')`, at: 'answered_at' },
+  'exception.denied': { table: 'exceptions', taken: `state = 'denied'`, at: 'answered_at' },
+  'exception.ended': { table: 'exceptions', taken: `state = 'ended'`, at: 'ended_at' },
+  'exception.reviewed': { table: 'exceptions', taken: 'reviewed_at is not null', at: 'reviewed_at' },
+  'hold.lifted': { table: 'legal_holds', taken: 'lifted_at is not null', at: 'lifted_at' },
+  'key.wiped': { table: 'signing_keys', taken: 'wiped_at is not null', at: 'wiped_at' },
+};
 
-/** What an event says of a row: all that it was made with, or a later step of it. */
-export interface Statement {
-  readonly table: TableName;
-  readonly id: string;
-  readonly expected: Expected;
-  /** This event made the row. */
-  readonly made: boolean;
-}
-
-/** Of a step that a row keeps: how many rows must say that it was taken. */
-export const STEPS_OF_ROWS: Readonly<Record<string, { readonly table: TableName; readonly taken: string }>> = {
-  'task.ended': { table: 'tasks', taken: `state = 'ended'` },
-  'order.swept': { table: 'orders', taken: 'swept_at is not null' },
-  'order.lifted': { table: 'orders', taken: 'lifted_at is not null' },
-  'key.wiped': { table: 'signing_keys', taken: 'wiped_at is not null' },
+const STATEMENTS: Readonly<Record<string, (event: Event) => Statement | undefined>> = {
+  ...STATEMENTS_OF_WORKLOADS,
+  ...STATEMENTS_OF_OPERATORS,
 };
 
 /** Undefined for events that no row of these tables answers to. */
 export function statementOf(event: Event): Statement | undefined {
   return STATEMENTS[event.type]?.(event);
-}
-
-const STATEMENTS: Readonly<Record<string, (event: Event) => Statement | undefined>> = {
-  'decision.made': ({ body, facts, task, grant, at }) =>
-    made('decisions', body['decision'], {
-      columns: {
-        trust: trustOf(body),
-        subject: subjectOf(body),
-        on_behalf_of: body['principal'] ?? null,
-        resource: body['resource'] ?? null,
-        origin: body['origin'] ?? null,
-        task_id: task,
-        grant_id: grant,
-        action: facts['action'] ?? null,
-        outcome: facts['outcome'] ?? null,
-        code: facts['code'] ?? null,
-        generation: facts['generation'] ?? null,
-        rules_hash: facts['rules_hash'] ?? null,
-        policies: facts['policies'] ?? null,
-        errors: facts['errors'] ?? null,
-        mode: facts['mode'] ?? null,
-        arguments_hash: facts['arguments_hash'] ?? null,
-        inputs_hash: facts['inputs_hash'] ?? null,
-        approval_id: facts['approval'] ?? null,
-        exception_id: facts['exception'] ?? null,
-      },
-      near: { at },
-    }),
-  'task.created': taskMade,
-  'task.delegated': taskMade,
-  'task.ended': ({ task, facts, at }) =>
-    step('tasks', task, { columns: { state: 'ended', ended_why: facts['why'] ?? null }, near: { ended_at: at } }),
-  'order.created': (event) =>
-    made('orders', event.facts['order'], {
-      columns: { ...named(event.facts, ['kind', 'value', 'reason', 'blocks']), author: event.body['actor'] ?? null },
-      near: { created_at: event.at },
-    }),
-  'order.swept': ({ facts, at }) => step('orders', facts['order'], { columns: {}, near: { swept_at: at } }),
-  'order.lifted': ({ facts, body, at }) =>
-    step('orders', facts['order'], { columns: { lifted_by: body['actor'] ?? null }, near: { lifted_at: at } }),
-  'generation.activated': (event) =>
-    made('generations', JSON.stringify(event.facts['number'] ?? null), {
-      columns: {
-        ...named(event.facts, ['number', 'hash', 'difference']),
-        author: event.body['actor'] ?? null,
-        text_fits: true,
-      },
-      near: { activated_at: event.at },
-    }),
-  'key.added': ({ body, facts }) =>
-    made('signing_keys', body['resource'], { columns: named(facts, ['class', 'alg', 'signs_from']), near: {} }),
-  'key.wiped': ({ body, at }) => step('signing_keys', body['resource'], { columns: {}, near: { wiped_at: at } }),
-};
-
-/** A task that a single call made for itself has neither bounds nor a decision of its own. */
-function taskMade({ body, facts, task, at }: Event): Statement | undefined {
-  return made('tasks', task, {
-    columns: {
-      trust: trustOf(body),
-      subject: subjectOf(body),
-      on_behalf_of: body['principal'] ?? null,
-      implicit: facts['implicit'] ?? null,
-      purpose: facts['purpose'] ?? null,
-      mode: facts['mode'] ?? null,
-      environment: facts['environment'] ?? null,
-      ends_at: facts['ends_at'] ?? null,
-      max_grants: facts['max_grants'] ?? null,
-      max_calls: facts['max_calls'] ?? null,
-      profiles: facts['profiles'] ?? null,
-      tools: facts['tools'] ?? null,
-      max_ttl_seconds: facts['max_ttl_seconds'] ?? null,
-      principal: facts['principal'] ?? null,
-      parameters: facts['parameters'] ?? NOTHING,
-      parent_id: facts['parent'] ?? null,
-      decision_id: facts['implicit'] === true ? null : (body['decision'] ?? null),
-      path_fits: true,
-    },
-    near: { created_at: at },
-  });
-}
-const NOTHING: JsonObject = {};
-
-function trustOf(body: JsonObject): Json {
-  const workload = body['workload'];
-  return isJsonObject(workload) ? (workload['trust'] ?? null) : null;
-}
-
-function subjectOf(body: JsonObject): Json {
-  const workload = body['workload'];
-  return isJsonObject(workload) ? (workload['id'] ?? null) : null;
-}
-
-function named(facts: JsonObject, names: readonly string[]): Record<string, Json> {
-  return Object.fromEntries(names.map((name) => [name, facts[name] ?? null]));
-}
-
-function made(table: TableName, id: Json | undefined, expected: Expected): Statement | undefined {
-  return statement(table, id, expected, true);
-}
-
-function step(table: TableName, id: Json | undefined, expected: Expected): Statement | undefined {
-  return statement(table, id, expected, false);
-}
-
-function statement(table: TableName, id: Json | undefined, expected: Expected, isMade: boolean): Statement | undefined {
-  const key = textOrNull(id);
-  return key === null ? undefined : { table, id: key, expected, made: isMade };
 }

@@ -1,13 +1,17 @@
+import type { ArchiveFile } from './archive-file.ts';
+import type { ArchivedMonth } from './archived.ts';
+import { makeAwayCheck } from './check-away.ts';
 import { readCheckpoint } from './checkpoint.ts';
 import type { SignedCheckpoint } from './checkpoint.ts';
 import { isSignedByAny } from './check-log.ts';
 import { readEvent } from './event.ts';
-import { readEventLine, readHeader, readTrailer } from './export-file.ts';
+import { readArchiveLine, readEventLine, readHeader, readTrailer } from './export-file.ts';
 import type { ExportHeader, ExportTrailer } from './export-file.ts';
 import { collectFindings } from './findings.ts';
 import type { Finding, Findings } from './findings.ts';
 import { growFast, leafText } from './grow-fast.ts';
 import type { FastTree } from './grow-fast.ts';
+import { EMPTY_ROOT } from './merkle.ts';
 import type { NoteKey } from './note.ts';
 import { isExtension, rootOfRange, same } from './proofs.ts';
 import { subtreesOf } from './stored.ts';
@@ -17,6 +21,8 @@ export interface ExportOptions {
   readonly keys: readonly NoteKey[];
   /** Checkpoints that were kept, by whoever verifies. */
   readonly kept: readonly SignedCheckpoint[];
+  /** Months that were put away. */
+  readonly archives?: readonly ArchiveFile[];
   readonly onProgress: (done: number, total: number) => void;
 }
 
@@ -25,6 +31,8 @@ export interface ExportReport {
   /** The size of the log that the export's checkpoint speaks of. */
   readonly size: number;
   readonly events: number;
+  /** What was put away of the range, and whether its events were looked at, in the archive that was given. */
+  readonly archived: readonly (ArchivedMonth & { readonly given: boolean })[];
   readonly findings: readonly Finding[];
   readonly count: number;
 }
@@ -54,14 +62,16 @@ export async function verifyExport(
         header = readHeader(line);
         if (!header) {
           findings.add('export_malformed', 'line 1', 'is no header of an export');
-          return { header, size: 0, events: 0, findings: findings.list(), count: findings.count() };
+          return { header, size: 0, events: 0, archived: [], findings: findings.list(), count: findings.count() };
         }
         const { first } = header;
         const left = trailer?.left.length === subtreesOf(0, first).length ? trailer.left : undefined;
         if (!left && first > 0)
           findings.add('export_incomplete', 'the end', 'does not prove what lies before the range');
         reading = startReading(header, growFast(first, left ?? []), options, findings);
-      } else if (!trailer || line !== last) reading?.take(line);
+      } else if (trailer && line === last) continue;
+      else if (line.startsWith('{"archived":')) await reading?.takeArchived(line);
+      else reading?.take(line);
     }
   }
   if (header && reading) {
@@ -69,11 +79,16 @@ export async function verifyExport(
     if (trailer && checkpoint) conclude(header, reading, trailer, checkpoint, options, findings);
   }
   const events = reading?.count() ?? 0;
-  return { header, size: checkpoint?.size ?? 0, events, findings: findings.list(), count: findings.count() };
+  const archived = reading?.archived() ?? [];
+  const size = checkpoint?.size ?? 0;
+  return { header, size, events, archived, findings: findings.list(), count: findings.count() };
 }
 
 interface Reading {
   take(line: string): void;
+  /** What stands for events that were put away; they are looked at where their archive is given. */
+  takeArchived(line: string): Promise<void>;
+  archived(): ExportReport['archived'];
   finish(): void;
   count(): number;
   tree(): FastTree;
@@ -86,9 +101,11 @@ interface Reading {
 function startReading(
   { first, end }: ExportHeader,
   tree: FastTree,
-  { kept, onProgress }: ExportOptions,
+  { kept, archives = [], onProgress }: ExportOptions,
   findings: Findings,
 ): Reading {
+  const away = makeAwayCheck(archives, findings);
+  let line = 1;
   const sizes = new Set(kept.map(({ size }) => size));
   const roots = new Map<number, Buffer>();
   const back: { leaf: number; by: number }[] = [];
@@ -110,24 +127,30 @@ function startReading(
     else highest = event.seq;
   }
 
+  /** Where the leaf that stands next is another one. */
+  function follow(leaf: number): void {
+    if (leaf > next) {
+      const gone = leaf === next + 1 ? `leaf ${next}` : `leaves ${next} to ${leaf - 1}`;
+      findings.add('event_missing', gone, `is not there: line ${line} is of leaf ${leaf}`);
+    } else if (leaf < next)
+      findings.add('event_moved', `leaf ${leaf}`, `stands on line ${line}, behind leaf ${next - 1}`);
+  }
+
   const mark = (): void => {
     if (sizes.has(tree.size())) roots.set(tree.size(), tree.root());
   };
   mark();
   return {
-    take(line) {
+    take(text) {
+      line++;
       count++;
-      const read = readEventLine(line);
+      const read = readEventLine(text);
       if (!read) {
-        findings.add('export_malformed', `line ${count + 1}`, 'is not written as an event');
+        findings.add('export_malformed', `line ${line}`, 'is not written as an event');
         return;
       }
       const { leaf, hash, body } = read;
-      if (leaf > next) {
-        const gone = leaf === next + 1 ? `leaf ${next}` : `leaves ${next} to ${leaf - 1}`;
-        findings.add('event_missing', gone, `is not there: line ${count + 1} is of leaf ${leaf}`);
-      } else if (leaf < next)
-        findings.add('event_moved', `leaf ${leaf}`, `stands on line ${count + 1}, behind leaf ${next - 1}`);
+      follow(leaf);
       next = leaf + 1;
       const own = leafText(body);
       const stated = Buffer.from(hash, 'base64').toString('binary');
@@ -136,14 +159,30 @@ function startReading(
       tree.appendHash(stated);
       see(leaf, body);
       mark();
-      if (count % PROGRESS_EVERY === 0) onProgress(count, end - first);
+      if (count % PROGRESS_EVERY === 0) onProgress(next - first, end - first);
     },
+    async takeArchived(text) {
+      line++;
+      const read = readArchiveLine(text);
+      const subtrees = read && subtreesOf(read.first, read.end);
+      if (!read || subtrees?.length !== read.hashes.length) {
+        findings.add('export_malformed', `line ${line}`, 'is not written as what was put away');
+        return;
+      }
+      follow(read.first);
+      next = read.end;
+      for (const [at, { level }] of subtrees.entries()) tree.appendSubtree(level, read.hashes[at] ?? EMPTY_ROOT);
+      await away.take(read, see);
+      mark();
+      onProgress(next - first, end - first);
+    },
+    archived: away.archived,
     finish() {
       if (next < end) {
         const gone = next === end - 1 ? `leaf ${next}` : `leaves ${next} to ${end - 1}`;
         findings.add('export_incomplete', gone, 'the export ends before its range does');
       }
-      onProgress(count, end - first);
+      onProgress(next - first, end - first);
     },
     count: () => count,
     tree: () => tree,
@@ -216,7 +255,7 @@ function compareKept(
     findings.add(
       'export_incomplete',
       name,
-      'lies outside of the range: export with --checkpoint, and its proof comes along',
+      'lies outside of the range, or within what was put away: export with --checkpoint, and its proof comes along',
     );
   } else if (!agrees)
     findings.add('checkpoint_differs', name, 'says another root: the log is not the one that it was of');

@@ -15,7 +15,7 @@ const MISSING = Buffer.alloc(HASH_BYTES);
  * the rest can still be judged.
  */
 export function repairWindow(window: Window, mismatches: Mismatches, findings: Findings): Grown {
-  const { first, end, frontier, rows, stored, sizes } = window;
+  const { first, end, frontier, rows, stored, sizes, isUnseen } = window;
   const offset = storedCount(first);
   const hashAt = (position: number): Uint8Array | undefined => {
     const bytes = stored.subarray((position - offset) * HASH_BYTES, (position - offset + 1) * HASH_BYTES);
@@ -54,6 +54,8 @@ export function repairWindow(window: Window, mismatches: Mismatches, findings: F
       else gone.push(leaf);
       chosen = own.hash;
       mismatches.note(leaf, undefined, here.slice(1));
+    } else if (here.length === 0 && isUnseen(leaf)) {
+      if (!sealed) gone.push(leaf);
     } else if (!right || here.length > 1) {
       mismatches.note(
         leaf,

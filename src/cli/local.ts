@@ -7,12 +7,27 @@ export interface VerifyOptions {
   readonly export?: string;
   /** Files of checkpoints that were kept elsewhere. */
   readonly checkpoints: readonly string[];
+  /** Files of months that were put away. */
+  readonly archives: readonly string[];
   /** Keys of signers, or files of them. */
   readonly keys: readonly string[];
   readonly json: boolean;
   readonly onProgress: (done: number, total: number) => void;
   /** What is shown of the progress is out of the way. */
   readonly beforeReport: () => Promise<void>;
+}
+
+/** What `writ audit archive` is asked. */
+export interface ArchiveOptions {
+  /** Of the database, by a login that owns it. */
+  readonly url: string;
+  readonly month: string;
+  readonly out: string;
+  readonly drop: boolean;
+  /** Also what a sink was not given yet. */
+  readonly force: boolean;
+  /** Has the broker put on record who asks, once there is something to be put away; answers the request's id. */
+  readonly request: () => Promise<string>;
 }
 
 /** What `writ audit export` is asked. `from` and `to` are leaves or times. */
@@ -65,12 +80,7 @@ export interface LocalCommands {
   /** The mapping of a framework: of the configuration's `controls/`, or one that comes with Writ. @throws ProblemsError */
   readFramework(options: { readonly config: string; readonly framework: string }): Promise<Framework>;
   /** Puts a month of the record away, as the database's owner. */
-  archive(options: {
-    readonly url: string;
-    readonly month: string;
-    readonly out: string;
-    readonly drop: boolean;
-  }): Promise<number>;
+  archive(options: ArchiveOptions): Promise<number>;
   /** Holds an archive against the checkpoint inside it. */
   checkArchive(options: { readonly file: string }): Promise<number>;
   /** Prints what it finds; 1 when there is any. */

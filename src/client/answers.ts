@@ -4,6 +4,7 @@ import type { Approval, ApprovalPage, AwaitedApproval, Exception, ExceptionPage 
 import type { DecisionPage, DecisionRecord, GenerationText } from './decisions.ts';
 import type { EvaluationAnswer } from './evaluations.ts';
 import type { Generation } from './generations.ts';
+import type { ArchivedMonth, ArchiveRequest } from './archives.ts';
 import type { DeadLetters, LegalHold } from './holds.ts';
 import type { Grant, GrantPage, IssueAnswer, IssuedGrant } from './grants.ts';
 import type { Introspection } from './oauth.ts';
@@ -35,6 +36,8 @@ export const readPreview = reads<OrderPreview>('matched', 'by_provider');
 export const readEvidencePack = reads<EvidencePack>('checkpoint', 'range', 'generations', 'events', 'samples', 'usage');
 export const readHold = reads<LegalHold>('id', 'reason', 'placed_at');
 export const readHolds = reads<{ readonly holds: readonly LegalHold[] }>('holds');
+export const readArchives = reads<{ readonly archives: readonly ArchivedMonth[] }>('archives');
+export const readArchiveRequest = reads<ArchiveRequest>('id', 'month');
 export const readDeadLetters = reads<DeadLetters>('sinks', 'dead_letters');
 export const readReplay = reads<{ readonly count: number }>('count');
 export const readTimeline = reads<TaskTimeline>('task', 'hops', 'entries', 'decisions', 'credentials');

@@ -58,6 +58,7 @@ export type {
   VaultSecret,
   VaultToken,
 } from './grants.ts';
+export type { ArchivedMonth, ArchivedRange, ArchiveRequest } from './archives.ts';
 export type { DeadLetter, DeadLetters, LegalHold, SinkState } from './holds.ts';
 export type { Introspection } from './oauth.ts';
 export type { EventOptions, OperatorVerbs, PageOptions } from './operator.ts';

@@ -1,4 +1,14 @@
-import { readDeadLetters, readEvidencePack, readHold, readHolds, readReplay, readTimeline } from './answers.ts';
+import {
+  readArchiveRequest,
+  readArchives,
+  readDeadLetters,
+  readEvidencePack,
+  readHold,
+  readHolds,
+  readReplay,
+  readTimeline,
+} from './answers.ts';
+import type { ArchivedMonth, ArchiveRequest } from './archives.ts';
 import type { EvidencePack } from './evidence-pack.ts';
 import type { DeadLetters, LegalHold } from './holds.ts';
 import type { TaskTimeline } from './timeline.ts';
@@ -18,6 +28,16 @@ export interface RecordVerbs {
     options?: CallOptions,
   ): Promise<LegalHold>;
   liftHold(id: string, reason: string, options?: CallOptions): Promise<LegalHold>;
+  /** Months that were put away, as far as they hold these leaves. */
+  archives(
+    leaves?: { readonly first: number; readonly end: number },
+    options?: CallOptions,
+  ): Promise<readonly ArchivedMonth[]>;
+  /** Asks that a month be put away. The database's owner then does it, within the hour, by the request's id. */
+  requestArchive(
+    request: { readonly month: string; readonly reason: string; readonly force?: boolean },
+    options?: CallOptions,
+  ): Promise<ArchiveRequest>;
   /** One page; `cursor` is the page before's `next_cursor`. */
   deadLetters(
     filter?: { readonly sink?: string; readonly cursor?: string },
@@ -33,6 +53,7 @@ export interface RecordVerbs {
 export function makeRecordVerbs(transport: Transport): RecordVerbs {
   const as = 'operator';
   const holds = '/v1/audit/holds';
+  const archives = '/v1/audit/archives';
   const letters = '/v1/audit/dead-letters';
   return {
     async timeline(task, { signal } = {}) {
@@ -60,6 +81,14 @@ export function makeRecordVerbs(transport: Transport): RecordVerbs {
     async liftHold(id, reason, { signal } = {}) {
       const path = `${holds}/${encodeURIComponent(id)}/lift`;
       return readHold(await transport({ as, method: 'POST', path, json: { reason }, signal }));
+    },
+    async archives(leaves, { signal } = {}) {
+      const query = leaves && { first: String(leaves.first), end: String(leaves.end) };
+      return readArchives(await transport({ as, method: 'GET', path: archives, ...(query && { query }), signal }))
+        .archives;
+    },
+    async requestArchive(json, { signal } = {}) {
+      return readArchiveRequest(await transport({ as, method: 'POST', path: archives, json, signal }));
     },
     async deadLetters(query = {}, { signal } = {}) {
       return readDeadLetters(await transport({ as, method: 'GET', path: letters, query, signal }));

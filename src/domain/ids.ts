@@ -15,6 +15,7 @@ export type OrderId = Id<'order'>;
 export type ApprovalId = Id<'approval'>;
 export type ExceptionId = Id<'exception'>;
 export type HoldId = Id<'hold'>;
+export type ArchiveId = Id<'archive'>;
 
 const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz';
 const TIME_CHARS = 9; // 45 bits of milliseconds: until the year 3084
@@ -29,6 +30,7 @@ export interface Ids {
   approval(): ApprovalId;
   exception(): ExceptionId;
   hold(): HoldId;
+  archive(): ArchiveId;
 }
 
 /** Ids from a source of random bytes and a clock in milliseconds. */
@@ -44,6 +46,7 @@ export function makeIds(random: (bytes: number) => Uint8Array, nowMs: () => numb
     approval: () => timed('a') as ApprovalId,
     exception: () => timed('x') as ExceptionId,
     hold: () => timed('h') as HoldId,
+    archive: () => timed('v') as ArchiveId,
   };
 }
 

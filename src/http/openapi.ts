@@ -6,6 +6,7 @@ import { AnswerBody, ApprovalsQuery, WaitQuery } from './approvals.ts';
 import { AccessRequestBody } from './access-requests.ts';
 import type { Step } from './context.ts';
 import { EventsQuery, ProofQuery, RangeQuery } from './audit.ts';
+import { ArchiveBody, ArchivesQuery } from './archives.ts';
 import { HoldBody, LiftHoldBody } from './holds.ts';
 import { ExceptionAnswerBody, ExceptionBody, ExceptionsQuery, ReviewBody } from './exceptions.ts';
 import { EvaluationBody, EvaluationsBody } from './authzen-request.ts';
@@ -321,6 +322,22 @@ export const OPERATIONS: readonly Operation[] = [
     roles: ['security'],
     body: LiftHoldBody,
     answers: { 200: 'The hold' },
+  },
+  {
+    method: 'get',
+    path: '/v1/audit/archives',
+    summary: 'Months that were put away, with the hashes that stand for their events',
+    roles: ['auditor', 'security', 'platform'],
+    query: ArchivesQuery,
+    answers: { 200: 'The months' },
+  },
+  {
+    method: 'post',
+    path: '/v1/audit/archives',
+    summary: 'Ask that a month be put away; the database’s owner then does it, within the hour',
+    roles: ['security'],
+    body: ArchiveBody,
+    answers: { 201: 'The request' },
   },
   {
     method: 'get',

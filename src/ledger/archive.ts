@@ -7,6 +7,8 @@ export const ARCHIVE_REFUSALS = [
   'unsealed',
   'unsigned',
   'held',
+  'undelivered',
+  'unasked',
   'changed',
 ] as const;
 export type ArchiveRefusal = (typeof ARCHIVE_REFUSALS)[number];
@@ -36,10 +38,9 @@ export async function openArchive(url: string, month: string) {
   const part = `events_${month.replace('-', '')}`;
   return {
     /** Why it cannot be put away; undefined: it can. */
-    async refusal(): Promise<ArchiveRefusal | undefined> {
-      const { rows } = await client.query<{ code: ArchiveRefusal | null }>('select archive_refused($1) as code', [
-        month,
-      ]);
+    async refusal(forced: boolean): Promise<ArchiveRefusal | undefined> {
+      const sql = 'select archive_refused($1, $2) as code';
+      const { rows } = await client.query<{ code: ArchiveRefusal | null }>(sql, [month, forced]);
       return rows[0]?.code ?? undefined;
     },
 
@@ -79,14 +80,14 @@ export async function openArchive(url: string, month: string) {
       return rows.map(({ hash }) => hash).filter((hash) => hash.length === HASH_BYTES);
     },
 
-    /** All or nothing. The table stays, on its own, until somebody drops it. */
-    async detach(written: number, sha256: string): Promise<ArchiveRefusal | undefined> {
+    /** All or nothing, by a request of a person. The table stays, on its own, until somebody drops it. */
+    async detach(written: number, sha256: string, request: string): Promise<ArchiveRefusal | undefined> {
       await client.query('begin');
       try {
         await client.query(`set local lock_timeout = '${LOCK_TIMEOUT}'`);
         const { rows } = await client.query<{ code: ArchiveRefusal | null }>(
-          'select archive_events($1, $2, $3) as code',
-          [month, written, sha256],
+          'select archive_events($1, $2, $3, $4) as code',
+          [month, written, sha256, request],
         );
         await client.query('commit');
         return rows[0]?.code ?? undefined;

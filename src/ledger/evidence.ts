@@ -54,26 +54,36 @@ export function makeEvidence(connection: Connection) {
       return { events, next: cut && last ? last.leaf + 1 : Math.max(from, readTo), size };
     },
 
-    /** The leaf of an event by its number. Sealed order is nearly that of numbers: it is found by halving, and then nearby. */
+    /**
+     * The leaf of an event by its number. Sealed order is nearly that of numbers: it is found by halving, and then nearby. Of what was
+     * put away there is no number; the next one that is there says where to go on.
+     */
     async leafOf(seq: string): Promise<number | undefined> {
       const sql = `with recursive halving (low, high) as (
           select 0::bigint, size from log_head
           union all
-          select case when e.seq < $1::bigint then middle + 1 else low end, case when e.seq < $1::bigint then high else middle end
-            from halving, lateral (select (low + high) / 2 as middle) as m join events e on e.leaf = m.middle where low < high)
+          select case when e.seq < $1::bigint then e.leaf + 1 else low end, case when e.seq < $1::bigint then high else middle end
+            from halving, lateral (select (low + high) / 2 as middle) as m
+              left join lateral (select leaf, seq from events where leaf >= middle and leaf < high order by leaf limit 1) as e on true where low < high)
         select leaf::float8 as leaf from events
          where seq = $1::bigint and leaf between (select max(low) - ${WINDOW} from halving) and (select min(high) + ${WINDOW} from halving)`;
       return (await connection.call<{ leaf: number }>('leaf_of', sql, [seq]))[0]?.leaf;
     },
 
-    /** The leaves that hold everything of a span of time, and little else. */
+    /** The leaves that hold everything of a span of time, and little else; whole months of it where they were put away. */
     async leavesBetween(from: Date | null, to: Date | null): Promise<{ first: number; end: number }> {
       const sql = `select coalesce((select min(leaf) from events where leaf is not null and at >= $1 and at < f.at + interval '${DISORDER}'), case when $1::timestamptz is null then 0 else h.size end)::float8 as first,
-          coalesce((select max(leaf) + 1 from events where leaf is not null and at < $2 and at > t.at - interval '${DISORDER}'), case when $2::timestamptz is null then h.size else 0 end)::float8 as end
+          coalesce((select max(leaf) + 1 from events where leaf is not null and at < $2 and at > t.at - interval '${DISORDER}'), case when $2::timestamptz is null then h.size else 0 end)::float8 as end,
+          a.first::float8 as "awayFirst", a.end::float8 as "awayEnd"
         from log_head h left join lateral (select at from events where at >= $1 and leaf is not null order by at limit 1) as f on true
-          left join lateral (select at from events where at < $2 and leaf is not null order by at desc limit 1) as t on true`;
-      const rows = await connection.call<{ first: number; end: number }>('leaves_between', sql, [from, to]);
-      const { first, end } = rows[0] ?? { first: 0, end: 0 };
+          left join lateral (select at from events where at < $2 and leaf is not null order by at desc limit 1) as t on true
+          left join lateral (select min(lower(leaves)) as first, max(upper(leaves)) as end from event_archives
+            where ($1 is null or ((month || '-01')::timestamp + interval '1 month') at time zone 'UTC' > $1)
+              and ($2 is null or (month || '-01')::timestamp at time zone 'UTC' < $2)) as a on true`;
+      type Row = { first: number; end: number; awayFirst: number | null; awayEnd: number | null };
+      const [row] = await connection.call<Row>('leaves_between', sql, [from, to]);
+      const first = Math.min(row?.first ?? 0, row?.awayFirst ?? Infinity);
+      const end = Math.max(row?.end ?? 0, row?.awayEnd ?? 0);
       return { first: Math.min(first, end), end };
     },
 

@@ -1,5 +1,6 @@
 import { connect } from './connection.ts';
 import type { ConnectionOptions } from './connection.ts';
+import { makeArchives } from './archives.ts';
 import { makeApprovals } from './approvals.ts';
 import { makeExceptions } from './exceptions.ts';
 import { makeNotices } from './notices.ts';
@@ -24,6 +25,7 @@ import { listen } from './listen.ts';
 export { COUNT_WINDOW } from './evidence-counts.ts';
 export type { EventCount, GenerationInForce, PolicyCount, UsageCursor, UsageRow } from './evidence-counts.ts';
 export type { EventFilter, EventPage, SealedEvent } from './evidence.ts';
+export type { ArchiveRow } from './archives.ts';
 export type { HoldRow } from './holds.ts';
 export { openSinks } from './sinks.ts';
 export type { DeadLetter, SinkEvent, Sinks, SinkState } from './sinks.ts';
@@ -68,6 +70,7 @@ export function makeLedger(options: ConnectionOptions) {
     timeline: makeTimelineReads(connection),
     sinks: makeSinks(connection),
     holds: makeHolds(connection),
+    archives: makeArchives(connection),
     startClock: (localNow: () => number) => startDatabaseClock(connection, localNow),
     listen: (onNotice: (what?: string) => void) => listen(options.url, onNotice),
     /** Which server and database this is; undefined where the login may not ask. */

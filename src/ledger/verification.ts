@@ -12,57 +12,143 @@ export interface EventRow {
   readonly body: string;
 }
 
+/** A month that was put away. */
+interface ArchivedMonth {
+  readonly month: string;
+  readonly events: number;
+  readonly sha256: string;
+  readonly ranges: readonly { readonly first: number; readonly end: number }[];
+}
+
 /** Columns by name; times as texts. */
 type Row = Readonly<Record<string, Json | undefined>>;
 
-type RowTable = 'decisions' | 'tasks' | 'orders' | 'generations' | 'signing_keys' | 'grants' | 'approvals';
+type RowTable = keyof typeof TABLES;
 
-/** Columns of rows as they are held against events, and what they must fit beside. */
-const ROWS: Readonly<Record<RowTable, string>> = {
-  decisions: `r.action, r.outcome, r.code, r.generation::float8 as generation, r.rules_hash, r.trust, r.subject, r.on_behalf_of, r.resource, r.task_id,
-    r.grant_id, to_jsonb(r.policies) as policies, r.errors, r.mode, r.approval_id, r.exception_id, r.arguments_hash, r.inputs, r.origin, r.at`,
-  tasks: `r.implicit, r.purpose, r.mode, r.environment, r.ends_at, r.max_grants, r.max_calls, r.profiles, r.tools, r.max_ttl_seconds, r.principal, r.parameters,
-    r.parent_id, r.decision_id, r.trust, r.subject, r.on_behalf_of, r.state, r.ended_why, r.ended_at, r.created_at, r.root_id = r.path[1] and case
-      when r.parent_id is null then r.path = array[r.id] else r.path = (select p.path from tasks p where p.id = r.parent_id) || r.id end as path_fits`,
-  orders: 'r.kind, r.value, r.reason, r.blocks, r.author, r.created_at, r.swept_at, r.lifted_at, r.lifted_by',
-  generations: `r.number::float8 as number, r.hash, r.difference, r.author, r.activated_at, exists (select from rule_texts t where t.hash = r.hash
-    and t.hash = encode(sha256(convert_to(t.body, 'UTF8')), 'hex')) as text_fits`,
-  signing_keys: 'r.class, r.alg, r.signs_from, r.wiped_at',
-  grants: `r.state, r.why, r.order_id, r.reason, r.task_id, r.decision_id, r.trust, r.subject, r.on_behalf_of, r.profile, r.provider, r.owner, r.environment,
-    r.effect, r.parameters, r.ttl_seconds, r.ttl_decided_by, r.expires_at, r.revocability, r.opened_at, r.issued_at, r.ending_at, r.closed_at,
-    r.task_path = (select t.path from tasks t where t.id = r.task_id) as task_path_fits`,
-  approvals: `r.state, r.kind, r.asked, r.asked_hash, r.needs, r.resource, r.expires_at, r.trust, r.subject, r.on_behalf_of, r.task_id, r.grant_id, r.decision_id,
-    r.created_at, r.consumed_at, r.closed_at, (select coalesce(jsonb_agg(jsonb_build_object('issuer', n.issuer, 'subject', n.subject,
-      'answer', n.answer, 'reason', n.reason) order by n.at), '[]') from approval_answers n where n.approval_id = r.id) as answers`,
-};
-const MINTS =
-  'select grant_id, id, kind, state, outcome, attempts, handle, activated_at, ended_at from mints where grant_id = any($1::text[])';
-const KEYS: Readonly<Record<RowTable, string>> = {
-  decisions: 'id',
-  tasks: 'id',
-  orders: 'id',
-  generations: 'number',
-  signing_keys: 'kid',
-  grants: 'id',
-  approvals: 'id',
-};
+/** A step that a row keeps: its event's type, what the row says of it, and the column of its time. */
+interface Step {
+  readonly type: string;
+  readonly taken: string;
+  readonly at: string;
+}
 
-/** The events that make a row, or take a step of it, and where they name it. */
-const MAKERS: Readonly<Record<RowTable, readonly [types: readonly string[], id: string]>> = {
-  decisions: [['decision.made'], `body::jsonb ->> 'decision'`],
-  tasks: [['task.created', 'task.delegated'], 'task_id'],
-  orders: [['order.created'], `body::jsonb #>> '{facts,order}'`],
-  generations: [['generation.activated'], `body::jsonb #>> '{facts,number}'`],
-  signing_keys: [['key.added'], `body::jsonb ->> 'resource'`],
-  grants: [['grant.opened', 'grant.requested'], 'grant_id'],
-  approvals: [['approval.requested'], `body::jsonb #>> '{facts,approval}'`],
-};
-const TAKEN: Readonly<Record<string, string>> = {
-  'task.ended': `state = 'ended'`,
-  'order.swept': 'swept_at is not null',
-  'order.lifted': 'lifted_at is not null',
-  'key.wiped': 'wiped_at is not null',
-};
+interface Table {
+  readonly key: string;
+  /** When a row was made. */
+  readonly at: string;
+  /** The columns that are held against events, and what they must fit beside. */
+  readonly columns: string;
+  /** The events that make a row, and where they, and those of its steps, name it. */
+  readonly makers: readonly string[];
+  readonly named: string;
+}
+
+const TABLES = {
+  decisions: {
+    key: 'id',
+    at: 'at',
+    columns: `r.action, r.outcome, r.code, r.generation::float8 as generation, r.rules_hash, r.trust, r.subject, r.on_behalf_of, r.resource, r.task_id,
+      r.grant_id, to_jsonb(r.policies) as policies, to_jsonb(r.controls) as controls, r.errors, r.mode, r.approval_id, r.exception_id, r.arguments_hash,
+      r.arguments, case when r.asked_by is distinct from jsonb_build_object('trust', r.trust, 'id', r.subject) then r.asked_by end as asked_by,
+      r.inputs, r.origin, r.at`,
+    makers: ['decision.made', 'call.decided'],
+    named: `body::jsonb ->> 'decision'`,
+  },
+  tasks: {
+    key: 'id',
+    at: 'created_at',
+    columns: `r.implicit, r.purpose, r.mode, r.environment, r.environments, r.chain, r.ends_at, r.max_grants, r.max_calls, r.grants_used, r.calls_used,
+      r.profiles, r.tools, r.max_ttl_seconds, r.principal, r.parameters, r.parent_id, r.decision_id, r.trust, r.subject, r.on_behalf_of, r.state,
+      r.ended_why, r.ended_at, r.created_at, r.root_id = r.path[1] and case when r.parent_id is null then r.path = array[r.id]
+        else r.path = (select p.path from tasks p where p.id = r.parent_id) || r.id end as path_fits`,
+    makers: ['task.created', 'task.delegated'],
+    named: 'task_id',
+  },
+  call_outcomes: {
+    key: 'decision_id',
+    at: 'at',
+    columns: 'r.status, r.detail, r.happened_at, r.trust, r.subject, r.at',
+    makers: ['call.reported'],
+    named: `body::jsonb ->> 'decision'`,
+  },
+  orders: {
+    key: 'id',
+    at: 'created_at',
+    columns: `r.kind, r.value, r.reason, r.blocks, r.author, r.created_at, r.swept_at, r.lift_requested_at, r.lift_requested_by, r.lifted_at, r.lifted_by,
+      r.lift_reason`,
+    makers: ['order.created'],
+    named: `body::jsonb #>> '{facts,order}'`,
+  },
+  exceptions: {
+    key: 'id',
+    at: 'created_at',
+    columns: `r.profile, r.tool, r.agent, r.owner, r.environment, to_jsonb(r.policies) as policies, r.reason, r.state, r.state in ('approved', 'ended') as was_approved,
+      r.author, r.created_at, r.starts_at, r.ends_at, r.review_by, r.answered_by, r.answered_at, r.answer_reason, r.ended_by, r.ended_at, r.end_reason,
+      r.reviewed_by, r.reviewed_at, r.review_note`,
+    makers: ['exception.requested'],
+    named: `body::jsonb #>> '{facts,exception}'`,
+  },
+  generations: {
+    key: 'number',
+    at: 'activated_at',
+    columns: `r.number::float8 as number, r.hash, r.difference, r.author, r.activated_at, exists (select from rule_texts t where t.hash = r.hash
+      and t.hash = encode(sha256(convert_to(t.body, 'UTF8')), 'hex')) as text_fits`,
+    makers: ['generation.activated'],
+    named: `body::jsonb #>> '{facts,number}'`,
+  },
+  signing_keys: {
+    key: 'kid',
+    at: 'created_at',
+    columns: 'r.class, r.alg, r.signs_from, r.wiped_at',
+    makers: ['key.added'],
+    named: `body::jsonb ->> 'resource'`,
+  },
+  legal_holds: {
+    key: 'id',
+    at: 'placed_at',
+    columns: 'r.reason, r.from_at, r.to_at, r.placed_by, r.placed_at, r.lifted_by, r.lifted_at, r.lift_reason',
+    makers: ['hold.placed'],
+    named: `body::jsonb #>> '{facts,hold}'`,
+  },
+  archive_requests: {
+    key: 'id',
+    at: 'asked_at',
+    columns: `r.month, r.reason, r.forced, r.asked_by, r.origin, r.asked_at,
+      (r.used_at is not null) = exists (select from event_archives a where a.request = r.id and a.month = r.month) as use_fits`,
+    makers: ['archive.requested'],
+    named: `body::jsonb #>> '{facts,request}'`,
+  },
+  event_archives: {
+    key: 'month',
+    at: 'archived_at',
+    columns: 'r.events::float8 as events, r.leaves::text as leaves, r.sha256, r.request, r.archived_at',
+    makers: ['events.archived'],
+    named: `body::jsonb #>> '{facts,month}'`,
+  },
+  grants: {
+    key: 'id',
+    at: 'opened_at',
+    columns: `r.state, r.why, r.order_id, r.reason, r.task_id, r.decision_id, r.trust, r.subject, r.on_behalf_of, r.profile, r.provider, r.owner, r.environment,
+      r.effect, r.parameters, r.ttl_seconds, r.ttl_decided_by, r.expires_at, r.revocability, r.opened_at, r.issued_at, r.ending_at, r.closed_at,
+      r.task_path = (select t.path from tasks t where t.id = r.task_id) as task_path_fits`,
+    makers: ['grant.opened', 'grant.requested'],
+    named: 'grant_id',
+  },
+  approvals: {
+    key: 'id',
+    at: 'created_at',
+    columns: `r.state, r.kind, r.asked, r.asked_hash, r.needs, r.resource, r.owner, r.environment, r.expires_at, r.trust, r.subject, r.on_behalf_of, r.task_id,
+      r.grant_id, r.decision_id, r.created_at, r.consumed_at, r.closed_at, (select coalesce(jsonb_agg(jsonb_build_object('issuer', n.issuer,
+        'subject', n.subject, 'answer', n.answer, 'reason', n.reason, 'roles', n.roles) order by n.at), '[]') from approval_answers n
+        where n.approval_id = r.id) as answers, (select coalesce(jsonb_agg(jsonb_build_object('target', t.target, 'state', t.state,
+        'attempts', t.attempts, 'last_error', t.last_error) order by t.target), '[]') from approval_notices t where t.approval_id = r.id) as notices`,
+    makers: ['approval.requested'],
+    named: `body::jsonb #>> '{facts,approval}'`,
+  },
+} as const satisfies Readonly<Record<string, Table>>;
+
+const MINTS = `select grant_id, id, kind, provider, state, outcome, attempts, handle, opened_at, ends_at, activated_at, ended_at from mints
+  where grant_id = any($1::text[])`;
 
 const EVENT = 'leaf::float8 as leaf, seq::text as seq, at::text as at, type, task_id as task, grant_id as grant, body';
 const HASH_BYTES = 32;
@@ -186,10 +272,17 @@ export function verificationReads(
         [size, limit],
       ),
 
+    /** Months that were put away, and the leaves that they took along. */
+    archives(): Promise<ArchivedMonth[]> {
+      const sql = `select month, events::float8 as events, sha256, (select coalesce(jsonb_agg(jsonb_build_object('first', lower(r), 'end', upper(r))
+          order by lower(r)), '[]') from unnest(leaves) as u (r)) as ranges from event_archives order by month`;
+      return read<ArchivedMonth>('archives', sql);
+    },
+
     async rows(table: RowTable, ids: readonly string[]): Promise<ReadonlyMap<string, Row>> {
-      const key = KEYS[table];
+      const { key, columns } = TABLES[table];
       const wanted = table === 'generations' ? '$1::bigint[]' : '$1::text[]';
-      const sql = `select r.${key}::text as id, ${ROWS[table]} from ${table} r where r.${key} = any(${wanted})`;
+      const sql = `select r.${key}::text as id, ${columns} from ${table} r where r.${key} = any(${wanted})`;
       const rows = await look<Row & { id: string }>(`rows of ${table}`, sql, [ids]);
       return new Map(rows.map((row) => [row.id, row]));
     },
@@ -204,33 +297,39 @@ export function verificationReads(
       return found;
     },
 
-    async count(table: RowTable, taken = 'true'): Promise<number> {
-      return (
-        (
-          await look<{ n: number }>(
-            `count of ${table} ${taken}`,
-            `select count(*)::float8 as n from ${table} where ${taken}`,
-          )
-        )[0]?.n ?? 0
-      );
+    /** How many rows were made, or have taken a step, outside of some times (a multirange). */
+    async count(table: RowTable, outside: string, step?: Step): Promise<number> {
+      const sql = `select count(*)::float8 as n from ${table} where ${chosen(table, step)}`;
+      return (await look<{ n: number }>(`count of ${table} ${step?.type ?? ''}`, sql, [outside]))[0]?.n ?? 0;
     },
 
-    async withoutEvent(table: RowTable, step?: string): Promise<string[]> {
-      const [types, id] = MAKERS[table];
-      const of = step === undefined ? types : [step];
-      const named = step?.startsWith('order.') ? `body::jsonb #>> '{facts,order}'` : id;
-      const sql = `select ${KEYS[table]}::text as id from ${table} where ${step === undefined ? 'true' : (TAKEN[step] ?? 'false')}
-        except select ${named} from events where type = any($1) limit ${SOME}`;
-      return (await look<{ id: string }>(`without ${table} ${step ?? ''}`, sql, [of])).map((row) => row.id);
+    /** Some of them: those that no event has made, or of which none has taken the step; `known` have theirs elsewhere. */
+    async withoutEvent(
+      table: RowTable,
+      outside: string,
+      step?: Step,
+      known: readonly string[] = [],
+    ): Promise<string[]> {
+      const { key, makers, named } = TABLES[table];
+      const done = step === undefined ? '' : `and (body::jsonb ->> 'success')::boolean`;
+      const sql = `select ${key}::text as id from ${table} where ${chosen(table, step)}
+        except select ${named} from events where type = any($2::text[]) ${done} except select unnest($3::text[]) limit ${SOME}`;
+      const values = [outside, step === undefined ? makers : [step.type], known];
+      return (await look<{ id: string }>(`without ${table} ${step?.type ?? ''}`, sql, values)).map((row) => row.id);
     },
 
-    /** By its task, which has an index; a grant without one has no row either. */
-    eventsOfGrant: (grant: string): Promise<EventRow[]> =>
-      look(
-        'events of a grant',
-        `select ${EVENT} from events where grant_id = $1 and task_id = (select g.task_id from grants g where g.id = $1) order by events.seq`,
-        [grant],
-      ),
+    /** By their tasks, which have an index; a grant without one has no row either. */
+    async eventsOfGrants(grants: readonly string[]): Promise<ReadonlyMap<string, readonly EventRow[]>> {
+      const sql = `select ${EVENT} from events where grant_id = any($1::text[]) and task_id = any(select g.task_id from grants g where g.id = any($1::text[]))
+        order by events.seq`;
+      const found = new Map<string, EventRow[]>();
+      for (const row of await look<EventRow>('events of grants', sql, [grants])) {
+        const list = found.get(row.grant ?? '');
+        if (list) list.push(row);
+        else found.set(row.grant ?? '', [row]);
+      }
+      return found;
+    },
 
     async inputsHash(decision: string): Promise<string | undefined> {
       const sql = `select encode(sha256(convert_to(canonical(inputs), 'UTF8')), 'hex') as hash from decisions where id = $1`;
@@ -238,4 +337,11 @@ export function verificationReads(
     },
   };
 }
+
+/** Rows of a table, or those that have taken a step, outside of the times of $1. */
+function chosen(table: RowTable, step: Step | undefined): string {
+  const at = step?.at ?? TABLES[table].at;
+  return `${step?.taken ?? 'true'} and ($1::tstzmultirange = '{}' or ${at} is null or not (${at} <@ $1::tstzmultirange))`;
+}
+
 export type Verification = Awaited<ReturnType<typeof openVerification>>;

@@ -3,23 +3,27 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { checkArchive } from '../../src/audit/archive.ts';
 import { runArchive, runArchiveCheck } from '../../src/archive-command.ts';
-import { makeCheckpointer } from '../../src/audit/checkpointer.ts';
-import { makeNoteKey } from '../../src/audit/note.ts';
-import { generateKeyPairSync, sign } from 'node:crypto';
+import { OPERATOR } from '../ledger/world.ts';
 import { startLedgerServer } from '../support/own-ledger-server.ts';
+import { askFor, makeMonth, makeSigned, MONTH } from './past.ts';
 import { makeLogWorld } from './world.ts';
 import type { LogWorld } from './world.ts';
 
 /** A month is put away with its proofs, or not at all. */
-const MONTH = '2026-03';
 let server: Awaited<ReturnType<typeof startLedgerServer>>;
 let world: LogWorld;
 let directory: string;
 const said: string[] = [];
 const print = (line: string) => void said.push(line);
 const file = (name: string) => join(directory, name);
-const put = (out: string, drop = false) =>
-  runArchive({ url: world.database.url, month: MONTH, out: file(out), drop }, print);
+const put = (out: string, drop = false) => runArchive({ ...asked(), out: file(out), drop }, print);
+const asked = (month = MONTH, forced = false) => ({
+  url: world.database.url,
+  month,
+  drop: false,
+  force: forced,
+  request: () => askFor(world.ledger, { month, forced }),
+});
 
 /** Events of a month that is over: only somebody who owns the database can write such. */
 async function old(count: number): Promise<void> {
@@ -31,14 +35,7 @@ async function old(count: number): Promise<void> {
   );
 }
 
-async function signed(): Promise<void> {
-  const { privateKey, publicKey } = generateKeyPairSync('ed25519');
-  const { x = '' } = publicKey.export({ format: 'jwk' });
-  const key = makeNoteKey('log.test', Buffer.from(x, 'base64url'));
-  const signer = { key: async () => key, sign: async (text: Uint8Array) => sign(null, text, privateKey) };
-  const { size, root } = await world.ledger.sealing.head();
-  await makeCheckpointer(world.ledger.sealing, signer, 'log.test').sign({ size, root });
-}
+const signed = () => makeSigned(world.ledger, 'log.test').seal();
 
 const count = async (table: string) => Number((await world.one<{ n: string }>(`select count(*) as n from ${table}`)).n);
 
@@ -46,8 +43,7 @@ beforeAll(async () => {
   server = await startLedgerServer();
   world = await makeLogWorld(server);
   directory = await mkdtemp(join(tmpdir(), 'writ-archive-'));
-  await world.database.pool.query(`create table events_202603 (like events including defaults including constraints);
-    alter table events attach partition events_202603 for values from ('2026-03-01 00:00+00') to ('2026-04-01 00:00+00')`);
+  await makeMonth(world.database.pool);
 });
 afterAll(async () => {
   await rm(directory, { recursive: true });
@@ -62,15 +58,10 @@ test('what cannot be put away is left as it is, and it is said why', async () =>
   await world.seal(true);
   await expect(put('a')).rejects.toThrow(/no signed checkpoint/);
   await signed();
-  const url = world.database.url;
   const now = new Date().toISOString().slice(0, 7);
-  await expect(runArchive({ url, month: now, out: file('a'), drop: false }, print)).rejects.toThrow(/not over/);
-  await expect(runArchive({ url, month: '2001-01', out: file('a'), drop: false }, print)).rejects.toThrow(
-    /no such month/,
-  );
-  await expect(runArchive({ url, month: `2026-03'; --`, out: file('a'), drop: false }, print)).rejects.toThrow(
-    /written as/,
-  );
+  await expect(runArchive({ ...asked(now), out: file('a') }, print)).rejects.toThrow(/not over/);
+  await expect(runArchive({ ...asked('2001-01'), out: file('a') }, print)).rejects.toThrow(/no such month/);
+  await expect(runArchive({ ...asked(`2026-03'; --`), out: file('a') }, print)).rejects.toThrow(/written as/);
   expect(await count('events')).toBe(3);
 });
 
@@ -84,16 +75,68 @@ test.each([
   const actor = { kind: 'operator', issuer: 'https://sso.test', subject: 'counsel' };
   const hold = JSON.stringify({ id: name, reason: 'a case', from, to, actor, origin: null });
   await world.one(`select place_hold($1) as done`, [hold]);
-  const { code } = await world.one<{ code: string | null }>(`select archive_refused($1) as code`, [MONTH]);
+  const { code } = await world.one<{ code: string | null }>(`select archive_refused($1, false) as code`, [MONTH]);
   expect(code).toBe(held ? 'held' : null);
   await world.one('select lift_hold($1) as done', [JSON.stringify({ id: name, reason: 'over', actor, origin: null })]);
-  expect((await world.one(`select archive_refused($1) as code`, [MONTH]))['code']).toBeNull();
+  expect((await world.one(`select archive_refused($1, false) as code`, [MONTH]))['code']).toBeNull();
 });
 
 test('the broker’s own login may not', async () => {
   const broker = await world.connection();
-  await expect(broker.query(`select archive_events('${MONTH}', 3, repeat('0', 64))`)).rejects.toMatchObject({
+  await expect(broker.query(`select archive_events('${MONTH}', 3, repeat('0', 64), 'v1')`)).rejects.toMatchObject({
     code: '42501',
+  });
+});
+
+test.each([
+  { name: 'nobody asked for', ask: async () => 'v0' },
+  { name: 'somebody asked for as another month', ask: () => askFor(world.ledger, { month: '2026-01' }) },
+  {
+    name: 'somebody asked for long ago',
+    ask: async () => {
+      const id = await askFor(world.ledger);
+      await world.tamper(`update archive_requests set asked_at = asked_at - interval '2 hours' where id = $1`, [id]);
+      return id;
+    },
+  },
+  {
+    name: 'was put away on this request already',
+    ask: async () => {
+      const id = await askFor(world.ledger);
+      await world.tamper('update archive_requests set used_at = now() where id = $1', [id]);
+      return id;
+    },
+  },
+])('what $name stays', async ({ name, ask }) => {
+  const out = file(name.replaceAll(' ', '-'));
+  await expect(runArchive({ ...asked(), out, request: ask }, print)).rejects.toThrow(/no such request/);
+  expect(await count('events_202603')).toBe(3);
+});
+
+describe('a sink', () => {
+  const sink = (name: string) =>
+    world.one(
+      `select claim_sink(jsonb_build_object('sink', $1::text, 'owner', 'me', 'from', 'start', 'lease_seconds', 9)) as done`,
+      [name],
+    );
+  const refusal = async (forced = false) =>
+    (await world.one<{ code: string | null }>('select archive_refused($1, $2) as code', [MONTH, forced])).code;
+
+  test('that was not given all of the month holds it, as does what it did not take; or somebody forces it', async () => {
+    await sink('siem');
+    expect(await refusal()).toBe('undelivered');
+    expect(await refusal(true)).toBeNull();
+    await expect(put('behind')).rejects.toThrow(/a sink has not been given all of it/);
+    const { rows } = await world.database.pool.query<{ leaf: string }>('select max(leaf) as leaf from events_202603');
+    const last = Number(rows[0]?.leaf);
+    await world.tamper('update sinks set position = $1', [last]);
+    expect(await refusal()).toBe('undelivered');
+    await world.tamper('update sinks set position = $1', [last + 1]);
+    expect(await refusal()).toBeNull();
+    await world.tamper(`insert into dead_letters (sink, leaf, error) values ('siem', $1, 'status_400')`, [last]);
+    expect(await refusal()).toBe('undelivered');
+    await world.tamper('delete from dead_letters');
+    await world.tamper('delete from sinks');
   });
 });
 
@@ -121,6 +164,12 @@ test('a month beside another, put away: the file leads to the signed root, and t
   expect(await world.one('select month, events::int as events from event_archives')).toEqual({
     month: MONTH,
     events: 7,
+  });
+  const { body } = await world.one<{ body: string }>(`select body from events where type = 'events.archived'`);
+  expect(JSON.parse(body)).toMatchObject({
+    actor: OPERATOR,
+    origin: '192.0.2.7',
+    facts: { month: MONTH, count: 7, reason: 'twelve months', forced: false, undelivered: [], dead_letters: 0 },
   });
   await expect(put('again.jsonl')).rejects.toThrow(/archived before/);
   expect(await runArchiveCheck(file('month.jsonl'), print)).toBe(0);
@@ -158,13 +207,40 @@ test.each([
   expect(await checkArchive(changed())).toBe(fault);
 });
 
+test('what is forced says which sinks and dead letters were given up', async () => {
+  await makeMonth(world.database.pool, '2026-01');
+  await world.tamper(
+    `insert into events (at, seq, type, body) select '2026-01-15', nextval('events_seq'), 'evidence.refused', '{}' from generate_series(1, 3)`,
+  );
+  await world.seal(true);
+  await signed();
+  const { leaf } = await world.one<{ leaf: string }>('select max(leaf) as leaf from events_202601');
+  await world.tamper(
+    `insert into sinks (name, position) values ('behind', 0), ('done', $1::bigint + 1) on conflict do nothing`,
+    [leaf],
+  );
+  await world.tamper(`insert into dead_letters (sink, leaf, error) values ('done', $1, 'status_400')`, [leaf]);
+  await expect(runArchive({ ...asked('2026-01'), out: file('held.jsonl') }, print)).rejects.toThrow(/--force/);
+  // the word is the request's, not the command's
+  const without = { ...asked('2026-01', true), request: () => askFor(world.ledger, { month: '2026-01' }) };
+  await expect(runArchive({ ...without, out: file('unforced.jsonl') }, print)).rejects.toThrow(/--force/);
+  expect(await runArchive({ ...asked('2026-01', true), out: file('forced.jsonl') }, print)).toBe(0);
+  const { body } = await world.one<{ body: string }>(
+    `select body from events where type = 'events.archived' and body::jsonb #>> '{facts,month}' = '2026-01'`,
+  );
+  expect(JSON.parse(body)).toMatchObject({
+    facts: { forced: true, undelivered: ['behind'], dead_letters: 1 },
+  });
+  expect(await count('dead_letters')).toBe(0);
+  await world.tamper('delete from sinks');
+});
+
 test('a file that is there is not written over', async () => {
-  await world.database.pool.query(`create table events_202602 (like events including defaults including constraints);
-    alter table events attach partition events_202602 for values from ('2026-02-01 00:00+00') to ('2026-03-01 00:00+00')`);
+  await makeMonth(world.database.pool, '2026-02');
   await writeFile(file('taken.jsonl'), 'mine');
-  const asked = { url: world.database.url, month: '2026-02', out: file('taken.jsonl'), drop: true };
-  await expect(runArchive(asked, print)).rejects.toThrow();
+  const taken = { ...asked('2026-02'), drop: true };
+  await expect(runArchive({ ...taken, out: file('taken.jsonl') }, print)).rejects.toThrow();
   expect(await readFile(file('taken.jsonl'), 'utf8')).toBe('mine');
-  expect(await runArchive({ ...asked, out: file('empty.jsonl') }, print)).toBe(0);
+  expect(await runArchive({ ...taken, out: file('empty.jsonl') }, print)).toBe(0);
   expect((await world.one(`select to_regclass('events_202602') is null as gone`))['gone']).toBe(true);
 });

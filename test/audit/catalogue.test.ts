@@ -57,7 +57,8 @@ const MORE = [
     create table events_200101 (like events including defaults including constraints);
     alter table events attach partition events_200101 for values from ('2001-01-01 00:00+00') to ('2001-02-01 00:00+00');
     insert into log_checkpoints (size, root, origin, key, note) values (1, sha256(''), 'x', 'x', 'x');
-    perform archive_events('2001-01', 0, repeat('0', 64));
+    perform request_archive(jsonb_build_object('id', 'v1', 'month', '2001-01', 'reason', 'old', 'forced', false, ${asked}));
+    perform archive_events('2001-01', 0, repeat('0', 64), 'v1');
   end $$`,
 ];
 

@@ -5,15 +5,13 @@ import { readCheckpoint } from '../../src/audit/checkpoint.ts';
 import { eventLine, readEventLine } from '../../src/audit/export-file.ts';
 import { leafHash } from '../../src/audit/merkle.ts';
 import { runAuditExport } from '../../src/audit-export.ts';
-import { run, thisProcess } from '../../src/cli/index.ts';
 import type { ExportOptions } from '../../src/cli/index.ts';
 import { makeClient } from '../../src/client/index.ts';
 import type { Client } from '../../src/client/index.ts';
-import { makeLocalCommands } from '../../src/local-commands.ts';
-import { streamOf } from '../cli/harness.ts';
 import { startRunningBroker } from '../support/running-broker.ts';
 import type { RunningBroker } from '../support/running-broker.ts';
 import { until } from '../support/waiting.ts';
+import { runWrit } from './writ.ts';
 
 /** `writ audit export` from a broker, and `writ audit verify` on what it wrote, on what was made of that, and on the ledger. */
 let broker: RunningBroker;
@@ -57,25 +55,7 @@ async function exportTo(name: string, options: Partial<ExportOptions> = {}): Pro
   return at(name);
 }
 
-/** The command line with its real local commands: exit code, and what it printed. */
-async function writ(...argv: string[]): Promise<{ code: number; lines: string[] }> {
-  const lines: string[] = [];
-  const note = (line: string) => void lines.push(line);
-  const code = await run(argv, {
-    version: '1',
-    env: {},
-    cwd: directory,
-    stdin: { fd: 0 },
-    stdout: { ...streamOf(1), write: (text, done) => (lines.push(...text.split('\n').filter(Boolean)), done(), true) },
-    stderr: { ...streamOf(2), write: (text, done) => (lines.push(...text.split('\n').filter(Boolean)), done(), true) },
-    signals: { on: () => undefined, off: () => undefined },
-    now: () => new Date(),
-    sleep: () => Promise.resolve(),
-    self: thisProcess(),
-    local: makeLocalCommands({ env: {}, print: note, printError: note }),
-  });
-  return { code, lines };
-}
+const writ = (...argv: string[]) => runWrit(directory, argv);
 
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'writ-export-'));

@@ -12,6 +12,10 @@ import { verifyLedger } from '../../src/audit/verify.ts';
 import { verificationReads } from '../../src/ledger/verification.ts';
 import { makeWorld, SECOND_OPERATOR } from '../ledger/world.ts';
 import type { World } from '../ledger/world.ts';
+import { callOf, recordCalls, reportOutcome, spending } from '../ledger/calling.ts';
+import { answered, ended as endedException, inForce, requested, reviewed } from '../ledger/excepting.ts';
+import { ids as ids_, OPERATOR } from '../ledger/world.ts';
+import { askFor } from './past.ts';
 import { startLedgerServer } from '../support/own-ledger-server.ts';
 
 /**
@@ -64,8 +68,11 @@ beforeAll(async () => {
   await world.ledger.issuing.recordDecision(denied);
   const order = await world.order({ kind: 'agent', value: 'nobody' });
   await world.ledger.reaping.sweep(order, 10);
-  const task = await world.task({ max_grants: 5 });
-  const child = await world.task({ parent: task, max_grants: 2 }, { subject: 'spiffe://dev.local/agent/two' });
+  const task = await world.task({ max_grants: 5, max_calls: 9 });
+  const child = await world.task(
+    { parent: task, max_grants: 2, max_calls: 4 },
+    { subject: 'spiffe://dev.local/agent/two' },
+  );
   await sealed();
   const ended = await world.task();
   await world.endTask(ended);
@@ -73,10 +80,43 @@ beforeAll(async () => {
   await world.answer(waiting, 'approve', SECOND_OPERATOR);
   const refused = await world.pending();
   await world.answer(refused, 'deny', SECOND_OPERATOR);
+  await world.live({ task });
   const renewed = await world.live();
   const { mint } = await world.renew(renewed);
   await sealed();
   await world.ledger.issuing.recordDecision(world.decision({ outcome: 'deny', code: 'policy_denied' })); // and is not sealed
+
+  const called = callOf({ ...spending(child, task), askedBy: { trust: 'mesh', id: 'gateway' } });
+  await recordCalls(world, [
+    called,
+    callOf({ task: { id: child, root: task, budgeted: true }, outcome: 'deny', code: 'policy_denied' }),
+  ]);
+  await reportOutcome(world, called.id);
+  const excepted = await inForce(world);
+  const spent = await inForce(world);
+  await endedException(world, spent);
+  await reviewed(world, spent);
+  const asked = await requested(world);
+  const turned = await requested(world);
+  await answered(world, turned, 'deny');
+  const told = await world.pending({ notify: ['chat', 'mail', 'pager'] });
+  await world.ledger.notices.claim({ targets: ['chat', 'mail'], owner: 'me', limit: 9, lease_seconds: 30 });
+  for (const target of ['chat', 'mail'] as const) {
+    const error = target === 'chat' ? null : 'timeout';
+    const settling = { approval: told.approval, target, owner: 'me', error, delay_seconds: 1, dead_after: 1 };
+    await world.ledger.notices.settle(settling);
+  }
+  const hold = ids_.hold();
+  await world.ledger.holds.place({ id: hold, reason: 'a case', from: null, to: null, actor: OPERATOR, origin: null });
+  const gone = ids_.hold();
+  await world.ledger.holds.place({ id: gone, reason: 'a case', from: null, to: null, actor: OPERATOR, origin: null });
+  await world.ledger.holds.lift({ id: gone, reason: 'over', actor: OPERATOR, origin: null });
+  const put = await askFor(world.ledger);
+  const all = await world.order({ kind: 'all', value: '*' });
+  const lifting = { order: all, reason: 'over', actor: OPERATOR, origin: null };
+  await world.ledger.orders.lift(lifting);
+  await world.ledger.orders.lift({ ...lifting, reason: 'as well', actor: SECOND_OPERATOR });
+  await sealed();
 
   const newest = await world.ledger.sealing.newestCheckpoint();
   const checkpoint = readCheckpoint(newest?.note ?? '');
@@ -94,6 +134,16 @@ beforeAll(async () => {
     ended,
     waiting: waiting.approval,
     refused: refused.approval,
+    called: called.id,
+    excepted,
+    spent,
+    asked,
+    turned,
+    told: told.approval,
+    hold,
+    gone,
+    put,
+    all,
   };
   client = await world.database.pool.connect();
   await client.query(`set timezone to 'UTC'`);
@@ -131,7 +181,8 @@ async function afterwards(
 }
 
 /** `:live` stands for the id of that name. */
-const named = (sql: string) => sql.replaceAll(/:([a-z]+)\b/g, (_, name: string) => `'${ids[name] ?? fail(name)}'`);
+const named = (sql: string) =>
+  sql.replaceAll(/(?<!:):([a-z]+)\b/g, (_, name: string) => `'${ids[name] ?? fail(name)}'`);
 function fail(name: string): never {
   throw new Error(`no ${name}`);
 }
@@ -510,6 +561,310 @@ describe('the tables', () => {
       'row_differs generation 1: text_fits is false',
     ],
     [
+      'how a call went',
+      `update call_outcomes set status = 'failed' where decision_id = :called`,
+      `row_differs outcome :called: status is "failed" and its events say "succeeded"`,
+    ],
+    [
+      'what was said of a call',
+      `update call_outcomes set detail = 'another' where decision_id = :called`,
+      `row_differs outcome :called: detail is "another"`,
+    ],
+    [
+      'when a call happened',
+      `update call_outcomes set happened_at = happened_at - interval '1 minute' where decision_id = :called`,
+      `row_differs outcome :called: happened_at is `,
+    ],
+    [
+      'when an outcome was reported',
+      `update call_outcomes set at = at - interval '1 hour' where decision_id = :called`,
+      `row_differs outcome :called: at is `,
+    ],
+    [
+      'who reported an outcome',
+      `update call_outcomes set subject = 'another' where decision_id = :called`,
+      `row_differs outcome :called: subject is "another"`,
+    ],
+    ['an outcome away', `delete from call_outcomes where decision_id = :called`, `event_without_row outcome :called: `],
+    [
+      'a call’s decision',
+      `update decisions set outcome = 'deny', code = 'policy_denied' where id = :called`,
+      `row_differs decision :called: outcome is "deny" and its events say "allow"`,
+    ],
+    [
+      'the arguments of a call',
+      `update decisions set arguments = jsonb_set(arguments, '{amount}', '95') where id = :called`,
+      `row_differs decision :called: arguments is {"amount":95} and its events say {"amount":9}`,
+    ],
+    [
+      'an argument of nothing more',
+      `update decisions set arguments = arguments || '{"to": null}' where id = :called`,
+      `row_differs decision :called: arguments is {"amount":9,"to":null}`,
+    ],
+    [
+      'the arguments of a call away',
+      `update decisions set arguments = null where id = :called`,
+      `row_differs decision :called: arguments is null`,
+    ],
+    [
+      'the hash of the arguments',
+      `update decisions set arguments_hash = 'another' where id = :called`,
+      `row_differs decision :called: arguments_hash is "another"`,
+    ],
+    [
+      'the controls of a call’s policies',
+      `update decisions set controls = array['another'] where id = :called`,
+      `row_differs decision :called: controls is ["another"] and its events say ["TEST:1"]`,
+    ],
+    [
+      'the controls of a decision’s policies',
+      `update decisions set controls = array['another'] where id = :denied`,
+      `row_differs decision :denied: controls is ["another"]`,
+    ],
+    [
+      'arguments of what has none',
+      `update decisions set arguments = '{"a": 1}' where id = :denied`,
+      `row_differs decision :denied: arguments is {"a":1}`,
+    ],
+    [
+      'who asked about a call',
+      `update decisions set asked_by = '{"trust": "mesh", "id": "another"}' where id = :called`,
+      `row_differs decision :called: asked_by is {"id":"another"`,
+    ],
+    [
+      'that somebody asked about a call',
+      `update decisions set asked_by = null where id = :called`,
+      `row_differs decision :called: asked_by is null`,
+    ],
+    ['a call’s decision away', `delete from decisions where id = :called`, `event_without_row decision :called: `],
+    [
+      'how many calls a task has made',
+      `update tasks set calls_used = 0 where id = :child`,
+      `row_differs task :child: calls_used is 0 and its events say 1`,
+    ],
+    [
+      'how many calls were made below a task',
+      `update tasks set calls_used = 5 where id = :task`,
+      `row_differs task :task: calls_used is 5 and its events say 1`,
+    ],
+    [
+      'how many grants a task has used',
+      `update tasks set grants_used = 0 where id = :task`,
+      `row_differs task :task: grants_used is 0`,
+    ],
+    [
+      'how many calls a task may make',
+      `update tasks set max_calls = 500 where id = :task`,
+      `row_differs task :task: max_calls is 500`,
+    ],
+    [
+      'which environments a task reaches',
+      `update tasks set environments = '["production", "test"]' where id = :task`,
+      `row_differs task :task: environments is `,
+    ],
+    [
+      'who is on a task’s chain',
+      `update tasks set chain = '[]' where id = :child`,
+      `row_differs task :child: chain is []`,
+    ],
+    [
+      'when a credential ends',
+      `update mints set ends_at = ends_at + interval '1 hour' where id = :mint`,
+      `row_differs grant :renewed: mint :mint: ends_at is `,
+    ],
+    [
+      'when the first credential ends',
+      `update mints set ends_at = ends_at + interval '1 hour' where grant_id = :live`,
+      `row_differs grant :live: mint `,
+    ],
+    [
+      'when a mint was intended',
+      `update mints set opened_at = opened_at - interval '1 hour' where id = :mint`,
+      `row_differs grant :renewed: mint :mint: opened_at is `,
+    ],
+    [
+      'which provider has minted',
+      `update mints set provider = 'another' where id = :mint`,
+      `row_differs grant :renewed: mint :mint: provider is "another"`,
+    ],
+    [
+      'what an exception is for',
+      `update exceptions set profile = 'another' where id = :excepted`,
+      `row_differs exception :excepted: profile is "another"`,
+    ],
+    [
+      'whom an exception is for',
+      `update exceptions set agent = 'another' where id = :excepted`,
+      `row_differs exception :excepted: agent is "another"`,
+    ],
+    [
+      'which policies are excepted',
+      `update exceptions set policies = array['another'] where id = :excepted`,
+      `row_differs exception :excepted: policies is ["another"]`,
+    ],
+    [
+      'why there is an exception',
+      `update exceptions set reason = 'another' where id = :excepted`,
+      `row_differs exception :excepted: reason is "another"`,
+    ],
+    [
+      'when an exception ends',
+      `update exceptions set ends_at = ends_at + interval '1 day' where id = :excepted`,
+      `row_differs exception :excepted: ends_at is `,
+    ],
+    [
+      'when an exception begins',
+      `update exceptions set starts_at = starts_at - interval '1 day' where id = :excepted`,
+      `row_differs exception :excepted: starts_at is `,
+    ],
+    [
+      'until when an exception is reviewed',
+      `update exceptions set review_by = review_by + interval '1 day' where id = :excepted`,
+      `row_differs exception :excepted: review_by is `,
+    ],
+    [
+      'who asked for an exception',
+      `update exceptions set author = '{"kind": "operator", "issuer": "x", "subject": "y"}' where id = :excepted`,
+      `row_differs exception :excepted: author is `,
+    ],
+    [
+      'who approved an exception',
+      `update exceptions set answered_by = author where id = :excepted`,
+      `row_differs exception :excepted: answered_by is `,
+    ],
+    [
+      'why an exception was approved',
+      `update exceptions set answer_reason = 'another' where id = :excepted`,
+      `row_differs exception :excepted: answer_reason is "another"`,
+    ],
+    [
+      'an exception that was asked for, approved',
+      `update exceptions set state = 'approved', answered_at = now(), answered_by = author, answer_reason = 'x' where id = :asked`,
+      `row_without_event exception :asked: its row says what no event exception.approved does`,
+    ],
+    [
+      'an exception that was denied, approved',
+      `update exceptions set state = 'approved' where id = :turned`,
+      `row_differs exception :turned: state is "approved" and its events say "denied"`,
+    ],
+    [
+      'an exception that has ended, in force',
+      `update exceptions set state = 'approved', ended_at = null where id = :spent`,
+      `row_differs exception :spent: state is "approved" and its events say "ended"`,
+    ],
+    [
+      'why an exception has ended',
+      `update exceptions set end_reason = 'another' where id = :spent`,
+      `row_differs exception :spent: end_reason is "another"`,
+    ],
+    [
+      'what was made of an exception',
+      `update exceptions set review_note = 'it was not needed' where id = :spent`,
+      `row_differs exception :spent: review_note is `,
+    ],
+    [
+      'an exception, reviewed',
+      `update exceptions set reviewed_at = now(), reviewed_by = author, review_note = 'x' where id = :excepted`,
+      `row_without_event exception :excepted: its row says what no event exception.reviewed does`,
+    ],
+    ['an exception away', `delete from exceptions where id = :excepted`, `event_without_row exception :excepted: `],
+    [
+      'a notice that was taken, never',
+      `update approval_notices set state = 'pending', closed_at = null where approval_id = :told and target = 'chat'`,
+      `row_differs approval :told: notice chat: state is "pending" and its events say "sent"`,
+    ],
+    [
+      'a notice that nobody took, taken',
+      `update approval_notices set state = 'sent', last_error = null where approval_id = :told and target = 'mail'`,
+      `row_differs approval :told: notice mail: state is "sent" and its events say "dead"`,
+    ],
+    [
+      'a notice that is waited for, taken',
+      `update approval_notices set state = 'sent', closed_at = now() where approval_id = :told and target = 'pager'`,
+      `row_differs approval :told: notice pager is sent and its events say pending`,
+    ],
+    [
+      'how often a notice was tried',
+      `update approval_notices set attempts = 9 where approval_id = :told and target = 'mail'`,
+      `row_differs approval :told: notice mail: attempts is 9`,
+    ],
+    [
+      'why a notice was not taken',
+      `update approval_notices set last_error = 'another' where approval_id = :told and target = 'mail'`,
+      `row_differs approval :told: notice mail: last_error is "another"`,
+    ],
+    [
+      'who is told',
+      `update approval_notices set target = 'another' where approval_id = :told and target = 'pager'`,
+      `row_differs approval :told: notice another has a row and no event`,
+    ],
+    [
+      'a notice away',
+      `delete from approval_notices where approval_id = :told and target = 'pager'`,
+      `row_differs approval :told: notice pager has an event and no row`,
+    ],
+    [
+      'in which role somebody answered',
+      `update approval_answers set roles = array['security'] where approval_id = :waiting`,
+      `row_differs approval :waiting: answers is `,
+    ],
+    [
+      'whose approval it is',
+      `update approvals set owner = 'another' where id = :waiting`,
+      `row_differs approval :waiting: owner is "another"`,
+    ],
+    [
+      'who asked that an order over everything be lifted',
+      `update orders set lift_requested_by = lifted_by where id = :all`,
+      `row_differs order :all: lift_requested_by is `,
+    ],
+    [
+      'why an order was lifted',
+      `update orders set lift_reason = 'another' where id = :all`,
+      `row_differs order :all: lift_reason is "another"`,
+    ],
+    [
+      'what a hold covers',
+      `update legal_holds set to_at = '2001-01-01' where id = :hold`,
+      `row_differs hold :hold: to_at is `,
+    ],
+    [
+      'why there is a hold',
+      `update legal_holds set reason = 'another' where id = :hold`,
+      `row_differs hold :hold: reason is "another"`,
+    ],
+    [
+      'who placed a hold',
+      `update legal_holds set placed_by = '{"kind": "system", "name": "x"}' where id = :hold`,
+      `row_differs hold :hold: placed_by is `,
+    ],
+    [
+      'a hold, lifted',
+      `update legal_holds set lifted_at = now(), lifted_by = placed_by, lift_reason = 'x' where id = :hold`,
+      `row_without_event hold :hold: its row says what no event hold.lifted does`,
+    ],
+    [
+      'why a hold was lifted',
+      `update legal_holds set lift_reason = 'another' where id = :gone`,
+      `row_differs hold :gone: lift_reason is "another"`,
+    ],
+    ['a hold away', `delete from legal_holds where id = :hold`, `event_without_row hold :hold: `],
+    [
+      'who asked that a month be put away',
+      `update archive_requests set asked_by = '{"kind": "system", "name": "x"}' where id = :put`,
+      `row_differs archive request :put: asked_by is `,
+    ],
+    [
+      'that it was done on a request',
+      `update archive_requests set used_at = now() where id = :put`,
+      `row_differs archive request :put: use_fits is false`,
+    ],
+    [
+      'a month, put away',
+      `insert into event_archives (month, events, leaves, sha256) values ('2026-01', 0, '{}', repeat('0', 64))`,
+      `row_without_event archive 2026-01: there is a row and no event that made it`,
+    ],
+    [
       'who activated rules',
       `update generations set author = '{"kind": "system", "name": "x"}'`,
       'row_differs generation 1: author is ',
@@ -519,7 +874,7 @@ describe('the tables', () => {
     expect(lines).toContainEqual(
       expect.stringContaining(
         found.replaceAll(
-          /:(live|revoked|renewed|mint|denied|order|task|child|ended|waiting|refused)\b/g,
+          /(?<!:):(live|revoked|renewed|mint|denied|order|task|child|ended|waiting|refused|called|excepted|spent|asked|turned|told|hold|gone|put|all)\b/g,
           (__, name: string) => ids[name] ?? '',
         ),
       ),
@@ -531,9 +886,12 @@ describe('the tables', () => {
     ['a grant', 'grants', 'live', ''],
     ['a decision', 'decisions', 'denied', ''],
     ['an order', 'orders', 'order', ''],
+    ['an outcome', 'call_outcomes', 'called', ', "decision_id": "gforged000000"', 'decision_id'],
+    ['an exception', 'exceptions', 'excepted', ''],
+    ['a hold', 'legal_holds', 'hold', ''],
     ['an approval', 'approvals', 'waiting', ', "grant_id": null, "kind": "call"'],
-  ])('%s that no event has made', async (what, table, of, more) => {
-    const copy = `insert into ${table} select (jsonb_populate_record(r, '{"id": "gforged000000"${more}}')).* from ${table} r where id = :${of}`;
+  ])('%s that no event has made', async (what, table, of, more, key = 'id') => {
+    const copy = `insert into ${table} select (jsonb_populate_record(r, '{"id": "gforged000000"${more}}')).* from ${table} r where ${key} = :${of}`;
     const lines = await afterwards(copy);
     expect(lines).toContain(
       `row_without_event ${what.split(' ')[1]} gforged000000: there is a row and no event that made it`,

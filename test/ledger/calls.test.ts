@@ -109,6 +109,7 @@ describe('the record', () => {
       facts: {
         arguments: { amount: 9.5, note: '[redacted]' },
         arguments_hash: HASH,
+        controls: ['TEST:1'],
         errors: [],
         generation: world.generation(),
         inputs_hash: one.inputsHash,

@@ -91,6 +91,7 @@ test('success is false where something failed or was refused, and true elsewhere
   );
   expect([...failures].sort()).toEqual([
     'approval.untold',
+    'call.decided',
     'decision.made',
     'evidence.refused',
     'grant.failed',

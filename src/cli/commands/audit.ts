@@ -15,6 +15,7 @@ interface VerifyArguments {
   readonly export?: string;
   readonly checkpoint?: readonly string[];
   readonly key?: readonly string[];
+  readonly archive?: readonly string[];
   readonly json?: boolean;
 }
 
@@ -40,6 +41,11 @@ export function addAudit(parent: Command, shell: Shell): void {
     .option('--export <file>', 'an export instead, and nothing else')
     .addOption(checkpointOption('checkpoints that were kept elsewhere: a file of them; may be repeated'))
     .addOption(new Option('--key <key>', "the signer's key, or a file of keys; may be repeated").argParser(collect))
+    .addOption(
+      new Option('--archive <file>', 'a month that was put away, to be looked at as well; may be repeated').argParser(
+        collect,
+      ),
+    )
     .addOption(jsonOption())
     .action(shell.action((given: VerifyArguments) => verify(shell, given)));
   group
@@ -65,6 +71,7 @@ async function verify(shell: Shell, given: VerifyArguments): Promise<number> {
     ...(given.export === undefined ? {} : { export: given.export }),
     checkpoints: given.checkpoint ?? [],
     keys: given.key ?? [],
+    archives: given.archive ?? [],
     json: Boolean(given.json),
     onProgress: bar.show,
     beforeReport: bar.end,

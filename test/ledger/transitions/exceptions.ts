@@ -69,6 +69,15 @@ export const EXCEPTIONS: readonly Transition[] = [
     },
   },
   {
+    name: 'settle_notice, taken',
+    events: ['approval.told'],
+    arrange: async (world) => {
+      const { approval, grant } = await lastAttempt(world);
+      const taken = { approval, target: CHANNEL, owner: grant, error: null, delay_seconds: 1, dead_after: 9 };
+      return { run: () => world.ledger.notices.settle(taken) };
+    },
+  },
+  {
     name: 'request_call_approval',
     events: ['approval.requested'],
     arrange: async (world) => {

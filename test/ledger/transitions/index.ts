@@ -2,6 +2,7 @@ import { ENDING } from './ending.ts';
 import { EXCEPTIONS } from './exceptions.ts';
 import { ISSUING } from './issuing.ts';
 import { OTHERS } from './others.ts';
+import { RECORDS } from './records.ts';
 import { TASKS } from './tasks.ts';
 import type { Transition } from './transition.ts';
 import { WAITING } from './waiting.ts';
@@ -12,5 +13,6 @@ export const TRANSITIONS: readonly Transition[] = [
   ...WAITING,
   ...TASKS,
   ...EXCEPTIONS,
+  ...RECORDS,
   ...OTHERS,
 ];

@@ -1,0 +1,60 @@
+/** A month that was put away, as the ledger has it on record. */
+export interface ArchivedMonth {
+  /** Such as `2026-11`. */
+  readonly month: string;
+  readonly events: number;
+  /** Of the file that its events were written to. */
+  readonly sha256: string;
+  /** Leaves from `first` up to, not including, `end`; rising. */
+  readonly ranges: readonly { readonly first: number; readonly end: number }[];
+}
+
+/** Times of a row and of its event differ by less. */
+const MARGIN_MS = 60_000;
+
+/**
+ * What cannot be looked at, because it was put away and its archive was not given: which leaves have no text, and which rows rest on
+ * events that are not there.
+ */
+export function makeUnseen(months: readonly ArchivedMonth[]) {
+  const leaves = months.flatMap(({ ranges }) => ranges).sort((one, other) => one.first - other.first);
+  const spans = months.map(({ month }) => spanOfMonth(month)).sort((one, other) => (one.from < other.from ? -1 : 1));
+  let at = 0;
+  return {
+    /** Asked of rising leaves, over and over: from the beginning again where they fall. */
+    has(leaf: number): boolean {
+      if (leaf < (leaves[at - 1]?.end ?? 0)) at = 0;
+      while ((leaves[at]?.end ?? Infinity) <= leaf) at++;
+      return leaf >= (leaves[at]?.first ?? Infinity);
+    },
+
+    /** Times whose rows may rest on such events, for the database. */
+    times: `{${spans.map(({ from, to }) => `[${from},${to})`).join(',')}}`,
+
+    /** Whether rows of that time may rest on such events; `edge`: so near that a row and its event may fall on different sides. */
+    zoneOf(time: string): 'in' | 'out' | 'edge' {
+      for (const { from, to } of spans) {
+        if (near(time, from) || near(time, to)) return 'edge';
+        if (time >= from && time < to) return 'in';
+      }
+      return 'out';
+    },
+  };
+}
+export type Unseen = ReturnType<typeof makeUnseen>;
+
+export const NOTHING_UNSEEN: Unseen = makeUnseen([]);
+
+function spanOfMonth(month: string): { readonly from: string; readonly to: string } {
+  const [year = 0, number = 1] = month.split('-').map(Number);
+  return { from: instant(Date.UTC(year, number - 1) - MARGIN_MS), to: instant(Date.UTC(year, number) + MARGIN_MS) };
+}
+
+/** As events have times: six digits. */
+function instant(ms: number): string {
+  return new Date(ms).toISOString().replace('Z', '000Z');
+}
+
+function near(time: string, edge: string): boolean {
+  return Math.abs(Date.parse(time) - Date.parse(edge)) < MARGIN_MS / 2;
+}
