@@ -20,7 +20,7 @@ const REFUSED: Readonly<Record<ArchiveRefusal, string>> = {
   unsigned: 'no signed checkpoint covers it yet',
   held: 'a legal hold covers it; see `writ audit hold list`',
   undelivered:
-    'a sink has not been given all of it, or did not take something of it; see `writ audit dead-letters list`, or give it up with --force',
+    'a sink has not been given all of it, or did not take something of it; see `writ audit sinks show`, or give it up with --force',
   unasked: 'the ledger has no such request: WRIT_URL is a broker of another one, or it took longer than an hour',
   changed: 'it does not hold what was written; nothing was changed',
 };

@@ -14,6 +14,7 @@ import { CliError, EXIT, usage } from './cli/exit.ts';
 import type { Environment } from './config/index.ts';
 import type { ArchivedMonth } from './audit/archived.ts';
 import { openVerification } from './ledger/verification.ts';
+import { makeVerifyThread } from './verify-thread.ts';
 
 type Print = (line: string) => void;
 
@@ -61,7 +62,8 @@ async function ofLedger(url: string, given: Given) {
     });
   });
   try {
-    const report = await verifyLedger(ledger, given);
+    const thread = makeVerifyThread({ url, snapshot: ledger.snapshot });
+    const report = await verifyLedger(ledger, { ...given, elsewhere: thread.taker }).finally(thread.close);
     const { size, unsealed, checkpoints } = report;
     const waiting = unsealed === 0 ? '' : `, ${unsealed} not sealed yet`;
     return { ...report, summary: `${size} events${waiting}, ${checkpoints} checkpoints` };

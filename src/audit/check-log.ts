@@ -1,8 +1,7 @@
 import type { ArchivedMonth } from './archived.ts';
 import { isCheckpointOf, readCheckpoint } from './checkpoint.ts';
 import type { SignedCheckpoint } from './checkpoint.ts';
-import { columnsThatDiffer, readEvent } from './event.ts';
-import type { Event, EventRow } from './event.ts';
+import type { EventRow } from './event.ts';
 import type { Findings } from './findings.ts';
 import { growFast } from './grow-fast.ts';
 import { HASH_BYTES } from './merkle.ts';
@@ -41,9 +40,8 @@ export interface CheckOptions {
   readonly kept: readonly SignedCheckpoint[];
   /** Whether a leaf's text was put away: its hash stands for it. Asked of rising leaves. */
   readonly isUnseen: (leaf: number) => boolean;
-  readonly onEvent: (event: Event) => void;
-  /** After each window: time for whoever takes events to read what they need. */
-  readonly afterWindow: () => Promise<void>;
+  /** Every event, in the order of the log, some at a time. */
+  readonly onEvents: (rows: readonly EventRow[]) => Promise<void>;
   readonly onProgress: (done: number, total: number) => void;
 }
 
@@ -56,31 +54,17 @@ export interface LogSummary {
 /** Leaves at a time; even, so that two siblings are never apart. */
 const WINDOW = 2_000;
 const CHECKPOINTS = 10_000;
-/** Sealed order and time differ by less. */
-const DISORDER_MS = 60_000;
 
 /** Reads the whole log once, and tells everything that does not fit: events, hashes, head, and what was signed. */
 export async function checkLog(source: LogSource, options: CheckOptions, findings: Findings): Promise<LogSummary> {
   const { size, root } = await source.head();
   const mismatches = makeMismatches();
   const signed = makeSignedCheck(options, findings);
-  let newest = '';
 
   const read = (first: number) => {
     const end = Math.min(first + WINDOW, size);
     return Promise.all([source.events(first, end), source.stored(storedCount(first), storedCount(end))]);
   };
-  const see = (row: EventRow, where: string) => {
-    const event = readEvent(row.body);
-    if (!event) return; // an altered body, and told as that
-    const names = columnsThatDiffer(row, event);
-    if (names.length > 0) findings.add('columns_differ', where, `${names.join(', ')} differ from the event’s own text`);
-    if (row.leaf !== null && event.at < newest && Date.parse(newest) - Date.parse(event.at) > DISORDER_MS) {
-      findings.add('event_back_dated', where, `is of ${event.at} and was sealed behind one of ${newest}`);
-    } else if (event.at > newest) newest = event.at;
-    options.onEvent(event);
-  };
-
   let frontier: readonly Uint8Array[] = [];
   let next = size > 0 ? read(0) : undefined;
   for (let first = 0; next; first += WINDOW) {
@@ -94,8 +78,7 @@ export async function checkLog(source: LogSource, options: CheckOptions, finding
     const grown = fast ?? repairWindow(window, mismatches, findings);
     for (const [at, found] of grown.roots) signed.compare(at, found);
     frontier = grown.frontier;
-    for (const row of rows) see(row, `leaf ${row.leaf}`);
-    await options.afterWindow();
+    await options.onEvents(rows);
     options.onProgress(end, size);
   }
   mismatches.tell(findings);
@@ -107,14 +90,15 @@ export async function checkLog(source: LogSource, options: CheckOptions, finding
   if (stored !== storedCount(size)) {
     findings.add('head_differs', 'head', `there are ${stored} hashes, and ${size} events have ${storedCount(size)}`);
   }
-  for (const row of await source.strays()) {
+  const strays = await source.strays();
+  for (const row of strays) {
     findings.add(
       'event_added',
       `leaf ${row.leaf}`,
       `event ${row.seq} has a leaf that the log of ${size} does not have`,
     );
-    see({ ...row, leaf: null }, `leaf ${row.leaf}`);
   }
+  await options.onEvents(strays.map((row) => ({ ...row, leaf: null })));
   await signed.beyond(size, source);
 
   let unsealed = 0;
@@ -122,9 +106,8 @@ export async function checkLog(source: LogSource, options: CheckOptions, finding
     for (const row of page) {
       unsealed++;
       if (row.late) findings.add('event_late', `event ${row.seq}`, 'is not sealed, and is older than what is');
-      see(row, `event ${row.seq}`);
     }
-    await options.afterWindow();
+    await options.onEvents(page);
   }
   return { size, unsealed, checkpoints: signed.count() };
 }

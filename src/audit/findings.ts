@@ -34,7 +34,7 @@ export interface Finding {
 }
 
 /** So many are kept; beyond that they are only counted. */
-const KEPT = 1_000;
+export const MAX_LISTED = 1_000;
 
 export interface Findings {
   readonly add: (code: FindingCode, about: string, message: string) => void;
@@ -48,7 +48,7 @@ export function collectFindings(): Findings {
   return {
     add(code, about, message) {
       count++;
-      if (kept.length < KEPT) kept.push({ code, about, message });
+      if (kept.length < MAX_LISTED) kept.push({ code, about, message });
     },
     list: () => kept,
     count: () => count,

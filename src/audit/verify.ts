@@ -4,9 +4,11 @@ import { makeUnseen } from './archived.ts';
 import type { ArchivedMonth } from './archived.ts';
 import { checkLog } from './check-log.ts';
 import type { CheckOptions, LogSource, LogSummary } from './check-log.ts';
-import { makeTableCheck } from './check-tables.ts';
 import type { TableRows } from './check-tables.ts';
+import { makeEventTaker } from './event-taker.ts';
+import type { EventTaker } from './event-taker.ts';
 import { collectFindings } from './findings.ts';
+import { MAX_LISTED } from './findings.ts';
 import type { Finding, Findings } from './findings.ts';
 
 export interface VerifyReport extends LogSummary {
@@ -22,6 +24,8 @@ export interface VerifyReport extends LogSummary {
 export type VerifyOptions = Pick<CheckOptions, 'keys' | 'kept' | 'onProgress'> & {
   /** Months that were put away. */
   readonly archives?: readonly ArchiveFile[];
+  /** Has events looked at somewhere else: in a thread. Undefined: here. */
+  readonly elsewhere?: (unseen: readonly ArchivedMonth[], size: number) => EventTaker | undefined;
 };
 
 /** A whole ledger: its log, what was signed of it, and its tables, as of one moment. */
@@ -31,17 +35,20 @@ export async function verifyLedger(ledger: LogSource & TableRows, options: Verif
   const given = givenArchives(archived, options.archives ?? [], findings);
   const isGiven = ({ month }: ArchivedMonth) => given.some(({ header }) => header.month === month);
   const source = withArchives(ledger, given);
-  const unseen = makeUnseen(archived.filter((month) => !isGiven(month)));
-  const tables = makeTableCheck(source, unseen, findings);
-  const checking = { ...options, isUnseen: unseen.has, onEvent: tables.take, afterWindow: tables.settle };
-  const summary = await checkLog(source, checking, findings);
-  const unchecked = await tables.finish();
+  const away = archived.filter((month) => !isGiven(month));
+  const unseen = makeUnseen(away);
+  // what is in a file is here alone
+  const { size } = await source.head();
+  const elsewhere = given.length === 0 ? options.elsewhere?.(away, size) : undefined;
+  const taker = elsewhere ?? makeEventTaker(source, unseen);
+  const summary = await checkLog(source, { ...options, isUnseen: unseen.has, onEvents: taker.take }, findings);
+  const taken = await taker.finish();
   return {
     ...summary,
     archived: archived.map((month) => ({ ...month, given: isGiven(month) })),
-    unchecked_rows: unchecked,
-    findings: findings.list(),
-    count: findings.count(),
+    unchecked_rows: taken.unchecked,
+    findings: [...findings.list(), ...taken.findings].slice(0, MAX_LISTED),
+    count: findings.count() + taken.count,
   };
 }
 

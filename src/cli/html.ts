@@ -55,14 +55,16 @@ body { margin: 0 auto; max-width: 62rem; padding: 2rem 1.5rem 4rem; color: var(-
 h1 { font-size: 1.6rem; line-height: 1.25; margin: 0 0 .3rem; overflow-wrap: anywhere; }
 h2 { font-size: 1.15rem; margin: 2.2rem 0 .6rem; padding-bottom: .3rem; border-bottom: 2px solid var(--line); }
 h3 { font-size: 1rem; margin: 1.4rem 0 .3rem; overflow-wrap: anywhere; }
-p { margin: .4rem 0; }
+p, li { margin: .4rem 0; overflow-wrap: anywhere; }
 .soft, small { color: var(--soft); }
 code, pre, .mono { font: 12.5px/1.5 ui-monospace, "SF Mono", Menlo, Consolas, monospace; }
 code { overflow-wrap: anywhere; }
 pre { margin: .4rem 0; padding: .6rem .8rem; background: var(--ground); border: 1px solid var(--line); border-radius: 5px; white-space: pre-wrap; overflow-wrap: anywhere; }
 table { width: 100%; border-collapse: collapse; margin: .5rem 0 1rem; font-size: 13.5px; }
 th, td { text-align: left; vertical-align: top; padding: .35rem .6rem .35rem 0; border-bottom: 1px solid var(--line); overflow-wrap: anywhere; }
-th { font-weight: 600; color: var(--soft); }
+th { font-weight: 600; color: var(--soft); white-space: nowrap; }
+.key { white-space: nowrap; }
+.time { font: 11.5px/1.6 ui-monospace, "SF Mono", Menlo, Consolas, monospace; white-space: nowrap; }
 td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .1rem .9rem; margin: .3rem 0; font-size: 13.5px; }
 dt { color: var(--soft); }
@@ -73,7 +75,7 @@ dd { margin: 0; overflow-wrap: anywhere; min-width: 0; }
 .step.credential { border-left-color: var(--good); }
 .step.failed.decision, .step.failed.call, .step.failed.credential { border-left-color: var(--bad); }
 .step h3 { margin: 0; }
-.tag { display: inline-block; padding: 0 .45rem; margin-right: .35rem; border: 1px solid var(--line); border-radius: 9px; font-size: 11.5px; color: var(--soft); background: var(--ground); }
+.tag { display: inline-block; white-space: nowrap; padding: 0 .45rem; margin-right: .35rem; border: 1px solid var(--line); border-radius: 9px; font-size: 11.5px; color: var(--soft); background: var(--ground); }
 .tag.bad { color: var(--bad); border-color: var(--bad); background: #fff; }
 .tag.good { color: var(--good); border-color: var(--good); background: #fff; }
 .note { padding: .5rem .8rem; background: #fff8e6; border: 1px solid #ecd9a0; border-radius: 5px; margin: .6rem 0; }
@@ -85,4 +87,6 @@ dd { margin: 0; overflow-wrap: anywhere; min-width: 0; }
   thead { display: table-header-group; }
   tr { break-inside: avoid; }
   pre { font-size: 8.5pt; }
+  .time { font-size: 7.5pt; }
+  .note, .tag { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
 }`;

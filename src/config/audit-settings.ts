@@ -4,11 +4,17 @@ import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { Secret } from '../domain/secret.ts';
 import type { AuditEntry } from './audit-schema.ts';
+import { urlFault } from './channels.ts';
 import type { Report } from './check.ts';
 import type { AuditSettings, SinkSettings, WitnessSettings } from './settings.ts';
 
 /** The section `audit` as settings: paths absolute, the signer's key read. */
-export async function readAudit(entry: AuditEntry, directory: string, report: Report): Promise<AuditSettings> {
+export async function readAudit(
+  entry: AuditEntry,
+  directory: string,
+  allowed: readonly string[],
+  report: Report,
+): Promise<AuditSettings> {
   const signer = entry.signer && (await readSigner(entry.signer, directory, report));
   const witnesses = entry.witnesses.map((each) => toWitness(each, directory));
   for (const [index, each] of witnesses.entries()) {
@@ -19,14 +25,18 @@ export async function readAudit(entry: AuditEntry, directory: string, report: Re
     ...(entry.origin === undefined ? {} : { origin: entry.origin }),
     ...(signer && { signer }),
     witnesses,
-    sinks: readSinks(entry.sinks, report),
+    sinks: readSinks(entry.sinks, allowed, report),
     sealEverySeconds: entry.seal_every,
     publishEverySeconds: entry.publish_every,
   };
 }
 
 /** A sink without a name is known by its host; two must not share a cursor. */
-function readSinks(entries: AuditEntry['sinks'], report: Report): SinkSettings[] {
+function readSinks(entries: AuditEntry['sinks'], allowed: readonly string[], report: Report): SinkSettings[] {
+  for (const [index, { webhook }] of entries.entries()) {
+    const fault = urlFault(webhook.url, allowed);
+    if (fault) report(['audit', 'sinks', index, 'webhook', 'url'], fault);
+  }
   const sinks = entries.map(({ name, webhook: { url, secret, format, from } }) => ({
     name: name ?? new URL(url).host.replace(/[^\w.-]/g, '_'),
     url: new Secret(url),

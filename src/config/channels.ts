@@ -37,7 +37,8 @@ function nameOf(url: string): string {
   return `${new URL(url).host}/${createHash('sha256').update(url).digest('hex').slice(0, 8)}`;
 }
 
-function urlFault(written: string, allowed: readonly string[]): string | undefined {
+/** What is wrong with an address that something is sent to. */
+export function urlFault(written: string, allowed: readonly string[]): string | undefined {
   const url = URL.canParse(written) ? new URL(written) : undefined;
   if (!url || (url.protocol !== 'https:' && url.protocol !== 'http:')) return 'must be an https URL';
   if (url.username !== '' || url.password !== '') return 'must have no user in it';

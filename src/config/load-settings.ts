@@ -79,7 +79,7 @@ async function toSettings(
         rotateEverySeconds: keys.rotate_every,
       },
     }),
-    audit: await readAudit(written.audit, directory, report),
+    audit: await readAudit(written.audit, directory, written.outbound.allow, report),
     approvals: {
       lifetimeSeconds: written.approvals.lifetime,
       webhooks: await readWebhooks(written.approvals.notify, directory, written.outbound.allow, report),

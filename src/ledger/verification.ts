@@ -182,11 +182,24 @@ export async function openVerification(url: string) {
     await beginReading(reading);
     const exported = await reading.query<{ id: string }>('select pg_export_snapshot() as id');
     await beginReading(looking, exported.rows[0]?.id);
-    return { ...verificationReads(reading, looking), close };
+    return { ...verificationReads(reading, looking), snapshot: exported.rows[0]?.id ?? '', close };
   } catch (error) {
     await close();
     throw error;
   }
+}
+
+/** What the tables say at that same moment, on a connection of its own: for another thread, while the first stays open. */
+export async function openSnapshot(url: string, snapshot: string) {
+  const client = new pg.Client({
+    connectionString: url,
+    connectionTimeoutMillis: 10_000,
+    application_name: 'writ verify',
+  });
+  client.on('error', () => undefined); // told by the query under way
+  await client.connect();
+  await beginReading(client, snapshot);
+  return { ...verificationReads(client), close: () => client.end() };
 }
 
 /** Puts a connection into a transaction that only reads, as of now or of a snapshot, with times in UTC. */

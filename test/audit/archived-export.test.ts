@@ -162,7 +162,16 @@ describe('an export', () => {
   ])('%s', async (name, from, length) => {
     const first = (away[0]?.first ?? 0) + from;
     const file = `${name}.jsonl`;
-    const written = await writ('audit', 'export', '--out', at(file), '--from', String(first), '--to', String(first + length));
+    const written = await writ(
+      'audit',
+      'export',
+      '--out',
+      at(file),
+      '--from',
+      String(first),
+      '--to',
+      String(first + length),
+    );
     const { code, lines: said } = await verify('--export', at(file), '--checkpoint', at('early'));
     expect(written.lines).toEqual([]);
     expect(said[0]).toMatch(

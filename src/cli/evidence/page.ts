@@ -81,7 +81,7 @@ function glance({ id, about, policies, events, missing }: ControlEvidence): Html
       ? html`<span class="tag good">nothing</span>`
       : html`<span class="tag bad">${missing.length}</span>`;
   return html`<tr>
-    <td>${id}</td>
+    <td class="key">${id}</td>
     <td>${about}</td>
     <td class="n">${policies.length}</td>
     <td class="n">${total(events)}</td>
@@ -124,7 +124,7 @@ function controlPiece(control: ControlEvidence, pack: EvidencePack): Html {
                       <td><code>${each.type}</code></td>
                       <td>${outcome(each)}</td>
                       <td class="n">${each.count}</td>
-                      <td>${link(each.first)} ${each.last === each.first ? '' : html`, ${link(each.last)}`}</td>
+                      <td>${link(each.first)}${each.last === each.first ? '' : html`, ${link(each.last)}`}</td>
                     </tr>`,
                 )}
               </tbody>
@@ -214,7 +214,9 @@ function exceptions({ exceptions: rows }: EvidencePack, now: Date): Html {
           <td>${person(row['author'])}</td>
           <td>${person(row['answered_by'])}<br /><small>${shown(row['answer_reason'])}</small></td>
           <td>${shown(row['state'])}</td>
-          <td>${shown(row['starts_at'])}<br />${shown(row['ends_at'])}</td>
+          <td>
+            <span class="time">${shown(row['starts_at'])}</span><br /><span class="time">${shown(row['ends_at'])}</span>
+          </td>
           <td>${review}${isOverdue(row, now) ? html` <span class="tag bad">overdue</span>` : ''}</td>
         </tr>`;
       })}

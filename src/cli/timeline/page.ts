@@ -28,10 +28,8 @@ export function timelinePage(
           <th>task</th>
           <th>workload</th>
           <th>on behalf of</th>
-          <th>mode</th>
-          <th>environment</th>
-          <th>from</th>
-          <th>until</th>
+          <th>mode, environment</th>
+          <th>from, until</th>
         </tr>
       </thead>
       <tbody>
@@ -46,16 +44,14 @@ export function timelinePage(
 }
 
 function hopRow(hop: TimelineHop, n: number): Html {
-  const until = hop.ended_at === null ? hop.state : `${hop.ended_at} (${hop.ended_why ?? ''})`;
+  const until = hop.ended_at === null ? hop.state : (hop.ended_why ?? '');
   return html`<tr>
     <td class="n">${n}</td>
     <td><code>${hop.id}</code><br />${hop.purpose}</td>
     <td>${hop.workload.id}<br /><small>${hop.workload.trust}</small></td>
     <td>${hop.on_behalf_of ?? '-'}</td>
-    <td>${hop.mode}</td>
-    <td>${hop.environment}</td>
-    <td>${hop.created_at}</td>
-    <td>${until}</td>
+    <td>${hop.mode}<br />${hop.environment}</td>
+    <td><span class="time">${hop.created_at}</span><br /><span class="time">${hop.ended_at ?? ''}</span> ${until}</td>
   </tr>`;
 }
 
@@ -80,7 +76,7 @@ function credentials(timeline: TaskTimeline): Html {
             <td>${each.kind}</td>
             <td>${each.state}</td>
             <td><code>${each.handle === null ? '-' : JSON.stringify(each.handle)}</code></td>
-            <td>${each.ended_at ?? each.expires_at}</td>
+            <td><span class="time">${each.ended_at ?? each.expires_at}</span></td>
           </tr>`,
       )}
     </tbody>
