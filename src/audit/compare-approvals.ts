@@ -1,8 +1,9 @@
+import { askedHash } from './asked.ts';
 import type { TableRows } from './check-tables.ts';
 import type { Findings } from './findings.ts';
 import { expectedApproval, noticeDifferences } from './replay-approval.ts';
 import type { ReplayedApproval } from './replay-approval.ts';
-import { differences, hashOf } from './row.ts';
+import { differences } from './row.ts';
 import type { Row } from './row.ts';
 
 const BATCH = 1_000;
@@ -32,10 +33,7 @@ function approvalDifferences(row: Row, approval: ReplayedApproval): string[] {
   return [
     ...differences(row, expectedApproval(approval)),
     ...differences(row, { columns: { answers: approval.answers }, near: {} }),
-    ...differences(
-      { asked: hashOf(row['asked'] ?? null) },
-      { columns: { asked: row['asked_hash'] ?? null }, near: {} },
-    ),
+    ...differences({ asked: askedHash(row) }, { columns: { asked: row['asked_hash'] ?? null }, near: {} }),
     ...noticeDifferences(approval, row['notices'] ?? null),
   ];
 }

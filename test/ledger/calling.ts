@@ -4,10 +4,10 @@ import type { CallRecord } from '../../src/ledger/index.ts';
 import { ids, SHAPE } from './world.ts';
 import type { World } from './world.ts';
 
-const sha256 = (text: string) => createHash('sha256').update(text).digest('hex');
+export const HASH = createHash('sha256').update('{}').digest('hex');
 
-/** A call that the rules allowed, as it is recorded. */
-export function callOf(change: Partial<CallRecord> = {}): CallRecord {
+/** A decision on a call, of the usual workload's, which is allowed. */
+export function callRecord(change: Partial<CallRecord> = {}): CallRecord {
   return {
     id: ids.decision(),
     trust: SHAPE.trust,
@@ -23,32 +23,38 @@ export function callOf(change: Partial<CallRecord> = {}): CallRecord {
     owner: 'tool-owner',
     environment: 'tool-environment',
     inputs: '{"action":"call"}',
-    inputsHash: sha256('{"action":"call"}'),
+    inputsHash: createHash('sha256').update('{"action":"call"}').digest('hex'),
     mode: 'autonomous',
     task: null,
     grant: null,
     approval: null,
     exception: null,
-    argumentsHash: sha256('{"amount":9}'),
-    arguments: '{"amount":9}',
+    argumentsHash: HASH,
+    arguments: null,
     ...change,
   };
 }
 
-/** On a task with a budget of calls. */
-export const spending = (id: TaskId, root = id): Pick<CallRecord, 'task'> => ({ task: { id, root, budgeted: true } });
-
-/** Records calls; answers why not, for each. */
-export async function recordCalls(world: World, calls: readonly CallRecord[]): Promise<(string | null)[]> {
-  const batch = {
-    generation: world.generation(),
-    rulesHash: 'a'.repeat(64),
-    origin: '192.0.2.1',
-    untilDeny: false,
-    calls,
-  };
+/** The codes, null for what was allowed. */
+export async function recordCalls(
+  world: World,
+  calls: readonly CallRecord[],
+  untilDeny = false,
+): Promise<readonly (string | null)[]> {
+  const batch = { generation: world.generation(), rulesHash: 'a'.repeat(64), origin: '192.0.2.1', untilDeny, calls };
   return (await world.ledger.calls.record(batch)).map(({ code }) => code);
 }
+
+/** The same with an argument that is kept. */
+export const callOf = (change: Partial<CallRecord> = {}): CallRecord =>
+  callRecord({
+    argumentsHash: createHash('sha256').update('{"amount":9}').digest('hex'),
+    arguments: '{"amount":9}',
+    ...change,
+  });
+
+/** On a task with a budget of calls. */
+export const spending = (id: TaskId, root = id): Pick<CallRecord, 'task'> => ({ task: { id, root, budgeted: true } });
 
 export const reportOutcome = (world: World, decision: CallRecord['id'], detail = 'as it should') =>
   world.ledger.calls.reportOutcome({
