@@ -33,7 +33,7 @@ function written(): Catalogue {
     for (const type of types) catalogue.set(type, new Set([...(catalogue.get(type) ?? []), ...names]));
   }
   // put together by hand, because it is on the way of every call: the members between `"facts":{` and its end
-  const [call = ''] = /insert into events [^;]*'"type":"call\.decided"[^;]*;/.exec(sql) ?? [];
+  const [call = ''] = [...sql.matchAll(/insert into events [^;]*'"type":"call\.decided"[^;]*;/g)].at(-1) ?? [];
   const facts = call.slice(call.indexOf('"facts":{') + '"facts":{'.length, call.indexOf('coalesce(\'"grant":'));
   const texts = [...facts.matchAll(/\b(\w+_text)\b/g)].map(
     ([, name = '']) => new RegExp(`${name} text := ([^;]*);`).exec(sql)?.[1] ?? '',

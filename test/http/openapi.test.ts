@@ -3,6 +3,7 @@ import type { ErrorRequestHandler, RequestHandler, Router } from 'express';
 import { Registry } from 'prom-client';
 import { auditRouter } from '../../src/http/audit.ts';
 import { evidencePackRouter } from '../../src/http/evidence-pack.ts';
+import { archivesRouter } from '../../src/http/archives.ts';
 import { holdsRouter } from '../../src/http/holds.ts';
 import { sinksRouter } from '../../src/http/sinks.ts';
 import { timelineRouter } from '../../src/http/timeline.ts';
@@ -61,6 +62,7 @@ const ROUTERS: Readonly<Record<string, Router>> = {
   timelineRouter: timelineRouter(never, step),
   evidencePackRouter: evidencePackRouter(never, step),
   sinksRouter: sinksRouter({ deadLetters: never, replay: never }, step, step),
+  archivesRouter: archivesRouter({ request: never, list: never }, step, step),
   holdsRouter: holdsRouter({ list: never, place: never, lift: never }, step, step),
   healthRouter: healthRouter(never, new Registry()),
   openApiRouter: openApiRouter({}),

@@ -212,6 +212,12 @@ const ROUTES: readonly Row[] = [
     query: '?from=then',
     want: forOperators(['auditor', 'security', 'platform'], '400 invalid_request'),
   },
+  { route: 'GET /v1/audit/archives', want: forOperators(['auditor', 'security', 'platform'], '200') },
+  {
+    route: 'POST /v1/audit/archives',
+    json: { month: '2026-01', reason: 'a test' },
+    want: forOperators(['security'], '201'),
+  },
   { route: 'GET /v1/audit/holds', want: forOperators(['auditor', 'security', 'platform'], '200') },
   {
     route: 'POST /v1/audit/holds',

@@ -302,10 +302,12 @@ declare
 begin
   update approval_notices set state = outcome, closed_at = clock_timestamp(), claimed_by = null where approval_id = approval and target = told
     returning * into n;
-  if outcome <> 'void' then
-    select * into a from approvals where id = approval;
-    perform emit_event(case outcome when 'sent' then 'approval.told' else 'approval.untold' end, system_actor('broker'), a.trust, a.subject, a.on_behalf_of,
-      a.task_id, a.grant_id, a.decision_id, null, a.id, outcome = 'sent',
+  select * into a from approvals where id = approval;
+  if outcome = 'sent' then
+    perform emit_event('approval.told', system_actor('broker'), a.trust, a.subject, a.on_behalf_of, a.task_id, a.grant_id, a.decision_id, null, a.id, true,
+      jsonb_build_object('approval', a.id, 'target', n.target, 'attempts', n.attempts));
+  elsif outcome = 'dead' then
+    perform emit_event('approval.untold', system_actor('broker'), a.trust, a.subject, a.on_behalf_of, a.task_id, a.grant_id, a.decision_id, null, a.id, false,
       jsonb_build_object('approval', a.id, 'target', n.target, 'attempts', n.attempts, 'error', n.last_error));
   end if;
 end $$;
