@@ -6,14 +6,15 @@ import { evaluations } from './evaluations.ts';
 import { delays, fresh, jwt, postgres } from './issuances.ts';
 import { memory } from './memory.ts';
 import type { Part } from './part.ts';
+import { million } from './million.ts';
 import { sealer, verify } from './sealer.ts';
 import { makeWorld } from './world.ts';
 
 /** Those that apply rules of their own come last. */
-const PARTS: readonly Part[] = [jwt, fresh, postgres, delays, memory, sealer, verify, evaluations];
+const PARTS: readonly Part[] = [jwt, fresh, postgres, delays, memory, sealer, verify, million, evaluations];
 
 const only = process.argv.includes('--only') ? process.argv[process.argv.indexOf('--only') + 1] : undefined;
-const wanted = PARTS.filter(({ name }) => only === undefined || name === only);
+const wanted = PARTS.filter(({ name, byName = false }) => (only === undefined ? !byName : name === only));
 if (wanted.length === 0) throw new Error(`--only takes one of ${PARTS.map(({ name }) => name).join(', ')}`);
 
 const world = await makeWorld(process.argv.includes('--quick'));

@@ -215,8 +215,8 @@ const ROUTES: readonly Row[] = [
   { route: 'GET /v1/audit/archives', want: forOperators(['auditor', 'security', 'platform'], '200') },
   {
     route: 'POST /v1/audit/archives',
-    json: { month: '2026-01', reason: 'a test' },
-    want: forOperators(['security'], '201'),
+    question: () => ({ json: { reason: '' } }),
+    want: forOperators(['security'], '400 invalid_request'),
   },
   { route: 'GET /v1/audit/holds', want: forOperators(['auditor', 'security', 'platform'], '200') },
   {
