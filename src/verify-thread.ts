@@ -5,6 +5,8 @@ import type { FromVerifyWorker, ToVerifyWorker, VerifyWork } from './verify-work
 
 /** A ledger of fewer events is looked at sooner than a thread is started. */
 const WORTH_A_THREAD = 20_000;
+/** Events live for a moment: with room for some parts of them they are gone before anything has to be moved. */
+const YOUNG_MIB = 96;
 /** So many parts are on their way at once: enough that neither side waits, and no more than that is held in memory. */
 const AHEAD = 4;
 
@@ -14,7 +16,10 @@ export function makeVerifyThread({ url, snapshot }: Omit<VerifyWork, 'unseen'>) 
 
   function start(unseen: readonly ArchivedMonth[]): EventTaker {
     const data: VerifyWork = { url, snapshot, unseen };
-    const thread = new Worker(new URL('./verify-worker.js', import.meta.url), { workerData: data });
+    const thread = new Worker(new URL('./verify-worker.js', import.meta.url), {
+      workerData: data,
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MIB },
+    });
     worker = thread;
     let waiting = 0;
     let taken: Taken | undefined;

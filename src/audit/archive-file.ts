@@ -44,9 +44,9 @@ export function makeLeafReader(file: ArchiveFile): (first: number, end: number) 
   let isOver = false;
   return async (first, end) => {
     while (!isOver && first < last && (pending.at(-1)?.leaf ?? -1) < end) {
-      const { value, done } = await parts.next();
-      isOver = done === true;
-      for (const line of value ?? []) if (line) pending.push(line);
+      const part = await parts.next();
+      if (part.done) isOver = true;
+      else for (const line of part.value) if (line) pending.push(line);
     }
     const taken = pending.filter(({ leaf }) => leaf >= first && leaf < end);
     pending = pending.filter(({ leaf }) => leaf >= end);

@@ -1,6 +1,6 @@
 import type { Unseen } from './archived.ts';
 import { compareApprovals } from './compare-approvals.ts';
-import { instantOf, readEvent } from './event.ts';
+import { instantOf, readEvent, textOrNull } from './event.ts';
 import type { Event, EventRow } from './event.ts';
 import type { Findings } from './findings.ts';
 import { makeMadeCounts, NAMES } from './made-counts.ts';
@@ -140,7 +140,7 @@ export function makeTableCheck(source: TableRows, unseen: Unseen, findings: Find
       const own = (events.get(id) ?? []).map(({ body }) => readEvent(body)).filter((event) => event !== undefined);
       const row = rows.get(id);
       const grant = replayGrant(own);
-      if (!grant && unseen.zoneOf(instantOf(String(row?.['opened_at']))) !== 'out') {
+      if (!grant && unseen.zoneOf(instantOf(textOrNull(row?.['opened_at']) ?? '')) !== 'out') {
         partly++;
         continue;
       }

@@ -124,12 +124,13 @@ export function noticeDifferences({ asked, notices, columns }: ReplayedApproval,
   const left = new Set(asked.map(String));
   for (const row of Array.isArray(rows) ? (rows as readonly Json[]) : []) {
     if (!isJsonObject(row)) continue;
-    const target = String(row['target'] ?? '');
+    const target = textOrNull(row['target']) ?? '';
+    const state = textOrNull(row['state']) ?? '';
     if (!left.delete(target)) found.push(`notice ${target} has a row and no event`);
     const told = notices.get(target);
     const open = columns['state'] === 'pending' ? ['pending'] : ['pending', 'void'];
-    if (!told && !open.includes(String(row['state'])))
-      found.push(`notice ${target} is ${String(row['state'])} and its events say ${open.join(' or ')}`);
+    if (!told && !open.includes(state))
+      found.push(`notice ${target} is ${state} and its events say ${open.join(' or ')}`);
     if (told)
       found.push(...differences(row, { columns: { ...told }, near: {} }).map((line) => `notice ${target}: ${line}`));
   }
