@@ -14,6 +14,8 @@ export interface Authority {
   readonly operatorsJwks: string;
   /** A client of the broker at `url` as this workload. */
   agent(url: string, id: string): Client;
+  /** The same as a person's own agent: what it shows comes from the issuer of operators, in that person's name. */
+  ownAgent(url: string, subject: string): Client;
   /** The same as an operator; who has which role is in the broker's configuration. */
   operator(url: string, subject: string): Client;
 }
@@ -31,6 +33,8 @@ export function makeAuthority(): Authority {
     bundle: JSON.stringify({ keys: [{ ...workloads.jwk, use: 'jwt-svid' }] }),
     operatorsJwks: JSON.stringify({ keys: [{ ...operators.jwk, use: 'sig' }] }),
     agent: (url, id) => makeClient({ url, identityToken: () => sign(workloads, { sub: id, aud: AUDIENCE }) }),
+    ownAgent: (url, sub) =>
+      makeClient({ url, identityToken: () => sign(operators, { iss: OPERATORS.issuer, aud: AUDIENCE, sub }) }),
     operator: (url, sub) =>
       makeClient({
         url,

@@ -1,0 +1,113 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import pg from 'pg';
+import type { Client } from '../../src/client/index.ts';
+import { readRules } from '../../src/config/index.ts';
+import type { RuleFiles } from '../../src/config/index.ts';
+import { agentId, AUDIENCE, makeAuthority, OPERATORS, TRUST_DOMAIN } from '../support/agents.ts';
+import { runWrit, startServe } from '../support/broker-process.ts';
+import type { BrokerProcess } from '../support/broker-process.ts';
+import { randomName } from '../support/names.ts';
+import { startPgProxy } from '../support/pg-proxy.ts';
+import type { PgProxy } from '../support/pg-proxy.ts';
+import { testServers } from '../support/servers.ts';
+import { runSql, urlFor } from '../support/sql.ts';
+
+export const TOOLS_AUDIENCE = 'https://tools.test';
+
+/** A broker as its users run it, `writ serve` on a ledger of its own, and the people and programs of a story. */
+export interface Story {
+  readonly broker: BrokerProcess;
+  /** The broker reaches its ledger by way of this. */
+  readonly ledgerProxy: PgProxy;
+  /** The ledger, as its superuser. */
+  select<Row extends Record<string, unknown>>(sql: string, ...values: unknown[]): Promise<Row[]>;
+  agent(name: string): Client;
+  /** The agent that a person runs in their own name. */
+  agentOf(person: string): Client;
+  /** An enforcement point: in front of the tools, it asks about whoever calls them. */
+  readonly gateway: Client;
+  operator(subject: string): Client;
+  close(): Promise<void>;
+}
+
+/** People by their roles; who is in none of them has none. */
+const ROLES = { platform: ['platform'], security: ['security'], auditor: ['auditor'], approver: ['ada', 'grace'] };
+
+/** @param rules - profiles, policies and tools; the schema is written from them. */
+export async function startStory(rules: RuleFiles): Promise<Story> {
+  const undo: (() => unknown)[] = [];
+  const close = async () => {
+    for (let next = undo.pop(); next; next = undo.pop()) await next();
+  };
+  try {
+    return { ...(await build(rules, (later) => undo.push(later))), close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function build(rules: RuleFiles, later: (undo: () => unknown) => void): Promise<Omit<Story, 'close'>> {
+  const { ledger: server, broker: login } = testServers();
+  const database = randomName('story');
+  await runSql(server, `CREATE DATABASE ${database}`);
+  later(() => runSql(server, `DROP DATABASE ${database} WITH (FORCE)`));
+  const ownerUrl = urlFor(server, { database });
+  const ledgerProxy = await startPgProxy(urlFor(login, { database }));
+  later(ledgerProxy.close);
+
+  const authority = makeAuthority();
+  const config = await mkdtemp(join(tmpdir(), 'writ-story-'));
+  later(() => rm(config, { recursive: true }));
+  const files = { 'bundle.json': authority.bundle, 'sso.json': authority.operatorsJwks, 'writ.yaml': YAML, ...rules };
+  for (const [path, text] of Object.entries(files)) {
+    await mkdir(dirname(join(config, path)), { recursive: true });
+    await writeFile(join(config, path), text, { mode: 0o600 });
+  }
+  const env = { WRIT_KEK: randomBytes(32).toString('base64'), DATABASE_URL: ledgerProxy.url };
+  await runWrit(['check', '--config', config, '--write-schema'], env);
+  await runWrit(['migrate', '--config', config], { ...env, DATABASE_URL: ownerUrl });
+  const broker = await startServe(config, env);
+  later(async () => {
+    broker.kill('SIGKILL');
+    await broker.exited;
+  });
+  const pool = new pg.Pool({ connectionString: ownerUrl, max: 2 });
+  pool.on('error', () => undefined);
+  later(() => pool.end());
+  await authority.operator(broker.url, 'platform').operator.apply(await readRules(config));
+  return {
+    broker,
+    ledgerProxy,
+    select: async <Row extends Record<string, unknown>>(sql: string, ...values: unknown[]) =>
+      (await pool.query<Row>(sql, values)).rows,
+    agent: (name) => authority.agent(broker.url, agentId(name)),
+    agentOf: (person) => authority.ownAgent(broker.url, person),
+    gateway: authority.agent(broker.url, agentId('gateway')),
+    operator: (subject) => authority.operator(broker.url, subject),
+  };
+}
+
+const YAML = `
+server: { host: 127.0.0.1, port: 0, public_url: "${AUDIENCE}" }
+database: { url: "\${DATABASE_URL}" }
+identity:
+  trust:
+    - { name: mesh, kind: spiffe, trust_domain: ${TRUST_DOMAIN}, bundle: { file: bundle.json }, vouches_for: 1h }
+    - { name: people, kind: oidc, issuer: "${OPERATORS.issuer}", jwks: { file: sso.json }, algorithms: [ES256], id: "person:{sub}", vouches_for: 1h }
+operators:
+  trust:
+    - issuer: "${OPERATORS.issuer}"
+      audience: ${OPERATORS.audience}
+      jwks: { file: sso.json }
+      roles: { ${Object.entries(ROLES).map(([role, subjects]) => `${role}: { subjects: [${subjects.join(', ')}] }`).join(', ')} }
+providers:
+  tools: { kind: jwt }
+clients:
+  gateway: { trust: mesh, id: "${agentId('gateway')}", may: [introspect, evaluate], audiences: ["${TOOLS_AUDIENCE}"] }
+keys: { encryption: [{ id: kek-1, key: "\${WRIT_KEK}" }] }
+limits: { workload_burst: 100000, workload_per_second: 100000 }
+`;
