@@ -1,4 +1,6 @@
 /** The typed client: the package's public API. Types keep the wire's names (CONTRACT), so that they can be searched for. */
+export type { AccessOffer, AccessRequest, AccessTask } from './access-requests.ts';
+export type { AccessVerbs } from './access-verbs.ts';
 export type {
   Approval,
   ApprovalAnswer,

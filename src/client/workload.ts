@@ -1,3 +1,4 @@
+import { makeAccessVerbs, type AccessVerbs } from './access-verbs.ts';
 import {
   readAwaited,
   readCreatedTask,
@@ -31,7 +32,7 @@ export interface RenewOptions extends CallOptions {
 }
 
 /** What a workload may ask, with its evidence. Each verb throws `WritError`. */
-export interface WorkloadVerbs extends TaskVerbs {
+export interface WorkloadVerbs extends TaskVerbs, AccessVerbs {
   /** The credential is in this answer and in no other. `pending_approval` where a person must answer first. */
   issue(request: GrantRequest, options?: IssueOptions): Promise<IssueAnswer>;
   /** One of its own grants, without the credential. */
@@ -108,6 +109,7 @@ export function makeWorkloadVerbs(transport: Transport): WorkloadVerbs {
       return readTaskToken(await transport(call));
     },
     ...makeTaskVerbs(transport, as),
+    ...makeAccessVerbs(transport),
     async evaluate(request, { signal } = {}) {
       return readEvaluation(
         await transport({ as, method: 'POST', path: '/access/v1/evaluation', json: request, signal }),

@@ -36,21 +36,33 @@ export interface Story {
 /** People by their roles; who is in none of them has none. */
 const ROLES = { platform: ['platform'], security: ['security'], auditor: ['auditor'], approver: ['ada', 'grace'] };
 
+/** What a story has beyond the others. */
+export interface StorySetUp {
+  /** Providers beside `tools`: each an entry of `writ.yaml`, such as `orders: { kind: postgres, url: "${ORDERS_URL}" }`. */
+  readonly providers?: readonly string[];
+  /** What the broker's environment has for them. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
 /** @param rules - profiles, policies and tools; the schema is written from them. */
-export async function startStory(rules: RuleFiles): Promise<Story> {
+export async function startStory(rules: RuleFiles, setUp: StorySetUp = {}): Promise<Story> {
   const undo: (() => unknown)[] = [];
   const close = async () => {
     for (let next = undo.pop(); next; next = undo.pop()) await next();
   };
   try {
-    return { ...(await build(rules, (later) => undo.push(later))), close };
+    return { ...(await build(rules, setUp, (later) => undo.push(later))), close };
   } catch (error) {
     await close();
     throw error;
   }
 }
 
-async function build(rules: RuleFiles, later: (undo: () => unknown) => void): Promise<Omit<Story, 'close'>> {
+async function build(
+  rules: RuleFiles,
+  { providers = [], env: more = {} }: StorySetUp,
+  later: (undo: () => unknown) => void,
+): Promise<Omit<Story, 'close'>> {
   const { ledger: server, broker: login } = testServers();
   const database = randomName('story');
   await runSql(server, `CREATE DATABASE ${database}`);
@@ -62,12 +74,17 @@ async function build(rules: RuleFiles, later: (undo: () => unknown) => void): Pr
   const authority = makeAuthority();
   const config = await mkdtemp(join(tmpdir(), 'writ-story-'));
   later(() => rm(config, { recursive: true }));
-  const files = { 'bundle.json': authority.bundle, 'sso.json': authority.operatorsJwks, 'writ.yaml': YAML, ...rules };
+  const files = {
+    'bundle.json': authority.bundle,
+    'sso.json': authority.operatorsJwks,
+    'writ.yaml': writYaml(providers),
+    ...rules,
+  };
   for (const [path, text] of Object.entries(files)) {
     await mkdir(dirname(join(config, path)), { recursive: true });
     await writeFile(join(config, path), text, { mode: 0o600 });
   }
-  const env = { WRIT_KEK: randomBytes(32).toString('base64'), DATABASE_URL: ledgerProxy.url };
+  const env = { ...more, WRIT_KEK: randomBytes(32).toString('base64'), DATABASE_URL: ledgerProxy.url };
   await runWrit(['check', '--config', config, '--write-schema'], env);
   await runWrit(['migrate', '--config', config], { ...env, DATABASE_URL: ownerUrl });
   const broker = await startServe(config, env);
@@ -91,7 +108,7 @@ async function build(rules: RuleFiles, later: (undo: () => unknown) => void): Pr
   };
 }
 
-const YAML = `
+const writYaml = (providers: readonly string[]) => `
 server: { host: 127.0.0.1, port: 0, public_url: "${AUDIENCE}" }
 database: { url: "\${DATABASE_URL}" }
 identity:
@@ -103,10 +120,12 @@ operators:
     - issuer: "${OPERATORS.issuer}"
       audience: ${OPERATORS.audience}
       jwks: { file: sso.json }
-      roles: { ${Object.entries(ROLES).map(([role, subjects]) => `${role}: { subjects: [${subjects.join(', ')}] }`).join(', ')} }
+      roles: { ${Object.entries(ROLES)
+        .map(([role, subjects]) => `${role}: { subjects: [${subjects.join(', ')}] }`)
+        .join(', ')} }
 providers:
   tools: { kind: jwt }
-clients:
+${providers.map((entry) => `  ${entry}\n`).join('')}clients:
   gateway: { trust: mesh, id: "${agentId('gateway')}", may: [introspect, evaluate], audiences: ["${TOOLS_AUDIENCE}"] }
 keys: { encryption: [{ id: kek-1, key: "\${WRIT_KEK}" }] }
 limits: { workload_burst: 100000, workload_per_second: 100000 }
