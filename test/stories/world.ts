@@ -27,6 +27,8 @@ export interface Story {
   agent(name: string): Client;
   /** The agent that a person runs in their own name. */
   agentOf(person: string): Client;
+  /** A token with which a person says that somebody acts on their behalf. */
+  person(name: string): string;
   /** An enforcement point: in front of the tools, it asks about whoever calls them. */
   readonly gateway: Client;
   operator(subject: string): Client;
@@ -34,7 +36,12 @@ export interface Story {
 }
 
 /** People by their roles; who is in none of them has none. */
-const ROLES = { platform: ['platform'], security: ['security'], auditor: ['auditor'], approver: ['ada', 'grace'] };
+const ROLES = {
+  platform: ['platform'],
+  security: ['security'],
+  auditor: ['auditor'],
+  approver: ['ada', 'grace', 'barbara'],
+};
 
 /** What a story has beyond the others. */
 export interface StorySetUp {
@@ -103,6 +110,7 @@ async function build(
       (await pool.query<Row>(sql, values)).rows,
     agent: (name) => authority.agent(broker.url, agentId(name)),
     agentOf: (person) => authority.ownAgent(broker.url, person),
+    person: authority.person,
     gateway: authority.agent(broker.url, agentId('gateway')),
     operator: (subject) => authority.operator(broker.url, subject),
   };
@@ -114,7 +122,7 @@ database: { url: "\${DATABASE_URL}" }
 identity:
   trust:
     - { name: mesh, kind: spiffe, trust_domain: ${TRUST_DOMAIN}, bundle: { file: bundle.json }, vouches_for: 1h }
-    - { name: people, kind: oidc, issuer: "${OPERATORS.issuer}", jwks: { file: sso.json }, algorithms: [ES256], id: "person:{sub}", vouches_for: 1h }
+    - { name: people, kind: oidc, issuer: "${OPERATORS.issuer}", jwks: { file: sso.json }, algorithms: [ES256], id: "person:{sub}", vouches_for: 1h, attests: [workloads, principals] }
 operators:
   trust:
     - issuer: "${OPERATORS.issuer}"

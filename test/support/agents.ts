@@ -16,6 +16,8 @@ export interface Authority {
   agent(url: string, id: string): Client;
   /** The same as a person's own agent: what it shows comes from the issuer of operators, in that person's name. */
   ownAgent(url: string, subject: string): Client;
+  /** A person's own word, made out to the broker, for whoever acts on their behalf. */
+  person(subject: string): string;
   /** The same as an operator; who has which role is in the broker's configuration. */
   operator(url: string, subject: string): Client;
 }
@@ -29,12 +31,13 @@ export function makeAuthority(): Authority {
     const header = JSON.stringify({ alg: key.alg, kid: key.kid, typ: 'JWT' });
     return signCompact(key, header, JSON.stringify({ iat, exp: iat + 300, ...claims }));
   };
+  const person = (sub: string) => sign(operators, { iss: OPERATORS.issuer, aud: AUDIENCE, sub });
   return {
     bundle: JSON.stringify({ keys: [{ ...workloads.jwk, use: 'jwt-svid' }] }),
     operatorsJwks: JSON.stringify({ keys: [{ ...operators.jwk, use: 'sig' }] }),
     agent: (url, id) => makeClient({ url, identityToken: () => sign(workloads, { sub: id, aud: AUDIENCE }) }),
-    ownAgent: (url, sub) =>
-      makeClient({ url, identityToken: () => sign(operators, { iss: OPERATORS.issuer, aud: AUDIENCE, sub }) }),
+    ownAgent: (url, sub) => makeClient({ url, identityToken: () => person(sub) }),
+    person,
     operator: (url, sub) =>
       makeClient({
         url,
