@@ -186,7 +186,14 @@ test('the task comes to its deadline: the same, without anybody’s doing', asyn
   await until(session.ended);
   expect(Date.now()).toBeGreaterThanOrEqual(Date.parse(grant.expires_at) - 1_000);
   expect(LOGIN_OVER).toContain(await refusedWith(grant));
-  expect(await codeOf(read(work))).toBe('task_ended');
+  // Lives are whole seconds: in the last part of one it is only too little that is left.
+  const codes = new Set<string>();
+  await until(async () => {
+    const code = await codeOf(read(work));
+    codes.add(code);
+    return code === 'task_ended';
+  });
+  expect(['task_ended', 'ttl_below_minimum']).toEqual(expect.arrayContaining([...codes]));
   await until(async () => (await agent.workload.grant(grant.id)).closed_at != null);
   expect((await books.workload.task(work.root)).state).toBe('ended');
 });

@@ -1,58 +1,18 @@
-import { WritError } from '../../src/client/index.ts';
 import type { Client, Evaluation, EvaluationAnswer } from '../../src/client/index.ts';
-import { startStory, TOOLS_AUDIENCE } from './world.ts';
+import { codeOf } from '../support/codes.ts';
+import { readStory } from './page.ts';
+import { startStory } from './world.ts';
 import type { Story } from './world.ts';
 
 /**
  * docs/stories/refund.md: a refund of 900 where the limit is 500. It needs an approval; somebody else approves; it works once; it is refused
  * on replay, at 901, on self-approval, and after the approval's end.
  */
-const RULES = {
-  'profiles/refunds.yaml': `
-name: refunds
-provider: tools
-owner: payments
-environment: production
-effect: purchase
-ttl: { default: 10m, max: 1h, min: 1m }
-jwt: { audience: "${TOOLS_AUDIENCE}", scope: "refund:submit" }
-`,
-  'tools/refund.yaml': `
-name: refund
-owner: payments
-environment: production
-effect: purchase
-audience: "${TOOLS_AUDIENCE}"
-profiles: [refunds]
-arguments:
-  type: object
-  required: [order, amount]
-  properties:
-    order: { type: string, pattern: "^[0-9]{1,12}$", maxLength: 12 }
-    amount: { type: number, exclusiveMinimum: 0 }
-mapping:
-  amount_cents: { type: Long, cel: "minor(arguments.amount, 2)" }
-  order: { type: String, cel: arguments.order }
-limits:
-  amount_cents: { max: 50000, above: approval }
-record: { arguments: all }
-report: true
-`,
-  'policies/refunds.cedar': `
-@id("agents-hold-refunds")
-permit (principal, action == Action::"issue", resource == Profile::"refunds")
-when { context.task.purpose != "" };
-
-@id("agents-refund")
-permit (principal, action == Action::"call", resource == Tool::"refund");
-`,
-};
-
 let story: Story;
 let agent: Client;
 let grant: string;
 beforeAll(async () => {
-  story = await startStory(RULES);
+  story = await startStory((await readStory('refund')).rules);
   agent = story.agent('refunds');
   grant = await grantOf(agent);
 });
@@ -83,12 +43,6 @@ async function approvedRefund(amount: number): Promise<string> {
   await story.operator('ada').operator.approve(id, 'the customer called');
   return id;
 }
-
-const codeOf = (work: Promise<unknown>) =>
-  work.then(
-    () => 'done',
-    (error: unknown) => (error instanceof WritError ? error.code : error),
-  );
 
 test('within the limit it is called at once, and what became of it is on record', async () => {
   const answer = await agent.workload.evaluate(refund(500));

@@ -23,6 +23,8 @@ export interface Story {
   /** The broker reaches its ledger by way of this. */
   readonly ledgerProxy: PgProxy;
   /** The ledger, as its superuser. */
+  readonly ledger: pg.Pool;
+  /** One statement of it. */
   select<Row extends Record<string, unknown>>(sql: string, ...values: unknown[]): Promise<Row[]>;
   agent(name: string): Client;
   /** The agent that a person runs in their own name. */
@@ -106,6 +108,7 @@ async function build(
   return {
     broker,
     ledgerProxy,
+    ledger: pool,
     select: async <Row extends Record<string, unknown>>(sql: string, ...values: unknown[]) =>
       (await pool.query<Row>(sql, values)).rows,
     agent: (name) => authority.agent(broker.url, agentId(name)),
