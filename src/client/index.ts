@@ -87,4 +87,4 @@ export type {
   TaskWish,
 } from './tasks.ts';
 export type { Fetch } from './transport.ts';
-export type { CallOptions, IssueOptions, RenewOptions, WorkloadVerbs } from './workload.ts';
+export type { CallOptions, EvaluateOptions, IssueOptions, RenewOptions, WorkloadVerbs } from './workload.ts';

@@ -71,7 +71,7 @@ describe('claims', () => {
     });
   });
 
-  test.each([
+  test.each<{ name: string; parameters: Readonly<Record<string, string>>; finding: string }>([
     { name: 'NUL', parameters: { month: '2026-10', customer: 'a\0b' }, finding: 'parameter_no_text' },
     { name: 'half a pair', parameters: { month: '2026-10', customer: '\ud800' }, finding: 'parameter_no_text' },
     { name: 'a value that is missing', parameters: { month: '2026-10' }, finding: 'parameter_missing' },

@@ -5,7 +5,7 @@ import { runSql } from '../support/sql.ts';
 import { makeTarget } from '../support/target.ts';
 import type { Target } from '../support/target.ts';
 import { until } from '../support/waiting.ts';
-import { readStory } from './page.ts';
+import { providersOnPage, rulesOnPage, sqlOnPage } from './page.ts';
 import { startStory } from './world.ts';
 import type { Story } from './world.ts';
 
@@ -24,12 +24,15 @@ let books: Client;
 let agent: Client;
 beforeAll(async () => {
   target = await makeTarget();
-  const { rules, providers, sql } = await readStory('invoice');
+  const [rules, sql] = [await rulesOnPage('invoice'), await sqlOnPage('invoice')];
   const here = (text: string) => text.replaceAll('invoice_reader', target.readonly);
   const rows = INVOICES.map(({ customer, month }, id) => `(${id}, '${customer}', '${month}', 100)`);
   await runSql(target.url, ...sql.map(here), `INSERT INTO invoices VALUES ${rows.join(', ')}`);
   const files = Object.fromEntries(Object.entries(rules).map(([file, text]) => [file, here(text)]));
-  story = await startStory(files, { providers, env: { ORDERS_DB_URL: target.url } });
+  story = await startStory(files, {
+    providers: await providersOnPage('invoice'),
+    env: { ORDERS_DB_URL: target.url },
+  });
   books = story.agent('books');
   agent = story.agent('invoices');
 });
@@ -194,7 +197,7 @@ test('the task comes to its deadline: the same, without anybody’s doing', asyn
     return code === 'task_ended';
   });
   expect(['task_ended', 'ttl_below_minimum']).toEqual(expect.arrayContaining([...codes]));
-  await until(async () => (await agent.workload.grant(grant.id)).closed_at != null);
+  await until(async () => (await agent.workload.grant(grant.id)).closed_at !== null);
   expect((await books.workload.task(work.root)).state).toBe('ended');
 });
 

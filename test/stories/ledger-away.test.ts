@@ -1,11 +1,10 @@
 import pg from 'pg';
 import { WritError } from '../../src/client/index.ts';
 import type { Client, CreatedTask, Evaluation } from '../../src/client/index.ts';
-import { auditLedger } from '../support/audit-ledger.ts';
 import { makeTarget } from '../support/target.ts';
 import type { Target } from '../support/target.ts';
 import { until } from '../support/waiting.ts';
-import { readStory } from './page.ts';
+import { providersOnPage, rulesOnPage } from './page.ts';
 import { startStory } from './world.ts';
 import type { Story } from './world.ts';
 
@@ -19,10 +18,13 @@ let story: Story;
 beforeAll(async () => {
   target = await makeTarget();
   looking = new pg.Pool({ connectionString: target.superuserUrl, max: 2 });
-  const { rules, providers } = await readStory('ledger-away');
+  const rules = await rulesOnPage('ledger-away');
   const here = (text: string) => text.replaceAll('orders_writer', target.readonly);
   const files = Object.fromEntries(Object.entries(rules).map(([file, text]) => [file, here(text)]));
-  story = await startStory(files, { providers, env: { ORDERS_DB_URL: target.url } });
+  story = await startStory(files, {
+    providers: await providersOnPage('ledger-away'),
+    env: { ORDERS_DB_URL: target.url },
+  });
 });
 afterAll(async () => {
   await story.close();
@@ -207,5 +209,5 @@ async function expectNothingElseLives(): Promise<void> {
   );
   expect(active.map(({ id }) => id)).toEqual([...given].sort());
   const about = { provider: 'orders-db', pool: looking, administrator: target.administrator };
-  expect(await auditLedger(story.ledger, [about])).toEqual([]);
+  expect(await story.verify([about])).toEqual([]);
 }

@@ -1,33 +1,36 @@
 import { parse } from 'yaml';
+import type { RuleFiles } from '../../src/config/index.ts';
+import type { JsonObject } from '../../src/domain/json.ts';
 import { blocksOf, readPage } from '../docs/pages.ts';
 
-/** What a page of docs/stories shows: what its test runs is that, and nothing else. */
-export interface StoryPage {
-  /** Its blocks that begin with the name of a file of the rules. */
-  readonly rules: Readonly<Record<string, string>>;
-  /** The providers of its `writ.yaml`, an entry each, as `StorySetUp` takes them. */
-  readonly providers: readonly string[];
-  /** Its blocks of SQL, in order. */
-  readonly sql: readonly string[];
-}
-
-const RULES_FILE = /^(?:#|\/\/) ((?:profiles|tools|policies)\/[\w.-]+)\n/;
-
-export async function readStory(name: string): Promise<StoryPage> {
+/**
+ * The rules of a story as its page shows them, so that what is read there is what runs here: every block of YAML that begins with its
+ * file's name, and all blocks of Cedar as one file.
+ * @param name - of `docs/stories/<name>.md`. @throws Error where the page shows no policies.
+ */
+export async function rulesOnPage(name: string): Promise<RuleFiles> {
   const blocks = blocksOf(await readPage(`docs/stories/${name}.md`));
-  const rules = blocks.flatMap(({ text }) => {
-    const file = RULES_FILE.exec(text)?.[1];
-    return file === undefined ? [] : [[file, text] as const];
+  const policies = blocks.filter(({ language }) => language === 'cedar').map(({ text }) => text);
+  if (policies.length === 0) throw new Error(`docs/stories/${name}.md shows no policies`);
+  const files = blocks.flatMap(({ language, text }): [string, string][] => {
+    const file = /^# ((?:profiles|tools)\/[\w.-]+\.yaml)\n/.exec(text)?.[1];
+    return language === 'yaml' && file !== undefined ? [[file, text]] : [];
   });
-  const settings = blocks.filter(({ text }) => text.startsWith('# writ.yaml\n')).map(({ text }) => text);
-  return {
-    rules: Object.fromEntries(rules),
-    providers: settings.flatMap(providersOf),
-    sql: blocks.filter(({ language }) => language === 'sql').map(({ text }) => text),
-  };
+  return { ...Object.fromEntries(files), 'policies/story.cedar': policies.join('\n') };
 }
 
-function providersOf(settings: string): string[] {
-  const { providers = {} } = parse(settings) as { readonly providers?: Readonly<Record<string, object>> };
-  return Object.entries(providers).map(([name, entry]) => `${name}: ${JSON.stringify(entry)}`);
+/** The providers of its `writ.yaml`, as `startStory` takes them. */
+export async function providersOnPage(name: string): Promise<JsonObject> {
+  const blocks = blocksOf(await readPage(`docs/stories/${name}.md`));
+  const settings = blocks.filter(({ text }) => text.startsWith('# writ.yaml\n'));
+  return Object.assign(
+    {},
+    ...settings.map(({ text }) => (parse(text) as { providers?: object }).providers),
+  ) as JsonObject;
+}
+
+/** Its blocks of SQL, in order. */
+export async function sqlOnPage(name: string): Promise<string[]> {
+  const blocks = blocksOf(await readPage(`docs/stories/${name}.md`));
+  return blocks.filter(({ language }) => language === 'sql').map(({ text }) => text);
 }

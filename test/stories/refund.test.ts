@@ -1,6 +1,6 @@
 import type { Client, Evaluation, EvaluationAnswer } from '../../src/client/index.ts';
 import { codeOf } from '../support/codes.ts';
-import { readStory } from './page.ts';
+import { rulesOnPage } from './page.ts';
 import { startStory } from './world.ts';
 import type { Story } from './world.ts';
 
@@ -12,7 +12,7 @@ let story: Story;
 let agent: Client;
 let grant: string;
 beforeAll(async () => {
-  story = await startStory((await readStory('refund')).rules);
+  story = await startStory(await rulesOnPage('refund'));
   agent = story.agent('refunds');
   grant = await grantOf(agent);
 });
