@@ -1,3 +1,4 @@
+import { askedHash } from './asked.ts';
 import { readEvent } from './event.ts';
 import type { Event, EventRow } from './event.ts';
 import type { Findings } from './findings.ts';
@@ -138,7 +139,7 @@ export function makeTableCheck(source: TableRows, findings: Findings) {
             ...differences(row, expectedApproval(approval)),
             ...differences(row, { columns: { answers: approval.answers }, near: {} }),
             ...differences(
-              { asked: hashOf(row['asked'] ?? null) },
+              { asked: askedHash(row) },
               { columns: { asked: row['asked_hash'] ?? null }, near: {} },
             ),
           ];

@@ -31,31 +31,9 @@ export function statementOf(event: Event): Statement | undefined {
 }
 
 const STATEMENTS: Readonly<Record<string, (event: Event) => Statement | undefined>> = {
-  'decision.made': ({ body, facts, task, grant, at }) =>
-    made('decisions', body['decision'], {
-      columns: {
-        trust: trustOf(body),
-        subject: subjectOf(body),
-        on_behalf_of: body['principal'] ?? null,
-        resource: body['resource'] ?? null,
-        origin: body['origin'] ?? null,
-        task_id: task,
-        grant_id: grant,
-        action: facts['action'] ?? null,
-        outcome: facts['outcome'] ?? null,
-        code: facts['code'] ?? null,
-        generation: facts['generation'] ?? null,
-        rules_hash: facts['rules_hash'] ?? null,
-        policies: facts['policies'] ?? null,
-        errors: facts['errors'] ?? null,
-        mode: facts['mode'] ?? null,
-        arguments_hash: facts['arguments_hash'] ?? null,
-        inputs_hash: facts['inputs_hash'] ?? null,
-        approval_id: facts['approval'] ?? null,
-        exception_id: facts['exception'] ?? null,
-      },
-      near: { at },
-    }),
+  'decision.made': (event) => decided(event, { action: event.facts['action'] ?? null }),
+  'call.decided': (event) =>
+    decided(event, { action: 'call', asked_by: askedBy(event.body), arguments: event.facts['arguments'] ?? null }),
   'task.created': taskMade,
   'task.delegated': taskMade,
   'task.ended': ({ task, facts, at }) =>
@@ -81,6 +59,42 @@ const STATEMENTS: Readonly<Record<string, (event: Event) => Statement | undefine
     made('signing_keys', body['resource'], { columns: named(facts, ['class', 'alg', 'signs_from']), near: {} }),
   'key.wiped': ({ body, at }) => step('signing_keys', body['resource'], { columns: {}, near: { wiped_at: at } }),
 };
+
+/** What every decision says, and what one of its kind says beside it. */
+function decided({ body, facts, task, grant, at }: Event, more: JsonObject): Statement | undefined {
+  return made('decisions', body['decision'], {
+    columns: {
+      trust: trustOf(body),
+      subject: subjectOf(body),
+      on_behalf_of: body['principal'] ?? null,
+      resource: body['resource'] ?? null,
+      origin: body['origin'] ?? null,
+      task_id: task,
+      grant_id: grant,
+      outcome: facts['outcome'] ?? null,
+      code: facts['code'] ?? null,
+      generation: facts['generation'] ?? null,
+      rules_hash: facts['rules_hash'] ?? null,
+      policies: facts['policies'] ?? null,
+      errors: facts['errors'] ?? null,
+      mode: facts['mode'] ?? null,
+      arguments_hash: facts['arguments_hash'] ?? null,
+      inputs_hash: facts['inputs_hash'] ?? null,
+      approval_id: facts['approval'] ?? null,
+      exception_id: facts['exception'] ?? null,
+      ...more,
+    },
+    near: { at },
+  });
+}
+
+/** Who asked about a call, where it was not the workload itself: the event has them as its actor. */
+function askedBy(body: JsonObject): Json {
+  const { actor } = body;
+  if (!isJsonObject(actor)) return null;
+  const { trust = null, id = null } = actor;
+  return trust === trustOf(body) && id === subjectOf(body) ? null : { trust, id };
+}
 
 /** A task that a single call made for itself has neither bounds nor a decision of its own. */
 function taskMade({ body, facts, task, at }: Event): Statement | undefined {

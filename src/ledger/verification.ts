@@ -20,7 +20,7 @@ type RowTable = 'decisions' | 'tasks' | 'orders' | 'generations' | 'signing_keys
 /** Columns of rows as they are held against events, and what they must fit beside. */
 const ROWS: Readonly<Record<RowTable, string>> = {
   decisions: `r.action, r.outcome, r.code, r.generation::float8 as generation, r.rules_hash, r.trust, r.subject, r.on_behalf_of, r.resource, r.task_id,
-    r.grant_id, to_jsonb(r.policies) as policies, r.errors, r.mode, r.approval_id, r.exception_id, r.arguments_hash, r.inputs, r.origin, r.at`,
+    r.grant_id, to_jsonb(r.policies) as policies, r.errors, r.mode, r.approval_id, r.exception_id, r.arguments_hash, r.inputs, r.origin, r.at, r.asked_by, r.arguments`,
   tasks: `r.implicit, r.purpose, r.mode, r.environment, r.ends_at, r.max_grants, r.max_calls, r.profiles, r.tools, r.max_ttl_seconds, r.principal, r.parameters,
     r.parent_id, r.decision_id, r.trust, r.subject, r.on_behalf_of, r.state, r.ended_why, r.ended_at, r.created_at, r.root_id = r.path[1] and case
       when r.parent_id is null then r.path = array[r.id] else r.path = (select p.path from tasks p where p.id = r.parent_id) || r.id end as path_fits`,
@@ -49,7 +49,7 @@ const KEYS: Readonly<Record<RowTable, string>> = {
 
 /** The events that make a row, or take a step of it, and where they name it. */
 const MAKERS: Readonly<Record<RowTable, readonly [types: readonly string[], id: string]>> = {
-  decisions: [['decision.made'], `body::jsonb ->> 'decision'`],
+  decisions: [['decision.made', 'call.decided'], `body::jsonb ->> 'decision'`],
   tasks: [['task.created', 'task.delegated'], 'task_id'],
   orders: [['order.created'], `body::jsonb #>> '{facts,order}'`],
   generations: [['generation.activated'], `body::jsonb #>> '{facts,number}'`],

@@ -1,4 +1,5 @@
 import type { JsonObject } from '../../src/domain/json.ts';
+import { auditLedger } from '../support/audit-ledger.ts';
 import { callRules } from '../support/tool-rules.ts';
 import { reasonOf, startCalls } from './world.ts';
 import type { Asking, Calls } from './world.ts';
@@ -93,4 +94,10 @@ test('a question that names another task than the one shown is none', async () =
       [{ path: 'context.task', problem: 'is not the task of Txn-Token' }],
     ]);
   }
+});
+
+test('and the tables are what the record of all that says', async () => {
+  expect(await calls.rows(`select 1 from decisions where action = 'call' and asked_by is not null`)).not.toEqual([]);
+  expect(await calls.rows(`select 1 from approvals where asked ? 'asked_by'`)).not.toEqual([]);
+  expect(await auditLedger(calls.database.pool)).toEqual([]);
 });
