@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import type { ApprovalId, GrantId, TaskId } from '../../src/domain/ids.ts';
 import type { CallRecord } from '../../src/ledger/index.ts';
 import type { Selector } from '../../src/domain/selector.ts';
