@@ -114,16 +114,24 @@ const away = {
 const onItsWay = (name: string) =>
   story.ledgerProxy.hold({ from: 'frontend', match: ({ type, sql }) => type === 'B' && sql.includes(name) });
 
-/** What a process that was cut off cannot say of its mints comes due at their deadline, which this does not wait for. */
-const passDeadlines = () =>
-  story.select(
+/**
+ * What this does not wait for: deadlines of mints of which nobody could say what became of them, and leases, of 30 seconds, of work whose
+ * beginning was recorded and whose answer was lost. Work that was begun in the last five seconds is left alone.
+ */
+async function passTime(): Promise<void> {
+  await story.select(
     `update mints set deadline = clock_timestamp(), due_at = clock_timestamp() where state = 'intent' and deadline > clock_timestamp()`,
   );
+  await story.select(
+    `update mints set due_at = clock_timestamp() where state = 'ending' and due_at > clock_timestamp()
+      and due_at < clock_timestamp() + interval '25 seconds'`,
+  );
+}
 
 /** Nothing is under way. */
 const settled = () =>
   until(async () => {
-    await passDeadlines();
+    await passTime();
     const open = await story.select(
       `select from grants join mints on grant_id = grants.id
         where grants.state in ('issuing', 'ending', 'stuck') or mints.state in ('intent', 'ending') limit 1`,
