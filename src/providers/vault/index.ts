@@ -15,6 +15,7 @@ import { findToken } from './find.ts';
 import { finding, type FindingCode } from './findings.ts';
 import { readHandle } from './handle.ts';
 import { mintToken } from './mint.ts';
+import { listMints } from './names.ts';
 import { needOf, needOfPlan, type Need } from './need.ts';
 import { makeOutliveCheck } from './outlive.ts';
 import { isHere, planToken, readRequest, type Place } from './plan.ts';
@@ -65,6 +66,8 @@ export const vault: ProviderKind<VaultConfig> = {
     const serverGate = makeGate(inspectServer, clock);
     const needGate = makeGates(inspectNeed, clock, (need: Need) => JSON.stringify(need));
     const mayOutlive = makeOutliveCheck(ask, clock);
+    // Who has no entities is not asked for them: a call that is refused every ten minutes alarms somebody.
+    let entities = false;
 
     return {
       name,
@@ -74,6 +77,7 @@ export const vault: ProviderKind<VaultConfig> = {
       async mint(plan, signal) {
         const request = readRequest(plan);
         if (!isHere(place, request)) throw refused('plan_of_another_set_up');
+        entities ||= request.entity !== undefined;
         for (const gate of [serverGate, needGate(needOfPlan(request))]) await gate(signal);
         return mintToken(self, mayOutlive, request, signal);
       },
@@ -81,9 +85,11 @@ export const vault: ProviderKind<VaultConfig> = {
       find: async (mint, signal) => findToken(self, mint, signal),
       end: async (_mint, handle, _why, signal) => endToken(self, readHandle(handle), signal),
       cleanup: async (mint, signal) => clearAway(self, mint, signal),
+      names: async (signal) => (entities ? listMints(self, signal) : []),
       upkeep: () => session.keep(),
       async check(signal, profiles = []) {
         const findings: HealthFinding[] = [];
+        entities ||= profiles.some(({ section }) => VaultSection.parse(section).entity !== undefined);
         try {
           findings.push(...(await inspectServer(signal)));
           if (!isHealthy(findings)) return healthOf(findings);
