@@ -4,16 +4,16 @@
  */
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { createInterface } from 'node:readline';
 import { createLocalJWKSet, generateKeyPair, jwtVerify, SignJWT } from 'jose';
 import { readRules } from '../../src/config/index.ts';
 import { makeIds } from '../../src/domain/ids.ts';
 import { makeLedger } from '../../src/ledger/index.ts';
 import type { PolicyRequest } from '../../src/policy/index.ts';
 import { makeRulesTools } from '../../src/rules-tools.ts';
+import { answerWith, inputOf } from './helper-process.ts';
 import { measure } from './measure.ts';
 
-const { ledgerUrl, bundleFile, token, rulesDirectory } = JSON.parse(process.argv[2] ?? '') as FloorInput;
+const { ledgerUrl, bundleFile, token, rulesDirectory } = inputOf() as FloorInput;
 export interface FloorInput {
   ledgerUrl: string;
   bundleFile: string;
@@ -119,10 +119,12 @@ async function issue(): Promise<void> {
   await ledger.issuing.activate(mint, epoch, { jti: mint }, endsAt, null);
 }
 
-const answer = (value: object) => process.stdout.write(`${JSON.stringify(value)}\n`);
-answer({ ready: true });
-for await (const line of createInterface({ input: process.stdin })) {
-  const { callers, count } = JSON.parse(line) as { callers: number; count: number };
-  answer(await measure(callers, count, issue));
+interface Asked {
+  readonly callers: number;
+  readonly count: number;
 }
+await answerWith({}, (question) => {
+  const { callers, count } = question as Asked;
+  return measure(callers, count, issue);
+});
 await ledger.close();

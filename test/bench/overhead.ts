@@ -1,0 +1,154 @@
+/**
+ * What the broker adds to a provider's own call: an issuance through all of it, beside the calls that the provider makes for it made
+ * directly, and the floor. Providers are those of the tests, each in a process of its own; rounds of the three are in turn.
+ */
+import { median } from './paired.ts';
+import type { Figures } from './measure.ts';
+import type { DirectAsked } from './direct.ts';
+import { withProviders, type ProvidersWorld } from './overhead-world.ts';
+import type { Part } from './part.ts';
+import type { World } from './world.ts';
+
+const CALLERS = [1, 8, 64];
+
+interface Wanted {
+  readonly title: string;
+  /** Absent: nobody is asked. */
+  readonly kind?: DirectAsked['kind'];
+  readonly profile: string;
+  /** What each of the provider's calls takes longer. */
+  readonly delayMs: number;
+  readonly rounds: number;
+  readonly callers?: readonly number[];
+  /** Issuances of a round, by callers. */
+  count(callers: number): number;
+}
+
+interface Round {
+  readonly floor: Figures;
+  readonly direct: Figures;
+  readonly broker: Figures;
+}
+
+async function measureRow(world: World, { broker, direct, setDelay }: ProvidersWorld, wanted: Wanted, callers: number) {
+  const { kind, profile, rounds, delayMs } = wanted;
+  const count = Math.ceil(wanted.count(callers) / (world.quick ? 4 : 1));
+  const all: Round[] = [];
+  for (let round = 0; round < rounds; round++) {
+    await setDelay(delayMs);
+    const floor = await world.floor.measure(callers, Math.max(count, 200));
+    const directly = kind === undefined ? NOTHING : await direct({ kind, callers, count });
+    await setDelay(delayMs);
+    all.push({
+      floor,
+      direct: directly,
+      broker: await broker.issuances({ profile, callers, count, tokens: world.tokens }),
+    });
+  }
+  const of = (value: (round: Round) => number) => median(all.map(value)).toFixed(2).padStart(8);
+  const p = (name: 'p50' | 'p99') => ({
+    direct: of(({ direct: { [name]: ms } }) => ms),
+    broker: of(({ broker: { [name]: ms } }) => ms),
+    added: of((round) => round.broker[name] - round.direct[name]),
+    floor: of(({ floor: { [name]: ms } }) => ms),
+    beyond: of((round) => round.broker[name] - round.direct[name] - round.floor[name]),
+  });
+  for (const name of ['p50', 'p99'] as const) {
+    const { direct: own, broker: through, added, floor, beyond } = p(name);
+    world.say(`  ${String(callers).padStart(7)}   ${name} ${own} ${through} ${added} ${floor} ${beyond}`);
+  }
+}
+
+async function tableOf(world: World, providers: ProvidersWorld, wanted: Wanted): Promise<void> {
+  world.say(`${wanted.title} (medians of ${wanted.rounds} rounds in turn, ms)`);
+  world.say('  callers         direct   broker    added    floor   beyond');
+  for (const callers of wanted.callers ?? CALLERS) await measureRow(world, providers, wanted, callers);
+  world.say('');
+}
+
+const NOTHING: Figures = { callers: 0, perSecond: 0, p50: 0, p99: 0 };
+const many = (callers: number) => (callers === 1 ? 250 : callers * 50 > 1_000 ? 1_000 : 500);
+const few = (callers: number) => (callers === 1 ? 50 : callers === 8 ? 200 : 800);
+
+/** What all issuances cost beyond the floor, whichever provider they are of: HTTP, the answer, and all that is checked on the way. */
+const control = (world: World, providers: ProvidersWorld) =>
+  tableOf(world, providers, {
+    title: 'jwt, for which nobody is asked',
+    profile: 'tools-refund-read',
+    delayMs: 0,
+    rounds: 5,
+    count: many,
+  });
+
+export const overheadAws: Part = {
+  name: 'overhead-aws',
+  run: (world) =>
+    withProviders(world, 'overhead_aws', async (providers) => {
+      await control(world, providers);
+      const base = { kind: 'aws', profile: 'bench-aws' } as const;
+      await tableOf(world, providers, { ...base, title: 'aws: AssumeRole', delayMs: 0, rounds: 5, count: many });
+      await tableOf(world, providers, { ...base, title: 'aws, 20 ms slower', delayMs: 20, rounds: 3, count: few });
+    }),
+};
+
+export const overheadVault: Part = {
+  name: 'overhead-vault',
+  run: (world) =>
+    withProviders(world, 'overhead_vault', async (providers) => {
+      await control(world, providers);
+      const base = { kind: 'vault', profile: 'bench-vault' } as const;
+      const title = 'vault: a token, a look at it, its extension: three calls';
+      await tableOf(world, providers, { ...base, title, delayMs: 0, rounds: 5, count: many });
+      await tableOf(world, providers, {
+        ...base,
+        title: 'vault, each call 20 ms slower',
+        delayMs: 20,
+        rounds: 3,
+        count: few,
+      });
+      await tableOf(world, providers, {
+        kind: 'vault-entity',
+        profile: 'bench-vault-entity',
+        title: 'vault with an entity: six calls, two of them at once',
+        delayMs: 0,
+        rounds: 3,
+        callers: [1, 8],
+        count: () => 250,
+      });
+    }),
+};
+
+const SLOW_MS = 2_000;
+const SLOW_CALLERS = 16;
+const FAST = { profile: 'bench-vault', callers: 8 };
+
+/** One provider that takes seconds, beside one that does not: whether who waits for the second one waits for the first. */
+export const overheadSlow: Part = {
+  name: 'overhead-slow',
+  run: (world) =>
+    withProviders(world, 'overhead_slow', async ({ broker, setDelay, setSlow }) => {
+      const count = world.quick ? 200 : 800;
+      const rounds: { readonly alone: Figures; readonly beside: Figures }[] = [];
+      await setSlow(SLOW_MS);
+      for (let round = 0; round < (world.quick ? 2 : 5); round++) {
+        await setDelay(0);
+        const alone = await broker.issuances({ ...FAST, count, tokens: world.tokens });
+        await setDelay(0);
+        const stream = { going: true };
+        const slow = (async () => {
+          const asked = { profile: 'bench-aws-slow', callers: SLOW_CALLERS, count: SLOW_CALLERS, tokens: world.tokens };
+          while (stream.going) await broker.issuances(asked);
+        })();
+        const beside = await broker.issuances({ ...FAST, count, tokens: world.tokens });
+        stream.going = false;
+        await slow;
+        rounds.push({ alone, beside });
+      }
+      const of = (name: 'alone' | 'beside', p: 'p50' | 'p99') =>
+        median(rounds.map(({ [name]: figures }) => figures[p])).toFixed(2);
+      world.say(`vault, 8 callers, alone and beside ${SLOW_CALLERS} callers of an AWS that takes ${SLOW_MS} ms`);
+      world.say(`  alone: p50 ${of('alone', 'p50')} ms, p99 ${of('alone', 'p99')} ms`);
+      world.say(`  beside: p50 ${of('beside', 'p50')} ms, p99 ${of('beside', 'p99')} ms`);
+      world.say('');
+    }),
+};
