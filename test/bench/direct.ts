@@ -1,7 +1,4 @@
-/**
- * A provider's own calls, made directly and in the order in which the provider makes them, in a process of its own as the broker is.
- * Each line `{"kind", "callers", "count"}` is answered with figures.
- */
+/** A provider's own calls, made directly and in the order in which the provider makes them. */
 import { randomBytes } from 'node:crypto';
 import { Agent, request as httpRequest } from 'node:http';
 import { AssumeRoleCommand, STSClient } from '@aws-sdk/client-sts';
@@ -13,21 +10,15 @@ import { AwsRequest } from '../../src/providers/aws/plan.ts';
 import type { Plan, ProviderKind } from '../../src/providers/provider.ts';
 import { vault } from '../../src/providers/vault/index.ts';
 import { VaultRequest } from '../../src/providers/vault/plan.ts';
-import { answerWith, inputOf } from './helper-process.ts';
-import { measure } from './measure.ts';
 
 /** As `writ.yaml` and the profiles have them. */
 export interface DirectInput {
   readonly aws: { readonly entry: JsonObject; readonly section: JsonObject };
   readonly vault: { readonly entry: JsonObject; readonly section: JsonObject; readonly entity: JsonObject };
 }
-export interface DirectAsked {
-  readonly kind: 'aws' | 'vault' | 'vault-entity';
-  readonly callers: number;
-  readonly count: number;
-}
+export type CallKind = 'aws' | 'vault' | 'vault-entity';
+export type Calls = Readonly<Record<CallKind, () => Promise<void>>>;
 
-const input = inputOf() as DirectInput;
 const ids = makeIds(randomBytes, Date.now);
 const clock = { now: () => new Date(), offsetMs: () => 0 };
 
@@ -57,8 +48,7 @@ function planOf<Config>(kind: ProviderKind<Config>, entry: JsonObject, section: 
   return provider.plan(profile, {}, { ...names, subject, now, endsAt: new Date(now.getTime() + 300_000) });
 }
 
-function assumeRole(): () => Promise<void> {
-  const { entry, section } = input.aws;
+function assumeRole({ entry, section }: DirectInput['aws']): () => Promise<void> {
   const { assume_role: asked } = AwsRequest.parse(planOf(aws, entry, section).request);
   const { region, endpoint, credentials } = entry as Record<string, string> & { credentials: Record<string, string> };
   const { access_key_id: accessKeyId = '', secret_access_key: secretAccessKey = '' } = credentials;
@@ -75,26 +65,29 @@ function assumeRole(): () => Promise<void> {
 }
 
 const agent = new Agent({ keepAlive: true });
-function call(method: string, path: string, token: string, body?: JsonObject): Promise<JsonObject> {
-  const text = body === undefined ? undefined : JSON.stringify(body);
-  const length = text === undefined ? {} : { 'content-length': Buffer.byteLength(text) };
-  return new Promise((resolve, reject) => {
-    const url = `${String(input.vault.entry['address'])}/v1/${path}`;
-    const sent = httpRequest(url, { method, agent, headers: { 'x-vault-token': token, ...length } }, (answer) => {
-      let received = '';
-      answer.setEncoding('utf8').on('data', (chunk: string) => (received += chunk));
-      answer.on('end', () => {
-        if ((answer.statusCode ?? 0) >= 300) reject(new Error(`${path}: ${answer.statusCode} ${received}`));
-        else resolve((received === '' ? {} : JSON.parse(received)) as JsonObject);
+type Call = (method: string, path: string, token: string, body?: JsonObject) => Promise<JsonObject>;
+const callTo =
+  (address: string): Call =>
+  (method, path, token, body) => {
+    const text = body === undefined ? undefined : JSON.stringify(body);
+    const length = text === undefined ? {} : { 'content-length': Buffer.byteLength(text) };
+    return new Promise((resolve, reject) => {
+      const url = `${address}/v1/${path}`;
+      const sent = httpRequest(url, { method, agent, headers: { 'x-vault-token': token, ...length } }, (answer) => {
+        let received = '';
+        answer.setEncoding('utf8').on('data', (chunk: string) => (received += chunk));
+        answer.on('end', () => {
+          if ((answer.statusCode ?? 0) >= 300) reject(new Error(`${path}: ${answer.statusCode} ${received}`));
+          else resolve((received === '' ? {} : JSON.parse(received)) as JsonObject);
+        });
       });
+      sent.on('error', reject).end(text);
     });
-    sent.on('error', reject).end(text);
-  });
-}
+  };
 
 /** A token, a look at what it became, and its extension; before it, where there is one, its entity. */
-async function makeToken(section: JsonObject): Promise<() => Promise<void>> {
-  const { entry } = input.vault;
+async function makeToken(entry: JsonObject, section: JsonObject): Promise<() => Promise<void>> {
+  const call = callTo(String(entry['address']));
   const { token_role: role, token, entity } = VaultRequest.parse(planOf(vault, entry, section).request);
   const { role_id, secret_id } = entry['auth'] as Record<string, string>;
   const { auth } = (await call('POST', 'auth/approle/login', '', {
@@ -125,13 +118,11 @@ async function makeToken(section: JsonObject): Promise<() => Promise<void>> {
   };
 }
 
-const works = {
-  aws: assumeRole(),
-  vault: await makeToken(input.vault.section),
-  'vault-entity': await makeToken(input.vault.entity),
-};
-await answerWith({}, (question) => {
-  const { kind, callers, count } = question as DirectAsked;
-  return measure(callers, count, () => works[kind]());
-});
-agent.destroy();
+export async function makeCalls(input: DirectInput): Promise<Calls> {
+  const { entry, section, entity } = input.vault;
+  return {
+    aws: assumeRole(input.aws),
+    vault: await makeToken(entry, section),
+    'vault-entity': await makeToken(entry, entity),
+  };
+}

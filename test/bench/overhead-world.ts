@@ -3,16 +3,16 @@ import type { RuleFiles } from '../../src/config/index.ts';
 import type { JsonObject } from '../../src/domain/json.ts';
 import { makeCedarCompiler } from '../../src/policy/index.ts';
 import { providerKinds } from '../../src/providers/index.ts';
-import { startDirect, type Direct } from './direct-process.ts';
 import type { FakeAwsReady } from './fake-aws.ts';
 import type { FakeVaultReady } from './fake-vault.ts';
+import type { Floor } from './floor-process.ts';
 import { startHelper } from './helper-process.ts';
 import type { OtherBroker, World } from './world.ts';
 
-/** A broker with providers of the kinds `aws` and `vault` that are there, and their calls made directly. */
+/** A broker with providers of the kinds `aws` and `vault` that are there, and a floor that makes their calls directly. */
 export interface ProvidersWorld {
   readonly broker: OtherBroker;
-  readonly direct: Direct['measure'];
+  readonly floor: Floor;
   /** What every call of a provider takes longer; the fakes start afresh. */
   setDelay(ms: number): Promise<void>;
   /** The same of the AWS of `bench-aws-slow` alone. */
@@ -39,7 +39,7 @@ export async function withProviders(world: World, name: string, work: (providers
   const sections = sectionsOf(awsAt.role);
   const broker = await world.startBroker({ name, providers }, await rulesOf(world, sections));
   const { 'bench-aws': section, 'bench-vault': token, 'bench-vault-entity': entity } = sections;
-  const direct = await startDirect({
+  const floor = await world.startFloor({
     aws: { entry: awsEntry(awsAt.url), section },
     vault: { entry: vaultEntry, section: token, entity },
   });
@@ -50,7 +50,7 @@ export async function withProviders(world: World, name: string, work: (providers
   try {
     await work({
       broker,
-      direct: (asked) => direct.measure(asked),
+      floor,
       setDelay,
       setSlow: (ms) => {
         slow.slow_ms = ms;
@@ -58,7 +58,7 @@ export async function withProviders(world: World, name: string, work: (providers
       },
     });
   } finally {
-    await direct.stop();
+    await floor.stop();
     await broker.stop();
     await Promise.all([aws.stop(), vault.stop()]);
   }

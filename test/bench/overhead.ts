@@ -1,11 +1,12 @@
 /**
  * What the broker adds to a provider's own call: an issuance through all of it, beside the calls that the provider makes for it made
- * directly, and the floor. Providers are those of the tests, each in a process of its own; rounds of the three are in turn.
+ * directly, and beside the floor with the same calls in it. Providers are those of the tests, each in a process of its own; rounds
+ * of all are in turn.
  */
-import { median } from './paired.ts';
+import type { CallKind } from './direct.ts';
 import type { Figures } from './measure.ts';
-import type { DirectAsked } from './direct.ts';
 import { withProviders, type ProvidersWorld } from './overhead-world.ts';
+import { median } from './paired.ts';
 import type { Part } from './part.ts';
 import type { World } from './world.ts';
 
@@ -14,7 +15,7 @@ const CALLERS = [1, 8, 64];
 interface Wanted {
   readonly title: string;
   /** Absent: nobody is asked. */
-  readonly kind?: DirectAsked['kind'];
+  readonly call?: CallKind;
   readonly profile: string;
   /** What each of the provider's calls takes longer. */
   readonly delayMs: number;
@@ -25,43 +26,45 @@ interface Wanted {
 }
 
 interface Round {
-  readonly floor: Figures;
+  /** The provider's calls alone. */
   readonly direct: Figures;
+  /** The floor without them, and with them in it. */
+  readonly floor: Figures;
+  readonly both: Figures;
   readonly broker: Figures;
 }
 
-async function measureRow(world: World, { broker, direct, setDelay }: ProvidersWorld, wanted: Wanted, callers: number) {
-  const { kind, profile, rounds, delayMs } = wanted;
+async function measureRow(world: World, { broker, floor, setDelay }: ProvidersWorld, wanted: Wanted, callers: number) {
+  const { call, profile, rounds, delayMs } = wanted;
   const count = Math.ceil(wanted.count(callers) / (world.quick ? 4 : 1));
   const all: Round[] = [];
   for (let round = 0; round < rounds; round++) {
     await setDelay(delayMs);
-    const floor = await world.floor.measure(callers, Math.max(count, 200));
-    const directly = kind === undefined ? NOTHING : await direct({ kind, callers, count });
+    const direct = call ? await floor.measure(callers, count, { call, alone: true }) : NOTHING;
+    const plain = await floor.measure(callers, Math.max(count, 200));
     await setDelay(delayMs);
-    all.push({
-      floor,
-      direct: directly,
-      broker: await broker.issuances({ profile, callers, count, tokens: world.tokens }),
-    });
+    const both = call ? await floor.measure(callers, count, { call }) : plain;
+    await setDelay(delayMs);
+    const issued = await broker.issuances({ profile, callers, count, tokens: world.tokens });
+    all.push({ direct, floor: plain, both, broker: issued });
   }
   const of = (value: (round: Round) => number) => median(all.map(value)).toFixed(2).padStart(8);
-  const p = (name: 'p50' | 'p99') => ({
-    direct: of(({ direct: { [name]: ms } }) => ms),
-    broker: of(({ broker: { [name]: ms } }) => ms),
-    added: of((round) => round.broker[name] - round.direct[name]),
-    floor: of(({ floor: { [name]: ms } }) => ms),
-    beyond: of((round) => round.broker[name] - round.direct[name] - round.floor[name]),
-  });
-  for (const name of ['p50', 'p99'] as const) {
-    const { direct: own, broker: through, added, floor, beyond } = p(name);
-    world.say(`  ${String(callers).padStart(7)}   ${name} ${own} ${through} ${added} ${floor} ${beyond}`);
+  for (const p of ['p50', 'p99'] as const) {
+    const figures = [
+      of(({ direct }) => direct[p]),
+      of(({ floor: plain }) => plain[p]),
+      of(({ both }) => both[p]),
+      of(({ broker: issued }) => issued[p]),
+      of(({ broker: issued, direct }) => issued[p] - direct[p]),
+      of(({ broker: issued, both }) => issued[p] - both[p]),
+    ];
+    world.say(`  ${String(callers).padStart(7)}   ${p} ${figures.join(' ')}`);
   }
 }
 
 async function tableOf(world: World, providers: ProvidersWorld, wanted: Wanted): Promise<void> {
   world.say(`${wanted.title} (medians of ${wanted.rounds} rounds in turn, ms)`);
-  world.say('  callers         direct   broker    added    floor   beyond');
+  world.say('  callers         direct    floor     both   broker    added   beyond');
   for (const callers of wanted.callers ?? CALLERS) await measureRow(world, providers, wanted, callers);
   world.say('');
 }
@@ -85,7 +88,7 @@ export const overheadAws: Part = {
   run: (world) =>
     withProviders(world, 'overhead_aws', async (providers) => {
       await control(world, providers);
-      const base = { kind: 'aws', profile: 'bench-aws' } as const;
+      const base = { call: 'aws', profile: 'bench-aws' } as const;
       await tableOf(world, providers, { ...base, title: 'aws: AssumeRole', delayMs: 0, rounds: 5, count: many });
       await tableOf(world, providers, { ...base, title: 'aws, 20 ms slower', delayMs: 20, rounds: 3, count: few });
     }),
@@ -96,7 +99,7 @@ export const overheadVault: Part = {
   run: (world) =>
     withProviders(world, 'overhead_vault', async (providers) => {
       await control(world, providers);
-      const base = { kind: 'vault', profile: 'bench-vault' } as const;
+      const base = { call: 'vault', profile: 'bench-vault' } as const;
       const title = 'vault: a token, a look at it, its extension: three calls';
       await tableOf(world, providers, { ...base, title, delayMs: 0, rounds: 5, count: many });
       await tableOf(world, providers, {
@@ -107,7 +110,7 @@ export const overheadVault: Part = {
         count: few,
       });
       await tableOf(world, providers, {
-        kind: 'vault-entity',
+        call: 'vault-entity',
         profile: 'bench-vault-entity',
         title: 'vault with an entity: six calls, two of them at once',
         delayMs: 0,

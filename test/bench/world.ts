@@ -3,6 +3,7 @@ import { makeClient } from '../../src/client/index.ts';
 import { readRules } from '../../src/config/index.ts';
 import type { RuleFiles } from '../../src/config/index.ts';
 import { startBrokerProcess } from './broker-process.ts';
+import type { DirectInput } from './direct.ts';
 import { startFloor } from './floor-process.ts';
 import type { Floor } from './floor-process.ts';
 import { openCaller, post } from './http-caller.ts';
@@ -29,6 +30,8 @@ export interface World {
   readonly brokerPid: number;
   readonly brokerUrl: string;
   readonly floor: Floor;
+  /** One more floor, with what a provider is asked. */
+  startFloor(direct: DirectInput): Promise<Floor>;
   /** Fewer calls. */
   readonly quick: boolean;
   /** One for each of some workloads. */
@@ -60,17 +63,19 @@ export async function makeWorld(quick: boolean): Promise<World> {
   const token = (n: number) =>
     bench.issuer.identityToken(`spiffe://dev.local/agent/${n % WORKLOADS}`, 'writ-bench', 3_000);
   const tokens = await Promise.all(Array.from({ length: WORKLOADS }, (_, n) => token(n)));
-  const floor = await startFloor({
+  const floorInput = {
     ledgerUrl: bench.ledgerUrl,
     bundleFile: bench.issuer.bundleFile,
     token: tokens[0] ?? '',
     rulesDirectory: RULES,
-  });
+  };
+  const floor = await startFloor(floorInput);
   return {
     bench,
     brokerPid: broker.pid,
     brokerUrl: broker.url,
     floor,
+    startFloor: (direct) => startFloor({ ...floorInput, direct }),
     quick,
     tokens,
     freshTokens: (count) => Promise.all(Array.from({ length: count }, (_, n) => token(n))),
