@@ -21,12 +21,12 @@ test('entities of people, and names that are nearly ours, are not ours', async (
   expect(await provider.names?.(forever)).toEqual([request.mint]);
 });
 
-test('after a restart what was there before is listed, once the profiles are known', async () => {
+test('after a restart what was there before is listed, also before the profiles are known', async () => {
   const [before, after] = [world.provider(), world.provider()];
   const request = world.request();
   const plan = world.plan(before, sectionOf('entity'), request);
   await before.mint(plan, forever);
-  expect(await after.names?.(forever)).toEqual([]);
+  expect(await after.names?.(forever)).toEqual([request.mint]);
   await after.check(forever, [vaultProfile(VaultSection.parse(sectionOf('entity')))]);
   expect(await after.names?.(forever)).toEqual([request.mint]);
   await after.cleanup?.(recordOf(plan, request), forever);
@@ -35,6 +35,7 @@ test('after a restart what was there before is listed, once the profiles are kno
 
 test('whose profiles have no entities does not ask', async () => {
   const provider = world.provider();
+  await provider.check(forever, [vaultProfile(VaultSection.parse(sectionOf('token')))]);
   await provider.mint(world.plan(provider, sectionOf('token')), forever);
   expect([await provider.names?.(forever), listings()]).toEqual([[], 0]);
 });

@@ -1,4 +1,5 @@
 import { ProviderError } from '../../domain/errors.ts';
+import type { Profile } from '../../domain/profile.ts';
 import { makeGate, makeGates } from '../gate.ts';
 import type { Health, HealthFinding, ProviderKind } from '../provider.ts';
 import { AuthMounts, parse } from './answers.ts';
@@ -66,8 +67,8 @@ export const vault: ProviderKind<VaultConfig> = {
     const serverGate = makeGate(inspectServer, clock);
     const needGate = makeGates(inspectNeed, clock, (need: Need) => JSON.stringify(need));
     const mayOutlive = makeOutliveCheck(ask, clock);
-    // Who has no entities is not asked for them: a call that is refused every ten minutes alarms somebody.
-    let entities = false;
+    // Where profiles are known to have no entities none are listed: a call that is refused every ten minutes alarms somebody.
+    let entities: boolean | undefined;
 
     return {
       name,
@@ -77,7 +78,7 @@ export const vault: ProviderKind<VaultConfig> = {
       async mint(plan, signal) {
         const request = readRequest(plan);
         if (!isHere(place, request)) throw refused('plan_of_another_set_up');
-        entities ||= request.entity !== undefined;
+        if (request.entity) entities = true;
         for (const gate of [serverGate, needGate(needOfPlan(request))]) await gate(signal);
         return mintToken(self, mayOutlive, request, signal);
       },
@@ -85,11 +86,11 @@ export const vault: ProviderKind<VaultConfig> = {
       find: async (mint, signal) => findToken(self, mint, signal),
       end: async (_mint, handle, _why, signal) => endToken(self, readHandle(handle), signal),
       cleanup: async (mint, signal) => clearAway(self, mint, signal),
-      names: async (signal) => (entities ? listMints(self, signal) : []),
+      names: async (signal) => (entities === false ? [] : listMints(self, signal)),
       upkeep: () => session.keep(),
       async check(signal, profiles = []) {
         const findings: HealthFinding[] = [];
-        entities ||= profiles.some(({ section }) => VaultSection.parse(section).entity !== undefined);
+        if (profiles.length > 0) entities ||= profiles.some(hasEntity);
         try {
           findings.push(...(await inspectServer(signal)));
           if (!isHealthy(findings)) return healthOf(findings);
@@ -126,6 +127,8 @@ function makeTokenMount(ask: Vault['ask'], cluster: () => string | undefined): V
     return accessor;
   };
 }
+
+const hasEntity = ({ section }: Profile) => VaultSection.parse(section).entity !== undefined;
 
 function whyOf({ facts }: ProviderError): string {
   const { finding: why, status } = facts;
