@@ -138,10 +138,7 @@ export function makeTableCheck(source: TableRows, findings: Findings) {
           const found = [
             ...differences(row, expectedApproval(approval)),
             ...differences(row, { columns: { answers: approval.answers }, near: {} }),
-            ...differences(
-              { asked: askedHash(row) },
-              { columns: { asked: row['asked_hash'] ?? null }, near: {} },
-            ),
+            ...differences({ asked: askedHash(row) }, { columns: { asked: row['asked_hash'] ?? null }, near: {} }),
           ];
           for (const line of found) findings.add('row_differs', `approval ${id}`, line);
         }
