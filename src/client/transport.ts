@@ -20,8 +20,8 @@ export interface Call {
   /** A parameter of the form under which the token of whoever asks is sent once more. */
   readonly tokenAs?: string;
   readonly headers?: Readonly<Record<string, string>>;
-  /** Shows the task that the workload is on. */
-  readonly onTask?: true;
+  /** Shows the task that the workload is on, or the one whose token this is. */
+  readonly onTask?: true | TokenSource;
   /** Statuses beyond 2xx whose body is an answer and not a problem. */
   readonly alsoFine?: readonly number[];
   /** How much longer than usual the answer may take: it is held back on purpose. */
@@ -56,8 +56,8 @@ export function makeTransport(options: TransportOptions): Transport {
     const headers = new Headers({ accept: 'application/json, application/problem+json', ...call.headers });
     const token = await tokenOf(call.as, options);
     if (token !== undefined) headers.set('authorization', `Bearer ${token}`);
-    const task = call.onTask && (await taskOf(options.taskToken));
-    if (task) headers.set('txn-token', task);
+    const shown = call.onTask === true ? options.taskToken : call.onTask;
+    if (shown !== undefined) headers.set('txn-token', await taskOf(shown));
     const bounded = deadline(options.timeoutMs + (call.moreMs ?? 0), call.signal);
     const init = { method: call.method, headers, redirect: 'manual', signal: bounded.signal } as RequestInit & Bounded;
     if (call.json) {
@@ -129,9 +129,9 @@ async function tokenOf(caller: Caller, options: TransportOptions): Promise<strin
   return token;
 }
 
-async function taskOf(source: TokenSource | undefined): Promise<string | undefined> {
+async function taskOf(source: TokenSource): Promise<string> {
   const token = typeof source === 'function' ? await source() : source;
-  if (token !== undefined && !/^[\x21-\x7e]+$/.test(token)) {
+  if (!/^[\x21-\x7e]+$/.test(token)) {
     const title = 'The task token has characters that no token has';
     throw new WritError({ status: 0, code: 'token_malformed', title });
   }

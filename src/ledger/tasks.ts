@@ -60,7 +60,9 @@ export function makeTasks(connection: Connection) {
     /** @throws Refusal `under_order`, `task_not_found`, `task_ended`, `task_budget_spent`, `too_many_hops`, `delegation_loop`; Fault. */
     async open(opening: OpenTask): Promise<{ createdAt: Date }> {
       type Opened = Answer & { created_at: string };
-      const answer = admit(await connection.transition<Opened>('open_task', opening));
+      const answer = admit(
+        await connection.transition<Opened>(opening.task.parent === null ? 'open_task' : 'take_task', opening),
+      );
       return { createdAt: new Date(answer.created_at) };
     },
 
