@@ -103,7 +103,8 @@ export async function usingTask<T>(
   try {
     return await work();
   } catch (error) {
-    if (error instanceof Refusal && (await wasTakenBack({ ledger, clock }, task))) await alert({ how, task, by: identity, origin });
+    if (error instanceof Refusal && (await wasTakenBack({ ledger, clock }, task)))
+      await alert({ how, task, by: identity, origin });
     throw error;
   }
 }
