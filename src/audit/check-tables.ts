@@ -208,8 +208,10 @@ export type TableCheck = ReturnType<typeof makeTableCheck>;
 
 const NAMES: Readonly<Record<TableName | 'grants' | 'approvals', string>> = {
   decisions: 'decision',
+  call_outcomes: 'outcome of decision',
   tasks: 'task',
   orders: 'order',
+  exceptions: 'exception',
   generations: 'generation',
   signing_keys: 'key',
   grants: 'grant',

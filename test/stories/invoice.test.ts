@@ -198,7 +198,7 @@ test('the task comes to its deadline: the same, without anybody’s doing', asyn
   });
   expect(['task_ended', 'ttl_below_minimum']).toEqual(expect.arrayContaining([...codes]));
   await until(async () => (await agent.workload.grant(grant.id)).closed_at !== null);
-  expect((await books.workload.task(work.root)).state).toBe('ended');
+  await until(async () => (await books.workload.task(work.root)).ended_why === 'deadline');
 });
 
 test('the record tells it: who began, to whom it went, what was narrowed to what, when it ended and why', async () => {

@@ -110,6 +110,10 @@ const away = {
   'says nothing any more': () => story.ledgerProxy.silence(),
 };
 
+/** The next statement with this function is stopped on its way to the ledger. */
+const onItsWay = (name: string) =>
+  story.ledgerProxy.hold({ from: 'frontend', match: ({ type, sql }) => type === 'B' && sql.includes(name) });
+
 /** What a process that was cut off cannot say of its mints comes due at their deadline, which this does not wait for. */
 const passDeadlines = () =>
   story.select(
@@ -145,8 +149,12 @@ test.each(Object.entries(away))(
     const everybody = (has: (worker: Worker) => boolean) => until(() => workers.every(has));
 
     await everybody(({ done }) => done.length >= 3);
+    // At least one decision is on its way into the record, and one login is made and not on record yet.
+    const held = ['record_calls', 'activate_mint'].map(onItsWay);
+    await Promise.all(held.map(({ reached }) => reached));
     goAway();
     burst.away = true;
+    for (const one of held) one.drop();
     await everybody(({ refused }) => refused.some(({ whileAway }) => whileAway));
     const { ready, detail } = await readiness();
     expect([ready, detail['checks']]).toMatchObject([false, { ledger: { ok: false }, rules: { ok: true } }]);

@@ -51,8 +51,8 @@ function createSql(request: PostgresRequest, verifier: string): string {
   const roles = request.memberships.map((membership) => membership.role);
   return [
     'BEGIN',
-    // From 16 on the creator needs membership in what it created before it may terminate its sessions or drop it.
-    "SET LOCAL createrole_self_grant = 'set, inherit'",
+    // Whatever the server's default: see `joinRole`.
+    "SET LOCAL createrole_self_grant = ''",
     `CREATE ROLE ${role} WITH LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS INHERIT` +
       ` CONNECTION LIMIT ${request.connection_limit} VALID UNTIL ${pg.escapeLiteral(request.valid_until)}` +
       ` PASSWORD ${pg.escapeLiteral(verifier)}`,
