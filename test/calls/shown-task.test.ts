@@ -1,6 +1,7 @@
 import type { JsonObject } from '../../src/domain/json.ts';
 import { auditLedger } from '../support/audit-ledger.ts';
 import { callRules } from '../support/tool-rules.ts';
+import { runSql } from '../support/sql.ts';
 import { reasonOf, startCalls } from './world.ts';
 import type { Asking, Calls } from './world.ts';
 
@@ -100,4 +101,10 @@ test('and the tables are what the record of all that says', async () => {
   expect(await calls.rows(`select 1 from decisions where action = 'call' and asked_by is not null`)).not.toEqual([]);
   expect(await calls.rows(`select 1 from approvals where asked ? 'asked_by'`)).not.toEqual([]);
   expect(await auditLedger(calls.database.pool)).toEqual([]);
+
+  const forge = `update decisions set asked_by = null, outcome = 'allow', code = null where asked_by is not null and outcome <> 'allow'`;
+  await runSql(calls.database.url, 'set session_replication_role = replica', forge);
+  const found = await auditLedger(calls.database.pool);
+  expect(found.filter((line) => line.includes('asked_by is null and its events say')).length).toBeGreaterThan(0);
+  expect(found.filter((line) => line.includes('outcome is "allow" and its events say')).length).toBeGreaterThan(0);
 });

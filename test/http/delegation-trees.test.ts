@@ -35,13 +35,13 @@ const some = <T>(random: Random, all: readonly T[]) => all.filter(() => random.n
 
 /** More of it is within a parent's rights than is not, and every member is left out now and then. */
 function wish(random: Random): JsonObject {
-  const environments = some(random, ENVIRONMENTS);
+  const [environments, months] = [some(random, ENVIRONMENTS), some(random, MONTHS)];
   const members: JsonObject = {
     mode: random.pick(TASK_MODES),
     environments: environments.length > 0 ? environments : ENVIRONMENTS,
     profiles: some(random, PROFILES),
     tools: some(random, TOOLS),
-    parameters: { month: some(random, MONTHS) },
+    parameters: { month: months.length > 0 ? months : MONTHS },
     max_ttl_seconds: 60 + Math.floor(random.next() * 200),
     ends_at: new Date(Date.now() + 60_000 * (5 + Math.floor(random.next() * 50))).toISOString(),
     max_grants: 1 + Math.floor(random.next() * 6),
@@ -113,7 +113,7 @@ function allows(task: Task, profile: string, month: string | undefined): boolean
 async function plant(random: Random, tree: number) {
   const counts = { handed: 0, refused: 0, given: 0, kept: 0 };
   const begun = await broker
-    .task('agent/lead', { ...TASK, environments: ENVIRONMENTS, ...wish(random), environment: 'staging' })
+    .task('agent/lead', { ...TASK, environments: ENVIRONMENTS, max_grants: 9, ...wish(random), environment: 'staging' })
     .catch(
       // a root of production alone has not `staging` in what it reaches
       () => broker.task('agent/lead', { ...TASK, environments: ENVIRONMENTS }),
@@ -123,6 +123,8 @@ async function plant(random: Random, tree: number) {
 
   for (let n = 0; n < NODES; n++) {
     const parent = random.pick(nodes);
+    // of a budget there is sometimes less than there was
+    if (random.next() < 0.5) await broker.grant(parent.who, { profile: random.pick(PROFILES) }, parent.token);
     const who = `agent/t${tree}n${n}`;
     const before = await shown(parent.id);
     const wanted = wish(random);
