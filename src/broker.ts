@@ -290,6 +290,7 @@ async function build(
         .map(({ name, position, dead }) => ({ name, lag: size - position, dead }));
     },
     approvalsWaiting: ledger.approvals.waiting,
+    longPolls: waiting.count,
     notices: ledger.notices.counts,
     exceptions: ledger.exceptions.counts,
     keysAgeSeconds: () => Object.fromEntries(attesters.map((one) => [one.name, one.status().keysAgeSeconds ?? 0])),
