@@ -19,6 +19,12 @@ import { fitting, offered } from './offer.ts';
 import { withRules } from './rules.ts';
 import { behalfOf, linkOf } from './task-facts.ts';
 
+/** A key of the caller's own choice, and what it is used for. */
+export interface Idempotency {
+  readonly key: string;
+  readonly requestHash: string;
+}
+
 export interface IssueRequest {
   readonly profile: string;
   readonly parameters: Readonly<Record<string, Json>>;
@@ -28,7 +34,7 @@ export interface IssueRequest {
   readonly task?: TaskId | undefined;
   /** Without `task`, whose principal it is otherwise. */
   readonly principal?: Principal | undefined;
-  readonly idempotency?: { readonly key: string; readonly requestHash: string } | undefined;
+  readonly idempotency?: Idempotency | undefined;
 }
 
 /** Everything the caller is told, the credential included. */

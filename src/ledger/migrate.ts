@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import pg from 'pg';
 
 /** The migrations that this version can work with: two neighbouring versions run at once (DESIGN, *The record*). */
-export const SCHEMA_RANGE = { oldest: '20261125000009_evidence', newest: '20261125000009_evidence' } as const;
+export const SCHEMA_RANGE = { oldest: '20261125000010_open_tasks', newest: '20261125000010_open_tasks' } as const;
 
 const LOCK = [1465010516, 4];
 
