@@ -45,9 +45,9 @@ export function makeClaim(context: ExchangeContext, { mintAndActivate }: IssuePa
       throw new Refusal('approval_pending', factsOf(view, approval));
 
     return withRules(context.rules, async (rules) => {
-      const { profile, provider } = await offered(context, rules, caller, 'issue', view.profile);
-      const parameters = fitting(profile, view.parameters as Parameters);
       const task = await ledger.grants.task(view.taskId as TaskId);
+      const { profile, provider } = await offered(context, rules, caller, 'issue', view.profile, task);
+      const parameters = fitting(profile, view.parameters as Parameters);
       const names = { mint: ids.mint(), grant, task: task.id };
       const wanted = { caller, profile, provider, parameters, task, grant, ttlSeconds: view.ttlSeconds };
       await mustBeWhatWasAsked(context, rules, wanted, approval);

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { ApprovalId, GrantId, TaskId } from '../../src/domain/ids.ts';
 import type { CallRecord } from '../../src/ledger/index.ts';
 import type { Selector } from '../../src/domain/selector.ts';
+import { call, onTask, record as recordIn } from './calling.ts';
 import { ids, makeWorld, OPERATOR, SHAPE } from './world.ts';
 import type { OpenedGrant, World } from './world.ts';
 
@@ -15,41 +16,9 @@ afterEach(() => world.calm());
 
 const HASH = createHash('sha256').update('{}').digest('hex');
 
-function call(change: Partial<CallRecord> = {}): CallRecord {
-  return {
-    id: ids.decision(),
-    trust: SHAPE.trust,
-    subject: SHAPE.subject,
-    resource: 'refund',
-    outcome: 'allow',
-    code: null,
-    policies: ['agents-call'],
-    controls: ['TEST:1'],
-    errors: [],
-    askedBy: null,
-    onBehalfOf: null,
-    owner: 'tool-owner',
-    environment: 'tool-environment',
-    inputs: '{"action":"call"}',
-    inputsHash: createHash('sha256').update('{"action":"call"}').digest('hex'),
-    mode: 'autonomous',
-    task: null,
-    grant: null,
-    approval: null,
-    exception: null,
-    argumentsHash: HASH,
-    arguments: null,
-    ...change,
-  };
-}
-
 const under = ({ grant, task }: OpenedGrant): Partial<CallRecord> => ({ grant, task: onTask(task) });
-const onTask = (id: TaskId, budgeted = false, root = id) => ({ id, root, budgeted });
 
-async function record(calls: readonly CallRecord[], untilDeny = false) {
-  const batch = { generation: world.generation(), rulesHash: 'a'.repeat(64), origin: '192.0.2.1', untilDeny, calls };
-  return (await world.ledger.calls.record(batch)).map(({ code }) => code);
-}
+const record = (calls: readonly CallRecord[], untilDeny = false) => recordIn(world, calls, untilDeny);
 
 const rowOf = async ({ id }: Pick<CallRecord, 'id'>) =>
   (await world.sql('select * from decisions where id = $1', [id]))[0];

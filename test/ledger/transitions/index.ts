@@ -1,3 +1,4 @@
+import { CALLS, RECORD } from './calls.ts';
 import { ENDING } from './ending.ts';
 import { EXCEPTIONS } from './exceptions.ts';
 import { ISSUING } from './issuing.ts';
@@ -12,5 +13,7 @@ export const TRANSITIONS: readonly Transition[] = [
   ...WAITING,
   ...TASKS,
   ...EXCEPTIONS,
+  ...CALLS,
+  ...RECORD,
   ...OTHERS,
 ];
