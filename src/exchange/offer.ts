@@ -22,7 +22,7 @@ export async function offered(
   const provider = profile && providers.get(profile.provider);
   if (profile && provider) return { profile, provider };
   const code = profile ? 'profile_off' : 'unknown_profile';
-  const about = { action, resource: name, code, ...(task && { task }) };
+  const about = { action, resource: name, code, ...(task && { task }) } as const;
   return refuse(ledger, refusedDecision(rules, ids, caller, about), code, { profile: name });
 }
 

@@ -1,7 +1,7 @@
 import type { JsonObject } from '../../src/domain/json.ts';
 import type { Tool } from '../../src/domain/tool.ts';
 import { callRequest, generateSchema, makeCedarCompiler, replay } from '../../src/policy/index.ts';
-import type { PolicyRequest, RecordedDecision } from '../../src/policy/index.ts';
+import type { CallRequest, PolicyRequest, RecordedDecision } from '../../src/policy/index.ts';
 import { request, profile } from './world.ts';
 
 /** A decision on record, made again: what comes of it follows from the rules and from what was recorded, and from nothing else. */
@@ -41,7 +41,7 @@ const recorded = (asked: PolicyRequest | undefined, said: Partial<RecordedDecisi
   inputs: JSON.parse(JSON.stringify(asked ?? {})) as JsonObject,
   ...said,
 });
-const call = (amount: number, mode: 'observe' | 'autonomous' = 'autonomous'): PolicyRequest =>
+const call = (amount: number, mode: 'observe' | 'autonomous' = 'autonomous'): CallRequest =>
   callRequest({
     principal: { trust: 'mesh', id: 'a', groups: [], attributes: {} },
     name: 'refund',
@@ -139,7 +139,7 @@ test.each<{ name: string; of: RecordedDecision; want: object }>([
   },
   {
     name: 'a tool that is gone',
-    of: recorded({ ...call(1), resource: { ...call(1).resource, tool: 'gone' } } as PolicyRequest, ofCalls),
+    of: recorded({ ...call(1), resource: { ...call(1).resource, tool: 'gone' } }, ofCalls),
     want: { kind: 'differs', now: { outcome: 'deny', code: 'unknown_tool' } },
   },
   { name: 'nobody asked the policies', of: recorded(undefined, { policies: [] }), want: { kind: 'not_asked' } },
