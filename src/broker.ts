@@ -247,9 +247,15 @@ async function build(
     issuer,
     waiting,
   });
+  const { clients } = settings;
+  const taskOf = ({ identity }: Caller, token: string) =>
+    clients.some(({ trust, id, may }) => trust === identity.trust && id === identity.id && may.includes('evaluate'))
+      ? taskTokens.passedOn(token)
+      : taskTokens.ofHolder(identity, token);
   const accessVerbs = {
     ...accessRequests,
-    reask: makeReask(context, settings.clients),
+    taskOf,
+    reask: makeReask(context, clients),
     requestUrl: (id: ApprovalId) => `${issuer}/access/v1/requests/${id}`,
   };
   const { asWorkload, asOperator } = makeAuthenticate({
@@ -322,7 +328,6 @@ async function build(
     jwks: keys.jwks,
     issuer,
   };
-  const { clients } = settings;
   const callVerbs = {
     evaluate: makeEvaluate(context, {
       requestable: async (call) => {
@@ -335,10 +340,7 @@ async function build(
       onDecision: metrics.countCall,
     }),
     reportOutcome: makeReportOutcome(context, clients),
-    taskOf: ({ identity }: Caller, token: string) =>
-      clients.some(({ trust, id, may }) => trust === identity.trust && id === identity.id && may.includes('evaluate'))
-        ? taskTokens.passedOn(token)
-        : taskTokens.ofHolder(identity, token),
+    taskOf,
     issuer,
   };
   const generationVerbs = {

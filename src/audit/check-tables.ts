@@ -1,3 +1,4 @@
+import { askedHash } from './asked.ts';
 import { readEvent } from './event.ts';
 import type { Event, EventRow } from './event.ts';
 import type { Findings } from './findings.ts';
@@ -137,10 +138,7 @@ export function makeTableCheck(source: TableRows, findings: Findings) {
           const found = [
             ...differences(row, expectedApproval(approval)),
             ...differences(row, { columns: { answers: approval.answers }, near: {} }),
-            ...differences(
-              { asked: hashOf(row['asked'] ?? null) },
-              { columns: { asked: row['asked_hash'] ?? null }, near: {} },
-            ),
+            ...differences({ asked: askedHash(row) }, { columns: { asked: row['asked_hash'] ?? null }, near: {} }),
           ];
           for (const line of found) findings.add('row_differs', `approval ${id}`, line);
         }
@@ -210,8 +208,10 @@ export type TableCheck = ReturnType<typeof makeTableCheck>;
 
 const NAMES: Readonly<Record<TableName | 'grants' | 'approvals', string>> = {
   decisions: 'decision',
+  call_outcomes: 'outcome of decision',
   tasks: 'task',
   orders: 'order',
+  exceptions: 'exception',
   generations: 'generation',
   signing_keys: 'key',
   grants: 'grant',

@@ -1,3 +1,4 @@
+import type { AccessRequest } from './access-requests.ts';
 import type { EvidencePack } from './evidence-pack.ts';
 import type { Checkpoint, EventPage, LeafRange, LogProof } from './evidence.ts';
 import type { Approval, ApprovalPage, AwaitedApproval, Exception, ExceptionPage } from './approvals.ts';
@@ -53,6 +54,7 @@ export const readDecisionPage = reads<DecisionPage>('decisions');
 export const readGenerationText = reads<GenerationText>('number', 'hash', 'files');
 export const readEvaluation = reads<EvaluationAnswer>('decision');
 export const readEvaluations = reads<{ readonly evaluations: readonly EvaluationAnswer[] }>('evaluations');
+export const readAccessRequest = reads<AccessRequest>('task');
 export const readIntrospection = reads<Introspection>('active');
 export const readApproval = reads<Approval>('id', 'state', 'asked', 'needs', 'expires_at');
 export const readApprovalPage = reads<ApprovalPage>('approvals');

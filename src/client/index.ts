@@ -1,4 +1,6 @@
 /** The typed client: the package's public API. Types keep the wire's names (CONTRACT), so that they can be searched for. */
+export type { AccessOffer, AccessRequest, AccessTask } from './access-requests.ts';
+export type { AccessVerbs } from './access-verbs.ts';
 export type {
   Approval,
   ApprovalAnswer,
@@ -87,4 +89,4 @@ export type {
   TaskWish,
 } from './tasks.ts';
 export type { Fetch } from './transport.ts';
-export type { CallOptions, IssueOptions, RenewOptions, WorkloadVerbs } from './workload.ts';
+export type { CallOptions, EvaluateOptions, IssueOptions, RenewOptions, WorkloadVerbs } from './workload.ts';

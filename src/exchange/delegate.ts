@@ -56,6 +56,7 @@ export function makeDelegate(context: ExchangeContext, { tokens, limits }: TaskP
       const decided = decideTask(rules, ids, { ...question, requestedTtl: secondsUntil(now, life().endsAt) });
       const wider = widenings(rights, wanted);
       const denied = { ...decided.record, outcome: 'deny' } as const;
+      if (row.state !== 'open') await refuse(ledger, denied, 'task_ended', { task: row.id });
       if (wider.length > 0) await refuse(ledger, denied, 'wider_than_parent', { wider });
       if (wanted.maxGrants === 0 || wanted.maxCalls === 0) await refuse(ledger, denied, 'task_budget_spent', {});
       await mustAllow(context, decided);

@@ -15,16 +15,29 @@ export interface EventRow {
 /** Columns by name; times as texts. */
 type Row = Readonly<Record<string, Json | undefined>>;
 
-type RowTable = 'decisions' | 'tasks' | 'orders' | 'generations' | 'signing_keys' | 'grants' | 'approvals';
+type RowTable =
+  | 'decisions'
+  | 'call_outcomes'
+  | 'tasks'
+  | 'orders'
+  | 'exceptions'
+  | 'generations'
+  | 'signing_keys'
+  | 'grants'
+  | 'approvals';
 
 /** Columns of rows as they are held against events, and what they must fit beside. */
 const ROWS: Readonly<Record<RowTable, string>> = {
   decisions: `r.action, r.outcome, r.code, r.generation::float8 as generation, r.rules_hash, r.trust, r.subject, r.on_behalf_of, r.resource, r.task_id,
-    r.grant_id, to_jsonb(r.policies) as policies, r.errors, r.mode, r.approval_id, r.exception_id, r.arguments_hash, r.inputs, r.origin, r.at`,
+    r.grant_id, to_jsonb(r.policies) as policies, r.errors, r.mode, r.approval_id, r.exception_id, r.arguments_hash, r.inputs, r.origin, r.at, r.asked_by, r.arguments`,
+  call_outcomes: 'r.status, r.detail, r.happened_at, r.trust, r.subject, r.at',
   tasks: `r.implicit, r.purpose, r.mode, r.environment, r.ends_at, r.max_grants, r.max_calls, r.profiles, r.tools, r.max_ttl_seconds, r.principal, r.parameters,
     r.parent_id, r.decision_id, r.trust, r.subject, r.on_behalf_of, r.state, r.ended_why, r.ended_at, r.created_at, r.root_id = r.path[1] and case
       when r.parent_id is null then r.path = array[r.id] else r.path = (select p.path from tasks p where p.id = r.parent_id) || r.id end as path_fits`,
   orders: 'r.kind, r.value, r.reason, r.blocks, r.author, r.created_at, r.swept_at, r.lifted_at, r.lifted_by',
+  exceptions: `r.profile, r.tool, r.agent, r.owner, r.environment, to_jsonb(r.policies) as policies, r.reason, r.author, r.created_at, r.starts_at, r.ends_at,
+    r.review_by, r.state in ('approved', 'ended') as approved, r.state = 'denied' as denied, r.state = 'ended' as ended, r.answered_by, r.answered_at,
+    r.answer_reason, r.ended_by, r.ended_at, r.end_reason, r.reviewed_by, r.reviewed_at, r.review_note`,
   generations: `r.number::float8 as number, r.hash, r.difference, r.author, r.activated_at, exists (select from rule_texts t where t.hash = r.hash
     and t.hash = encode(sha256(convert_to(t.body, 'UTF8')), 'hex')) as text_fits`,
   signing_keys: 'r.class, r.alg, r.signs_from, r.wiped_at',
@@ -39,8 +52,10 @@ const MINTS =
   'select grant_id, id, kind, state, outcome, attempts, handle, activated_at, ended_at from mints where grant_id = any($1::text[])';
 const KEYS: Readonly<Record<RowTable, string>> = {
   decisions: 'id',
+  call_outcomes: 'decision_id',
   tasks: 'id',
   orders: 'id',
+  exceptions: 'id',
   generations: 'number',
   signing_keys: 'kid',
   grants: 'id',
@@ -49,9 +64,11 @@ const KEYS: Readonly<Record<RowTable, string>> = {
 
 /** The events that make a row, or take a step of it, and where they name it. */
 const MAKERS: Readonly<Record<RowTable, readonly [types: readonly string[], id: string]>> = {
-  decisions: [['decision.made'], `body::jsonb ->> 'decision'`],
+  decisions: [['decision.made', 'call.decided'], `body::jsonb ->> 'decision'`],
+  call_outcomes: [['call.reported'], `body::jsonb ->> 'decision'`],
   tasks: [['task.created', 'task.delegated'], 'task_id'],
   orders: [['order.created'], `body::jsonb #>> '{facts,order}'`],
+  exceptions: [['exception.requested'], `body::jsonb #>> '{facts,exception}'`],
   generations: [['generation.activated'], `body::jsonb #>> '{facts,number}'`],
   signing_keys: [['key.added'], `body::jsonb ->> 'resource'`],
   grants: [['grant.opened', 'grant.requested'], 'grant_id'],
@@ -61,6 +78,10 @@ const TAKEN: Readonly<Record<string, string>> = {
   'task.ended': `state = 'ended'`,
   'order.swept': 'swept_at is not null',
   'order.lifted': 'lifted_at is not null',
+  'exception.approved': `state in ('approved', 'ended')`,
+  'exception.denied': `state = 'denied'`,
+  'exception.ended': `state = 'ended'`,
+  'exception.reviewed': 'reviewed_at is not null',
   'key.wiped': 'wiped_at is not null',
 };
 
@@ -220,7 +241,7 @@ export function verificationReads(
       const of = step === undefined ? types : [step];
       const named = step?.startsWith('order.') ? `body::jsonb #>> '{facts,order}'` : id;
       const sql = `select ${KEYS[table]}::text as id from ${table} where ${step === undefined ? 'true' : (TAKEN[step] ?? 'false')}
-        except select ${named} from events where type = any($1) limit ${SOME}`;
+        except select ${named} from events where type = any($1) ${step === undefined ? '' : `and body::jsonb ->> 'success' = 'true'`} limit ${SOME}`;
       return (await look<{ id: string }>(`without ${table} ${step ?? ''}`, sql, [of])).map((row) => row.id);
     },
 

@@ -10,7 +10,9 @@ import { makeSealer } from '../../src/audit/sealer.ts';
 import { growFrom } from '../../src/audit/tree.ts';
 import { verifyLedger } from '../../src/audit/verify.ts';
 import { verificationReads } from '../../src/ledger/verification.ts';
-import { makeWorld, SECOND_OPERATOR } from '../ledger/world.ts';
+import { callRecord, recordCalls } from '../ledger/calling.ts';
+import { answered, ended as endedException, inForce, requested, reviewed } from '../ledger/excepting.ts';
+import { makeWorld, OPERATOR, SECOND_OPERATOR } from '../ledger/world.ts';
 import type { World } from '../ledger/world.ts';
 import { startLedgerServer } from '../support/own-ledger-server.ts';
 
@@ -75,6 +77,17 @@ beforeAll(async () => {
   await world.answer(refused, 'deny', SECOND_OPERATOR);
   const renewed = await world.live();
   const { mint } = await world.renew(renewed);
+  const called = callRecord({ askedBy: { trust: 'mesh', id: 'gateway' }, arguments: '{"amount":500}' });
+  const turned = callRecord({ outcome: 'deny', code: 'policy_denied' });
+  await recordCalls(world, [called, turned]);
+  const gateway = { kind: 'workload', trust: 'mesh', id: 'gateway' } as const;
+  const outcome = { status: 'failed', detail: 'timeout', happened_at: '2026-11-23T12:00:00.000Z' } as const;
+  await world.ledger.calls.reportOutcome({ decision: called.id, actor: gateway, origin: null, ...outcome });
+  const excepted = await inForce(world);
+  await reviewed(world, excepted);
+  await endedException(world, excepted);
+  const wished = await requested(world);
+  await expect(answered(world, wished, 'approve', OPERATOR)).rejects.toMatchObject({ code: 'own_request' });
   await sealed();
   await world.ledger.issuing.recordDecision(world.decision({ outcome: 'deny', code: 'policy_denied' })); // and is not sealed
 
@@ -88,6 +101,10 @@ beforeAll(async () => {
     renewed: renewed.grant,
     mint,
     denied: denied.id,
+    called: called.id,
+    turned: turned.id,
+    excepted,
+    wished,
     order,
     task,
     child,
@@ -450,6 +467,77 @@ describe('the tables', () => {
     ],
     ['a decision away', `delete from decisions where id = :denied`, 'event_without_row decision :denied: '],
     [
+      'a decision on a call',
+      `update decisions set outcome = 'allow', code = null where id = :turned`,
+      'row_differs decision :turned: outcome is "allow" and its events say "deny"',
+    ],
+    [
+      'what a call was made with',
+      `update decisions set arguments = '{"amount": 900}' where id = :called`,
+      'row_differs decision :called: arguments is {"amount":900}',
+    ],
+    [
+      'who asked about a call',
+      `update decisions set asked_by = null where id = :called`,
+      'row_differs decision :called: asked_by is null',
+    ],
+    ['a decision on a call away', `delete from decisions where id = :called`, 'event_without_row decision :called: '],
+    [
+      'how a call went',
+      `update call_outcomes set status = 'succeeded', detail = null where decision_id = :called`,
+      'row_differs outcome of decision :called: status is "succeeded"',
+    ],
+    [
+      'who said how a call went',
+      `update call_outcomes set subject = 'mallory' where decision_id = :called`,
+      'row_differs outcome of decision :called: subject is "mallory"',
+    ],
+    [
+      'how a call went away',
+      `delete from call_outcomes where decision_id = :called`,
+      'event_without_row outcome of decision :called: ',
+    ],
+    [
+      'how a call went that nobody has reported',
+      `insert into call_outcomes select :turned, status, detail, happened_at, trust, subject, at from call_outcomes where decision_id = :called`,
+      'row_without_event outcome of decision :turned: there is a row and no event that made it',
+    ],
+    [
+      'an exception, given to who was not let',
+      `update exceptions set state = 'approved', answered_by = '{"kind": "operator"}', answered_at = now() where id = :wished`,
+      'row_without_event exception :wished: its row says what no event exception.approved does',
+    ],
+    [
+      'an exception that has ended, in force',
+      `update exceptions set state = 'approved', ended_at = null, ended_by = null, end_reason = null where id = :excepted`,
+      'row_differs exception :excepted: ended is false',
+    ],
+    [
+      'what an exception overrides',
+      `update exceptions set policies = array['another'] where id = :excepted`,
+      'row_differs exception :excepted: policies is ["another"]',
+    ],
+    [
+      'what an exception is for',
+      `update exceptions set profile = null, tool = 'refund' where id = :excepted`,
+      'row_differs exception :excepted: profile is null',
+    ],
+    [
+      'until when an exception counts',
+      `update exceptions set ends_at = ends_at + interval '1 year' where id = :excepted`,
+      'row_differs exception :excepted: ends_at is ',
+    ],
+    [
+      'who approved an exception',
+      `update exceptions set answered_by = '{"kind": "operator"}' where id = :excepted`,
+      'row_differs exception :excepted: answered_by is ',
+    ],
+    [
+      'what was made of an exception',
+      `update exceptions set review_note = 'all well' where id = :excepted`,
+      'row_differs exception :excepted: review_note is "all well"',
+    ],
+    [
       'a task’s purpose',
       `update tasks set purpose = 'another' where id = :child`,
       'row_differs task :child: purpose is "another"',
@@ -519,7 +607,7 @@ describe('the tables', () => {
     expect(lines).toContainEqual(
       expect.stringContaining(
         found.replaceAll(
-          /:(live|revoked|renewed|mint|denied|order|task|child|ended|waiting|refused)\b/g,
+          /:(live|revoked|renewed|mint|denied|called|turned|excepted|wished|order|task|child|ended|waiting|refused)\b/g,
           (__, name: string) => ids[name] ?? '',
         ),
       ),
@@ -530,7 +618,9 @@ describe('the tables', () => {
   test.each([
     ['a grant', 'grants', 'live', ''],
     ['a decision', 'decisions', 'denied', ''],
+    ['a decision on a call', 'decisions', 'called', ''],
     ['an order', 'orders', 'order', ''],
+    ['an exception', 'exceptions', 'excepted', ''],
     ['an approval', 'approvals', 'waiting', ', "grant_id": null, "kind": "call"'],
   ])('%s that no event has made', async (what, table, of, more) => {
     const copy = `insert into ${table} select (jsonb_populate_record(r, '{"id": "gforged000000"${more}}')).* from ${table} r where id = :${of}`;

@@ -37,7 +37,7 @@ const ROUTERS: Readonly<Record<string, Router>> = {
   ),
   approvalsRouter: approvalsRouter({ show: never, list: never, answer: never, ofGrant: never }, () => '', step, step),
   accessRequestsRouter: accessRequestsRouter(
-    { submit: never, show: never, reask: never, requestUrl: () => '' },
+    { submit: never, show: never, reask: never, taskOf: never, requestUrl: () => '' },
     step,
     step,
   ),

@@ -1,8 +1,7 @@
-import { createHash } from 'node:crypto';
 import type { ApprovalId, GrantId, TaskId } from '../../src/domain/ids.ts';
 import type { CallRecord } from '../../src/ledger/index.ts';
 import type { Selector } from '../../src/domain/selector.ts';
-import { call, onTask, record as recordIn } from './calling.ts';
+import { callRecord as call, HASH, recordCalls } from './calling.ts';
 import { ids, makeWorld, OPERATOR, SHAPE } from './world.ts';
 import type { OpenedGrant, World } from './world.ts';
 
@@ -14,11 +13,10 @@ beforeAll(async () => {
 afterAll(() => world.close());
 afterEach(() => world.calm());
 
-const HASH = createHash('sha256').update('{}').digest('hex');
-
 const under = ({ grant, task }: OpenedGrant): Partial<CallRecord> => ({ grant, task: onTask(task) });
+const onTask = (id: TaskId, budgeted = false, root = id) => ({ id, root, budgeted });
 
-const record = (calls: readonly CallRecord[], untilDeny = false) => recordIn(world, calls, untilDeny);
+const record = (calls: readonly CallRecord[], untilDeny = false) => recordCalls(world, calls, untilDeny);
 
 const rowOf = async ({ id }: Pick<CallRecord, 'id'>) =>
   (await world.sql('select * from decisions where id = $1', [id]))[0];

@@ -91,6 +91,8 @@ test('success is false where something failed or was refused, and true elsewhere
   );
   expect([...failures].sort()).toEqual([
     'approval.untold',
+    'call.decided',
+    'call.reported',
     'decision.made',
     'evidence.refused',
     'grant.failed',

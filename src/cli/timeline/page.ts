@@ -29,7 +29,7 @@ export function timelinePage(
           <th>workload</th>
           <th>on behalf of</th>
           <th>mode</th>
-          <th>environment</th>
+          <th>reaches</th>
           <th>from</th>
           <th>until</th>
         </tr>
@@ -53,7 +53,7 @@ function hopRow(hop: TimelineHop, n: number): Html {
     <td>${hop.workload.id}<br /><small>${hop.workload.trust}</small></td>
     <td>${hop.on_behalf_of ?? '-'}</td>
     <td>${hop.mode}</td>
-    <td>${hop.environment}</td>
+    <td>${hop.environments.join(', ')}</td>
     <td>${hop.created_at}</td>
     <td>${until}</td>
   </tr>`;

@@ -1,40 +1,63 @@
-import { ONE_APPROVER } from '../../../src/domain/approval.ts';
-import { call, onTask, record } from '../calling.ts';
+import { callRecord, HASH, recordCalls } from '../calling.ts';
 import { inForce } from '../excepting.ts';
-import { ids, OPERATOR, SHAPE } from '../world.ts';
+import { ids, SECOND_OPERATOR } from '../world.ts';
 import type { World } from '../world.ts';
 import type { Transition } from './transition.ts';
 
-/** A call that a person was asked about, and has approved. */
-async function approved(world: World) {
-  const asked = call({ outcome: 'approval', code: 'approval_required' });
-  await record(world, [asked]);
+const GATEWAY = { trust: 'mesh', id: 'gateway' } as const;
+
+/** A call that somebody has approved. */
+async function approvedCall(world: World) {
+  const denied = callRecord({ outcome: 'approval', code: 'approval_required' });
+  await recordCalls(world, [denied]);
+  const { trust, subject, id: decision } = denied;
   const approval = {
     id: ids.approval(),
     kind: 'call',
     asked: {},
-    asked_hash: 'asked',
-    needs: ONE_APPROVER,
+    asked_hash: HASH,
+    needs: [{ role: 'approver', count: 1 }],
     chain: [],
     expires_at: new Date(Date.now() + 60_000).toISOString(),
     notify: [],
     max_open: 1_000,
   } as const;
-  const { trust, subject } = asked;
-  const about = { decision: asked.id, trust, subject, owner: 'payments', environment: 'production', origin: null };
+  const about = { decision, trust, subject, owner: 'payments', environment: 'production', origin: null };
   await world.ledger.approvals.requestCall({ ...about, approval });
-  await world.answer({ approval: approval.id });
-  return { id: approval.id, askedHash: 'asked' };
+  await world.answer({ approval: approval.id }, 'approve', SECOND_OPERATOR);
+  return { id: approval.id, askedHash: HASH };
 }
 
-const use = { how: 'call', trust: SHAPE.trust, subject: SHAPE.subject, count: 3, origin: null };
-
-/** Calls of tools, how they went, and what is used after its end. */
+/** Decisions on calls, and how those went. */
 export const CALLS: readonly Transition[] = [
   {
-    name: 'record_calls',
+    name: 'record_calls, allowed',
     events: ['call.decided'],
-    arrange: async (world) => ({ run: () => record(world, [call()]) }),
+    arrange: async (world) => ({ run: () => recordCalls(world, [callRecord({ arguments: '{"amount":500}' })]) }),
+  },
+  {
+    name: 'record_calls, about somebody else, under a grant',
+    events: ['call.decided'],
+    arrange: async (world) => {
+      const { grant, task: id } = await world.live();
+      const call = callRecord({ grant, task: { id, root: id, budgeted: false }, askedBy: GATEWAY });
+      return { run: () => recordCalls(world, [call]) };
+    },
+  },
+  {
+    name: 'record_calls, denied',
+    events: ['call.decided'],
+    arrange: async (world) => ({
+      run: () => recordCalls(world, [callRecord({ outcome: 'deny', code: 'policy_denied' })]),
+    }),
+  },
+  {
+    name: 'record_calls, with an approval',
+    events: ['call.decided', 'approval.consumed'],
+    arrange: async (world) => {
+      const approval = await approvedCall(world);
+      return { run: () => recordCalls(world, [callRecord({ approval })]) };
+    },
   },
   {
     name: 'record_calls, some of which are not allowed',
@@ -42,9 +65,13 @@ export const CALLS: readonly Transition[] = [
     arrange: async (world) => {
       const { grant, task } = await world.live();
       await world.revoke({ grant });
-      const calls = [call(), call({ grant, task: onTask(task) }), call({ outcome: 'deny', code: 'policy_denied' })];
+      const calls = [
+        callRecord(),
+        callRecord({ grant, task: { id: task, root: task, budgeted: false } }),
+        callRecord({ outcome: 'deny', code: 'policy_denied' }),
+      ];
       return {
-        run: async () => expect(await record(world, calls)).toEqual([null, 'grant_not_active', 'policy_denied']),
+        run: async () => expect(await recordCalls(world, calls)).toEqual([null, 'grant_not_active', 'policy_denied']),
       };
     },
   },
@@ -53,15 +80,12 @@ export const CALLS: readonly Transition[] = [
     events: ['call.decided'],
     arrange: async (world) => {
       const task = await world.task({ max_calls: 1 });
-      return { run: async () => expect(await record(world, [call({ task: onTask(task, true) })])).toEqual([null]) };
-    },
-  },
-  {
-    name: 'record_calls, approved',
-    events: ['call.decided', 'approval.consumed'],
-    arrange: async (world) => {
-      const approval = await approved(world);
-      return { run: async () => expect(await record(world, [call({ approval })])).toEqual([null]) };
+      return {
+        run: async () =>
+          expect(await recordCalls(world, [callRecord({ task: { id: task, root: task, budgeted: true } })])).toEqual([
+            null,
+          ]),
+      };
     },
   },
   {
@@ -69,91 +93,18 @@ export const CALLS: readonly Transition[] = [
     events: ['exception.used', 'call.decided'],
     arrange: async (world) => {
       const exception = await inForce(world);
-      return { run: async () => expect(await record(world, [call({ exception })])).toEqual([null]) };
+      return { run: async () => expect(await recordCalls(world, [callRecord({ exception })])).toEqual([null]) };
     },
   },
   {
     name: 'report_outcome',
     events: ['call.reported'],
     arrange: async (world) => {
-      const { id, trust, subject } = call();
-      await record(world, [call({ id })]);
-      const actor = { kind: 'workload', trust, id: subject } as const;
-      const report = {
-        decision: id,
-        status: 'succeeded',
-        detail: null,
-        happened_at: null,
-        actor,
-        origin: null,
-      } as const;
-      return { run: () => world.ledger.calls.reportOutcome(report) };
-    },
-  },
-  {
-    name: 'record_use_after_revocation, of a grant',
-    from: 'ending',
-    to: 'ending',
-    events: ['use.after_revocation'],
-    arrange: async (world) => {
-      const opened = await world.live();
-      await world.revoke(opened);
-      return {
-        grant: opened.grant,
-        run: () => world.ledger.tasks.noteUse({ ...use, grant: opened.grant, task: null }),
-      };
-    },
-  },
-  {
-    name: 'record_use_after_revocation, of a task',
-    events: ['use.after_revocation'],
-    arrange: async (world) => {
-      const task = await world.task();
-      await world.endTask(task);
-      return { run: () => world.ledger.tasks.noteUse({ ...use, grant: null, task }) };
-    },
-  },
-];
-
-/** The record itself: who has read it, what of it must stay, and what a receiver is sent again. */
-export const RECORD: readonly Transition[] = [
-  {
-    name: 'record_read',
-    events: ['evidence.read'],
-    arrange: async (world) => {
-      const read = { actor: OPERATOR, origin: null, what: 'events', resource: 'events', query: {}, count: 7 };
-      return { run: () => world.ledger.evidence.recordRead(read) };
-    },
-  },
-  {
-    name: 'place_hold',
-    events: ['hold.placed'],
-    arrange: async (world) => {
-      const hold = { id: ids.hold(), reason: 'a case', from: null, to: null, actor: OPERATOR, origin: null };
-      return { run: () => world.ledger.holds.place(hold) };
-    },
-  },
-  {
-    name: 'lift_hold',
-    events: ['hold.lifted'],
-    arrange: async (world) => {
-      const hold = { id: ids.hold(), reason: 'a case', from: null, to: null, actor: OPERATOR, origin: null };
-      await world.ledger.holds.place(hold);
-      const lift = { id: hold.id, reason: 'closed', actor: OPERATOR, origin: null };
-      return { run: () => world.ledger.holds.lift(lift) };
-    },
-  },
-  {
-    name: 'replay_dead_letters',
-    events: ['letters.replayed'],
-    arrange: async (world) => {
-      const sink = ids.grant();
-      await world.ledger.sinks.claim({ sink, owner: sink, from: 'start', lease_seconds: 30 });
-      const dead = [{ leaf: 1, task: null, error: '400' }];
-      const settling = { sink, owner: sink, from: 0, to: 2, dead, error: null, delay_seconds: 0 };
-      await world.ledger.sinks.settle(settling);
-      const replay = { sink, task: null, reason: 'mended', actor: OPERATOR, origin: null };
-      return { run: async () => expect(await world.ledger.sinks.replay(replay)).toEqual({ count: 1 }) };
+      const call = callRecord();
+      await recordCalls(world, [call]);
+      const about = { decision: call.id, actor: { kind: 'workload', ...GATEWAY } as const, origin: '192.0.2.1' };
+      const said = { status: 'failed', detail: 'timeout', happened_at: '2026-11-23T12:00:00.000Z' } as const;
+      return { run: () => world.ledger.calls.reportOutcome({ ...about, ...said }) };
     },
   },
 ];

@@ -1,8 +1,9 @@
-import { CALLS, RECORD } from './calls.ts';
+import { CALLS } from './calls.ts';
 import { ENDING } from './ending.ts';
 import { EXCEPTIONS } from './exceptions.ts';
 import { ISSUING } from './issuing.ts';
 import { OTHERS } from './others.ts';
+import { RECORD } from './record.ts';
 import { TASKS } from './tasks.ts';
 import type { Transition } from './transition.ts';
 import { WAITING } from './waiting.ts';

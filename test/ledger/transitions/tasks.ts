@@ -13,7 +13,7 @@ export const TASKS: readonly Transition[] = [
     },
   },
   {
-    name: 'open_task, of another',
+    name: 'take_task',
     events: ['decision.made', 'task.delegated'],
     arrange: async (world) => {
       const parent = await world.task();
