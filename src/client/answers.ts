@@ -11,7 +11,7 @@ import type { Introspection } from './oauth.ts';
 import type { Order, OrderPreview } from './orders.ts';
 import { notWrit } from './problem.ts';
 import type { TaskTimeline } from './timeline.ts';
-import type { CreatedTask, EndedTask, TaskTokenAnswer, TaskTree } from './tasks.ts';
+import type { CreatedTask, EndedTask, TaskPage, TaskTokenAnswer, TaskTree } from './tasks.ts';
 import type { Answer } from './transport.ts';
 
 /**
@@ -45,6 +45,7 @@ export const readCheckpoint = reads<Checkpoint>('origin', 'size', 'checkpoint', 
 export const readProof = reads<LogProof>('kind', 'size', 'root');
 export const readLeafRange = reads<LeafRange>('first', 'end');
 export const readDecision = reads<DecisionRecord>('id', 'outcome', 'inputs');
+export const readTaskPage = reads<TaskPage>('tasks');
 export const readTask = reads<TaskTree>('id', 'state', 'purpose', 'below');
 export const readCreatedTask = reads<CreatedTask>('id', 'state', 'token', 'ends_at');
 export const readEndedTask = reads<EndedTask>('id', 'state', 'ended');

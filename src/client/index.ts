@@ -75,12 +75,14 @@ export type {
 export type { RecordVerbs } from './record.ts';
 export { ORDER_STATES } from './orders.ts';
 export type { TaskTimeline, TimelineCredential, TimelineDecision, TimelineEntry, TimelineHop } from './timeline.ts';
-export type { TaskVerbs } from './task-verbs.ts';
+export type { TaskListOptions, TaskVerbs } from './task-verbs.ts';
 export type {
   CreatedTask,
   EndedTask,
   Task,
   TaskBounds,
+  TaskFilter,
+  TaskPage,
   TaskRequest,
   TaskTokenAnswer,
   TaskTree,

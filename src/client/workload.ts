@@ -53,8 +53,8 @@ export interface WorkloadVerbs extends TaskVerbs, AccessVerbs {
   renew(id: string, options?: RenewOptions): Promise<IssuedGrant>;
   /** Ends one of its own grants. The answer's state is `ending` until the provider has confirmed. */
   revoke(id: string, reason: string, options?: CallOptions): Promise<Grant>;
-  /** A task of its own, and the token with which that is shown. */
-  createTask(request: TaskRequest, options?: CallOptions): Promise<CreatedTask>;
+  /** A task of its own, and the token with which that is shown. A repeat under its key gets the same task. */
+  createTask(request: TaskRequest, options?: IssueOptions): Promise<CreatedTask>;
   /** RFC 8693: a part of the task that somebody handed over, as a task of its own and never wider. */
   takeTask(parentToken: string, wish?: TaskWish, options?: CallOptions): Promise<TaskTokenAnswer>;
   /** May this tool be called with these arguments, now? An answer that does not come is no. */
@@ -103,8 +103,10 @@ export function makeWorkloadVerbs(transport: Transport): WorkloadVerbs {
         await transport({ as, method: 'POST', path: `${grantPath(id)}/revoke`, json: { reason }, signal }),
       );
     },
-    async createTask(request, { signal } = {}) {
-      return readCreatedTask(await transport({ as, method: 'POST', path: '/v1/tasks', json: request, signal }));
+    async createTask(request, { idempotencyKey, signal } = {}) {
+      const headers = idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey };
+      const call = { as, method: 'POST', path: '/v1/tasks', json: request, headers, signal } as const;
+      return readCreatedTask(await transport(call));
     },
     async takeTask(parentToken, wish, { signal } = {}) {
       const form = {

@@ -99,6 +99,7 @@ test('success is false where something failed or was refused, and true elsewhere
     'grant.stuck',
     'mint.end_failed',
     'mint.ended',
+    'use.after_revocation',
   ]);
 });
 

@@ -1,4 +1,5 @@
 import { callRecord, HASH, recordCalls } from '../calling.ts';
+import { inForce } from '../excepting.ts';
 import { ids, SECOND_OPERATOR } from '../world.ts';
 import type { World } from '../world.ts';
 import type { Transition } from './transition.ts';
@@ -56,6 +57,43 @@ export const CALLS: readonly Transition[] = [
     arrange: async (world) => {
       const approval = await approvedCall(world);
       return { run: () => recordCalls(world, [callRecord({ approval })]) };
+    },
+  },
+  {
+    name: 'record_calls, some of which are not allowed',
+    events: ['call.decided', 'call.decided', 'call.decided'],
+    arrange: async (world) => {
+      const { grant, task } = await world.live();
+      await world.revoke({ grant });
+      const calls = [
+        callRecord(),
+        callRecord({ grant, task: { id: task, root: task, budgeted: false } }),
+        callRecord({ outcome: 'deny', code: 'policy_denied' }),
+      ];
+      return {
+        run: async () => expect(await recordCalls(world, calls)).toEqual([null, 'grant_not_active', 'policy_denied']),
+      };
+    },
+  },
+  {
+    name: 'record_calls, within a budget',
+    events: ['call.decided'],
+    arrange: async (world) => {
+      const task = await world.task({ max_calls: 1 });
+      return {
+        run: async () =>
+          expect(await recordCalls(world, [callRecord({ task: { id: task, root: task, budgeted: true } })])).toEqual([
+            null,
+          ]),
+      };
+    },
+  },
+  {
+    name: 'record_calls, under an exception',
+    events: ['exception.used', 'call.decided'],
+    arrange: async (world) => {
+      const exception = await inForce(world);
+      return { run: async () => expect(await recordCalls(world, [callRecord({ exception })])).toEqual([null]) };
     },
   },
   {

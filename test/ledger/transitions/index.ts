@@ -3,6 +3,7 @@ import { ENDING } from './ending.ts';
 import { EXCEPTIONS } from './exceptions.ts';
 import { ISSUING } from './issuing.ts';
 import { OTHERS } from './others.ts';
+import { RECORD } from './record.ts';
 import { TASKS } from './tasks.ts';
 import type { Transition } from './transition.ts';
 import { WAITING } from './waiting.ts';
@@ -14,5 +15,6 @@ export const TRANSITIONS: readonly Transition[] = [
   ...TASKS,
   ...EXCEPTIONS,
   ...CALLS,
+  ...RECORD,
   ...OTHERS,
 ];
