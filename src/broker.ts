@@ -44,7 +44,8 @@ import { makeSinkVerbs } from './exchange/sinks.ts';
 import { makeTimeline } from './exchange/timeline.ts';
 import { auditRouter } from './http/audit.ts';
 import { makeTaskTokens } from './exchange/task-token.ts';
-import { makeCreateTask, makeEndTask, makeShowTask } from './exchange/tasks.ts';
+import { makeCreateTaskOnce } from './exchange/task-once.ts';
+import { makeCreateTask, makeEndTask, makeListTasks, makeShowTask } from './exchange/tasks.ts';
 import { makeWaiting } from './exchange/waiting.ts';
 import { json, makeApp, rulesJson } from './http/app.ts';
 import { accessRequestsRouter } from './http/access-requests.ts';
@@ -237,7 +238,7 @@ async function build(
   const revoke = makeRevoke(context, settleGrant);
   const taskTokens = makeTaskTokens({ issuer, clock, sign: keys.sign, verify: keys.verify });
   const tokens = { clients: settings.clients, issuer, verify: keys.verify, tasks: taskTokens };
-  const taskParts = { tokens: taskTokens, limits: settings.tasks };
+  const taskParts = { tokens: taskTokens, limits: { ...settings.tasks, maxOpen: settings.limits.openTasks } };
   const evidence = (token: string) => attest({ kind: 'bearer', token }, clock.now());
   const resolvePrincipal = makeResolvePrincipal((token) => attestPrincipal({ kind: 'bearer', token }, clock.now()));
   const replace = makeReplace(context, parts, settleGrant);
@@ -248,9 +249,15 @@ async function build(
     issuer,
     waiting,
   });
+  const { clients } = settings;
+  const taskOf = ({ identity }: Caller, token: string) =>
+    clients.some(({ trust, id, may }) => trust === identity.trust && id === identity.id && may.includes('evaluate'))
+      ? taskTokens.passedOn(token)
+      : taskTokens.ofHolder(identity, token);
   const accessVerbs = {
     ...accessRequests,
-    reask: makeReask(context, settings.clients),
+    taskOf,
+    reask: makeReask(context, clients),
     requestUrl: (id: ApprovalId) => `${issuer}/access/v1/requests/${id}`,
   };
   const { asWorkload, asOperator } = makeAuthenticate({
@@ -292,6 +299,7 @@ async function build(
         .map(({ name, position, dead }) => ({ name, lag: size - position, dead }));
     },
     approvalsWaiting: ledger.approvals.waiting,
+    longPolls: waiting.count,
     notices: ledger.notices.counts,
     exceptions: ledger.exceptions.counts,
     keysAgeSeconds: () => Object.fromEntries(attesters.map((one) => [one.name, one.status().keysAgeSeconds ?? 0])),
@@ -310,7 +318,8 @@ async function build(
   };
   const taskVerbs = {
     resolvePrincipal,
-    create: makeCreateTask(context, taskParts),
+    create: makeCreateTaskOnce(context, taskParts, makeCreateTask(context, taskParts)),
+    list: makeListTasks(context),
     show: makeShowTask(context),
     end: makeEndTask(context, reaper.wake),
   };
@@ -321,7 +330,6 @@ async function build(
     jwks: keys.jwks,
     issuer,
   };
-  const { clients } = settings;
   const callVerbs = {
     evaluate: makeEvaluate(context, {
       requestable: async (call) => {
@@ -334,10 +342,7 @@ async function build(
       onDecision: metrics.countCall,
     }),
     reportOutcome: makeReportOutcome(context, clients),
-    taskOf: ({ identity }: Caller, token: string) =>
-      clients.some(({ trust, id, may }) => trust === identity.trust && id === identity.id && may.includes('evaluate'))
-        ? taskTokens.passedOn(token)
-        : taskTokens.ofHolder(identity, token),
+    taskOf,
     issuer,
   };
   const generationVerbs = {

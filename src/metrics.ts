@@ -16,6 +16,7 @@ export interface MetricsSource {
     readonly witnessFailures: () => Readonly<Record<string, number>>;
   };
   readonly approvalsWaiting: () => Promise<number>;
+  readonly longPolls: () => number;
   readonly notices: () => Promise<Readonly<Record<'pending' | 'dead', number>>>;
   readonly exceptions: () => Promise<{ readonly active: number; readonly unreviewed: number; readonly uses: number }>;
 }
@@ -103,6 +104,9 @@ function follow(registry: Registry, source: MetricsSource): void {
     source.keysAgeSeconds(),
   );
   plain('writ_approvals_waiting', 'Approvals that nobody has answered yet.', source.approvalsWaiting);
+  plain('writ_long_polls', 'Requests that this replica holds until an approval is answered.', async () =>
+    source.longPolls(),
+  );
   labelled(
     'writ_approval_notices',
     'Notices to approvers, of approvals that are waited for: still to be delivered, or given up.',

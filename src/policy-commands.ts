@@ -13,10 +13,12 @@ import {
   readRulesPlace,
 } from './config/index.ts';
 import type { Environment, RuleFiles } from './config/index.ts';
-import { Fault } from './domain/errors.ts';
+import { Fault, ProviderError } from './domain/errors.ts';
 import { makeIds } from './domain/ids.ts';
 import type { Json, JsonObject } from './domain/json.ts';
 import { formatProblem, ProblemsError } from './domain/problem.ts';
+import { explanationLines } from './explanation-lines.ts';
+import { revocabilityBody } from './http/representations.ts';
 import { caseProblems, explain, explanationJson, makeCedarCompiler, replay, testPolicies } from './policy/index.ts';
 import type { Explanation, RecordedDecision, Replayed } from './policy/index.ts';
 import { buildProviders } from './provider-list.ts';
@@ -58,13 +60,12 @@ export async function runPolicyExplain(
 ): Promise<number> {
   const { rules } = await compiledRules(config, env);
   const question = parseQuestion(await readJson(file), file);
-  const explanation = explain(rules, question, new Date());
-  const plan = await planOf(explanation, question.principal, config, env);
+  const now = question.now === undefined ? new Date() : new Date(question.now);
+  const explanation = explain(rules, question, now);
+  const plan = await planOf(explanation, question.principal, now, config, env);
   const body = { ...explanationJson(explanation), ...(plan ? { plan } : {}) };
   if (json) print(JSON.stringify(body));
-  else
-    for (const [name, value] of Object.entries(body))
-      print(`${name.padEnd(12)} ${typeof value === 'string' ? value : JSON.stringify(value)}`);
+  else explanationLines(body).forEach(print);
   return 0;
 }
 
@@ -106,6 +107,7 @@ async function readJson(file: string): Promise<Json> {
 async function planOf(
   { granted, ttl }: Explanation,
   subject: { readonly trust: string; readonly id: string },
+  now: Date,
   directory: string,
   env: Environment,
 ): Promise<JsonObject | undefined> {
@@ -120,7 +122,7 @@ async function planOf(
     overlay,
   }).catch(() => undefined);
   if (!settings) return undefined;
-  const clock = { now: () => new Date(), offsetMs: () => 0 };
+  const clock = { now: () => now, offsetMs: () => 0 };
   const providers = buildProviders(settings, {
     clock,
     issuer: settings.server.publicUrl ?? `http://${settings.server.host}:${settings.server.port}`,
@@ -141,13 +143,20 @@ async function planOf(
       grant: ids.grant(),
       task: ids.task(),
       subject,
-      now: clock.now(),
+      now,
       endsAt: ttl.endsAt,
     };
     const plan = providers.get(granted.profile.provider)?.plan(granted.profile, granted.parameters, mint);
     return (
-      plan && { request: plan.request, ends_at: plan.endsAt.toISOString(), revocability: { ...plan.revocability } }
+      plan && {
+        request: plan.request,
+        ends_at: plan.endsAt.toISOString(),
+        revocability: revocabilityBody(plan.revocability),
+      }
     );
+  } catch (error) {
+    if (!(error instanceof ProviderError)) throw error;
+    return { refused: error.code, ...error.facts };
   } finally {
     await Promise.all([...providers.values()].map((provider) => provider.close()));
   }

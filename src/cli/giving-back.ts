@@ -1,4 +1,5 @@
 import { WritError, type Client, type Grant } from '../client/index.ts';
+import { deadline } from '../domain/deadline.ts';
 import type { Shell } from './shell.ts';
 
 const PAUSES_MS = [500, 1500];
@@ -6,7 +7,7 @@ const PAUSES_MS = [500, 1500];
 const BUDGET_MS = 10_000;
 
 export interface GivingBack {
-  readonly shell: Shell;
+  readonly shell: Pick<Shell, 'sleep'> & { readonly out: Pick<Shell['out'], 'note'> };
   readonly client: Client;
   readonly grant: Pick<Grant, 'id' | 'expires_at'>;
   /** Goes into the record; never a part of a command line. */
@@ -32,9 +33,12 @@ export async function giveBack(giving: GivingBack): Promise<boolean> {
   }
 }
 
-async function revoke({ shell, client, grant, reason, signal }: GivingBack): Promise<void> {
-  const budget = AbortSignal.timeout(BUDGET_MS);
-  const end = signal ? AbortSignal.any([signal, budget]) : budget;
+async function revoke(giving: GivingBack): Promise<void> {
+  const bounded = deadline(BUDGET_MS, giving.signal);
+  await revokeUntil(giving, bounded.signal).finally(bounded.clear);
+}
+
+async function revokeUntil({ shell, client, grant, reason }: GivingBack, end: AbortSignal): Promise<void> {
   for (const pause of [...PAUSES_MS, undefined]) {
     try {
       await client.workload.revoke(grant.id, reason, { signal: end });

@@ -1,3 +1,4 @@
+import type { AccessRequest } from './access-requests.ts';
 import type { EvidencePack } from './evidence-pack.ts';
 import type { Checkpoint, EventPage, LeafRange, LogProof } from './evidence.ts';
 import type { Approval, ApprovalPage, AwaitedApproval, Exception, ExceptionPage } from './approvals.ts';
@@ -11,7 +12,7 @@ import type { Introspection } from './oauth.ts';
 import type { Order, OrderPreview } from './orders.ts';
 import { notWrit } from './problem.ts';
 import type { TaskTimeline } from './timeline.ts';
-import type { CreatedTask, EndedTask, TaskTokenAnswer, TaskTree } from './tasks.ts';
+import type { CreatedTask, EndedTask, TaskPage, TaskTokenAnswer, TaskTree } from './tasks.ts';
 import type { Answer } from './transport.ts';
 
 /**
@@ -47,6 +48,7 @@ export const readCheckpoint = reads<Checkpoint>('origin', 'size', 'checkpoint', 
 export const readProof = reads<LogProof>('kind', 'size', 'root');
 export const readLeafRange = reads<LeafRange>('first', 'end');
 export const readDecision = reads<DecisionRecord>('id', 'outcome', 'inputs');
+export const readTaskPage = reads<TaskPage>('tasks');
 export const readTask = reads<TaskTree>('id', 'state', 'purpose', 'below');
 export const readCreatedTask = reads<CreatedTask>('id', 'state', 'token', 'ends_at');
 export const readEndedTask = reads<EndedTask>('id', 'state', 'ended');
@@ -55,6 +57,7 @@ export const readDecisionPage = reads<DecisionPage>('decisions');
 export const readGenerationText = reads<GenerationText>('number', 'hash', 'files');
 export const readEvaluation = reads<EvaluationAnswer>('decision');
 export const readEvaluations = reads<{ readonly evaluations: readonly EvaluationAnswer[] }>('evaluations');
+export const readAccessRequest = reads<AccessRequest>('task');
 export const readIntrospection = reads<Introspection>('active');
 export const readApproval = reads<Approval>('id', 'state', 'asked', 'needs', 'expires_at');
 export const readApprovalPage = reads<ApprovalPage>('approvals');

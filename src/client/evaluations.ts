@@ -1,4 +1,5 @@
 import type { JsonObject } from '../domain/json.ts';
+import type { AccessOffer } from './access-requests.ts';
 
 /** AuthZEN 1.0, with what Writ reads of it. Who is asked about is the caller itself, unless `subject` names another. */
 export interface Evaluation {
@@ -37,7 +38,7 @@ export interface EvaluationAnswer {
     /** An enforcement point that does not know one of them denies. */
     readonly obligations?: readonly { readonly id: string; readonly type: string; readonly properties: JsonObject }[];
     /** On a deny that an approval would help: how one is asked for. */
-    readonly access_request?: JsonObject;
+    readonly access_request?: AccessOffer;
     readonly [member: string]: unknown;
   };
 }

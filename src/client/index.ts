@@ -1,4 +1,6 @@
 /** The typed client: the package's public API. Types keep the wire's names (CONTRACT), so that they can be searched for. */
+export type { AccessOffer, AccessRequest, AccessTask } from './access-requests.ts';
+export type { AccessVerbs } from './access-verbs.ts';
 export type {
   Approval,
   ApprovalAnswer,
@@ -74,16 +76,18 @@ export type {
 export type { RecordVerbs } from './record.ts';
 export { ORDER_STATES } from './orders.ts';
 export type { TaskTimeline, TimelineCredential, TimelineDecision, TimelineEntry, TimelineHop } from './timeline.ts';
-export type { TaskVerbs } from './task-verbs.ts';
+export type { TaskListOptions, TaskVerbs } from './task-verbs.ts';
 export type {
   CreatedTask,
   EndedTask,
   Task,
   TaskBounds,
+  TaskFilter,
+  TaskPage,
   TaskRequest,
   TaskTokenAnswer,
   TaskTree,
   TaskWish,
 } from './tasks.ts';
 export type { Fetch } from './transport.ts';
-export type { CallOptions, IssueOptions, RenewOptions, WorkloadVerbs } from './workload.ts';
+export type { CallOptions, EvaluateOptions, IssueOptions, RenewOptions, WorkloadVerbs } from './workload.ts';

@@ -58,6 +58,8 @@ export interface Task {
   readonly calls_used: number;
   readonly created_at: string;
   readonly ends_at: string;
+  /** `request`, `default`, `max`, `policy:<id>`, `principal` or `parent`; null of one that a single call made for itself. */
+  readonly ends_at_decided_by: string | null;
   readonly ended_at: string | null;
   readonly ended_why: 'ended' | 'deadline' | 'revoked' | null;
 }
@@ -67,11 +69,27 @@ export interface TaskTree extends Task {
   readonly below: readonly Pick<Task, 'id' | 'parent' | 'hop' | 'trust' | 'subject' | 'state'>[];
 }
 
+/** What a list of tasks may be narrowed by. */
+export interface TaskFilter {
+  readonly state?: Task['state'];
+  readonly agent?: string;
+  /** Itself, and all below it. */
+  readonly task?: string;
+  readonly on_behalf_of?: string;
+  /** That it reaches. */
+  readonly environment?: string;
+  readonly mode?: TaskMode;
+}
+
+export interface TaskPage {
+  readonly tasks: readonly Task[];
+  /** Absent on the last page. */
+  readonly next_cursor?: string;
+}
+
 /** The answer to making one. */
 export interface CreatedTask extends Task {
   readonly decision: GrantDecision;
-  /** `request`, `default`, `max`, `policy:<id>` or `principal`. */
-  readonly ends_at_decided_by: string;
   /** A transaction token: travels in `Txn-Token`, and counts only with the evidence of the workload that it was made for. */
   readonly token: string;
 }

@@ -25,6 +25,8 @@ export interface TimelineHop {
   readonly purpose: string;
   readonly mode: string;
   readonly environment: string;
+  /** Everything that it reaches, that one included. */
+  readonly environments: readonly string[];
   readonly state: string;
   readonly created_at: string;
   readonly ended_at: string | null;

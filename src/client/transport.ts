@@ -1,3 +1,4 @@
+import { deadline } from '../domain/deadline.ts';
 import type { JsonObject } from '../domain/json.ts';
 import { WritError } from './error.ts';
 import type { TokenSource } from './credential-source.ts';
@@ -19,8 +20,8 @@ export interface Call {
   /** A parameter of the form under which the token of whoever asks is sent once more. */
   readonly tokenAs?: string;
   readonly headers?: Readonly<Record<string, string>>;
-  /** Shows the task that the workload is on. */
-  readonly onTask?: true;
+  /** Shows the task that the workload is on, or the one whose token this is. */
+  readonly onTask?: true | TokenSource;
   /** Statuses beyond 2xx whose body is an answer and not a problem. */
   readonly alsoFine?: readonly number[];
   /** How much longer than usual the answer may take: it is held back on purpose. */
@@ -55,14 +56,10 @@ export function makeTransport(options: TransportOptions): Transport {
     const headers = new Headers({ accept: 'application/json, application/problem+json', ...call.headers });
     const token = await tokenOf(call.as, options);
     if (token !== undefined) headers.set('authorization', `Bearer ${token}`);
-    const task = call.onTask && (await taskOf(options.taskToken));
-    if (task) headers.set('txn-token', task);
-    const init: RequestInit = {
-      method: call.method,
-      headers,
-      redirect: 'manual',
-      signal: deadline(options.timeoutMs + (call.moreMs ?? 0), call.signal),
-    };
+    const shown = call.onTask === true ? options.taskToken : call.onTask;
+    if (shown !== undefined) headers.set('txn-token', await taskOf(shown));
+    const bounded = deadline(options.timeoutMs + (call.moreMs ?? 0), call.signal);
+    const init = { method: call.method, headers, redirect: 'manual', signal: bounded.signal } as RequestInit & Bounded;
     if (call.json) {
       headers.set('content-type', 'application/json');
       init.body = JSON.stringify(call.json);
@@ -71,16 +68,19 @@ export function makeTransport(options: TransportOptions): Transport {
       const again = call.tokenAs !== undefined && token !== undefined ? { [call.tokenAs]: token } : {};
       init.body = new URLSearchParams({ ...call.form, ...again });
     }
-    return ask(options.fetch, url, init, call.alsoFine ?? []);
+    return ask(options.fetch, url, init, call.alsoFine ?? []).finally(bounded.clear);
   };
 }
 
-async function ask(fetch: Fetch, url: URL, init: RequestInit, alsoFine: readonly number[]): Promise<Answer> {
+interface Bounded {
+  readonly signal: AbortSignal;
+}
+
+async function ask(fetch: Fetch, url: URL, init: RequestInit & Bounded, alsoFine: readonly number[]): Promise<Answer> {
   let response: Response;
   let text: string;
   try {
-    response = await fetch(url, init);
-    text = await response.text();
+    ({ response, text } = await unlessAborted(init.signal, fetchText(fetch, url, init)));
   } catch (error) {
     throw unreachable(url, error);
   }
@@ -90,9 +90,19 @@ async function ask(fetch: Fetch, url: URL, init: RequestInit, alsoFine: readonly
   return { status: response.status, body };
 }
 
-function deadline(timeoutMs: number, signal: AbortSignal | undefined): AbortSignal {
-  const timeout = AbortSignal.timeout(timeoutMs);
-  return signal ? AbortSignal.any([signal, timeout]) : timeout;
+async function fetchText(fetch: Fetch, url: URL, init: RequestInit): Promise<{ response: Response; text: string }> {
+  const response = await fetch(url, init);
+  return { response, text: await response.text() };
+}
+
+/** `fetch` is told of the signal too, but keeps what listens to it only as long as it is not collected as garbage. */
+function unlessAborted<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const aborted = () => reject(signal.reason as Error);
+    if (signal.aborted) aborted();
+    else signal.addEventListener('abort', aborted, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', aborted));
+  });
 }
 
 /** A header with a forbidden character makes `fetch` quote the whole value in its error: such a token goes no further. */
@@ -119,9 +129,9 @@ async function tokenOf(caller: Caller, options: TransportOptions): Promise<strin
   return token;
 }
 
-async function taskOf(source: TokenSource | undefined): Promise<string | undefined> {
+async function taskOf(source: TokenSource): Promise<string> {
   const token = typeof source === 'function' ? await source() : source;
-  if (token !== undefined && !/^[\x21-\x7e]+$/.test(token)) {
+  if (!/^[\x21-\x7e]+$/.test(token)) {
     const title = 'The task token has characters that no token has';
     throw new WritError({ status: 0, code: 'token_malformed', title });
   }

@@ -1,3 +1,4 @@
+import { makeAccessVerbs, type AccessVerbs } from './access-verbs.ts';
 import {
   readAwaited,
   readCreatedTask,
@@ -30,8 +31,16 @@ export interface RenewOptions extends CallOptions {
   readonly ttlSeconds?: number;
 }
 
+export interface EvaluateOptions extends CallOptions {
+  /**
+   * Of the task on which it is called: an enforcement point passes on what it was shown. Default: the client's own. One that does
+   * not count is an error, and never as good as none.
+   */
+  readonly taskToken?: string;
+}
+
 /** What a workload may ask, with its evidence. Each verb throws `WritError`. */
-export interface WorkloadVerbs extends TaskVerbs {
+export interface WorkloadVerbs extends TaskVerbs, AccessVerbs {
   /** The credential is in this answer and in no other. `pending_approval` where a person must answer first. */
   issue(request: GrantRequest, options?: IssueOptions): Promise<IssueAnswer>;
   /** One of its own grants, without the credential. */
@@ -44,14 +53,14 @@ export interface WorkloadVerbs extends TaskVerbs {
   renew(id: string, options?: RenewOptions): Promise<IssuedGrant>;
   /** Ends one of its own grants. The answer's state is `ending` until the provider has confirmed. */
   revoke(id: string, reason: string, options?: CallOptions): Promise<Grant>;
-  /** A task of its own, and the token with which that is shown. */
-  createTask(request: TaskRequest, options?: CallOptions): Promise<CreatedTask>;
+  /** A task of its own, and the token with which that is shown. A repeat under its key gets the same task. */
+  createTask(request: TaskRequest, options?: IssueOptions): Promise<CreatedTask>;
   /** RFC 8693: a part of the task that somebody handed over, as a task of its own and never wider. */
   takeTask(parentToken: string, wish?: TaskWish, options?: CallOptions): Promise<TaskTokenAnswer>;
   /** May this tool be called with these arguments, now? An answer that does not come is no. */
-  evaluate(request: Evaluation, options?: CallOptions): Promise<EvaluationAnswer>;
+  evaluate(request: Evaluation, options?: EvaluateOptions): Promise<EvaluationAnswer>;
   /** As many at once; there may be fewer answers than requests, as `options.evaluations_semantic` says. */
-  evaluateAll(request: Evaluations, options?: CallOptions): Promise<readonly EvaluationAnswer[]>;
+  evaluateAll(request: Evaluations, options?: EvaluateOptions): Promise<readonly EvaluationAnswer[]>;
   /** How a call went, once; by the id of its decision. */
   reportOutcome(decision: string, report: OutcomeReport, options?: CallOptions): Promise<void>;
   /** RFC 7662: registered clients about any token of theirs, others about their own. */
@@ -81,9 +90,8 @@ export function makeWorkloadVerbs(transport: Transport): WorkloadVerbs {
     },
     async claim(id, { idempotencyKey, signal } = {}) {
       const headers = idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey };
-      return readIssued(
-        await transport({ as, method: 'POST', path: `${grantPath(id)}/claim`, json: {}, headers, signal }),
-      );
+      const call = { as, onTask, method: 'POST', path: `${grantPath(id)}/claim` } as const;
+      return readIssued(await transport({ ...call, json: {}, headers, signal }));
     },
     async renew(id, { ttlSeconds, signal } = {}) {
       const json = ttlSeconds === undefined ? {} : { ttl_seconds: ttlSeconds };
@@ -95,8 +103,10 @@ export function makeWorkloadVerbs(transport: Transport): WorkloadVerbs {
         await transport({ as, method: 'POST', path: `${grantPath(id)}/revoke`, json: { reason }, signal }),
       );
     },
-    async createTask(request, { signal } = {}) {
-      return readCreatedTask(await transport({ as, method: 'POST', path: '/v1/tasks', json: request, signal }));
+    async createTask(request, { idempotencyKey, signal } = {}) {
+      const headers = idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey };
+      const call = { as, method: 'POST', path: '/v1/tasks', json: request, headers, signal } as const;
+      return readCreatedTask(await transport(call));
     },
     async takeTask(parentToken, wish, { signal } = {}) {
       const form = {
@@ -108,15 +118,15 @@ export function makeWorkloadVerbs(transport: Transport): WorkloadVerbs {
       return readTaskToken(await transport(call));
     },
     ...makeTaskVerbs(transport, as),
-    async evaluate(request, { signal } = {}) {
-      return readEvaluation(
-        await transport({ as, method: 'POST', path: '/access/v1/evaluation', json: request, signal }),
-      );
+    ...makeAccessVerbs(transport),
+    async evaluate(request, { signal, taskToken } = {}) {
+      const call = { as, onTask: taskToken ?? onTask, method: 'POST', path: '/access/v1/evaluation' } as const;
+      return readEvaluation(await transport({ ...call, json: request, signal }));
     },
-    async evaluateAll(request, { signal } = {}) {
+    async evaluateAll(request, { signal, taskToken } = {}) {
       if (request.evaluations.length === 0) return []; // on the wire that would be a single request
-      const answer = await transport({ as, method: 'POST', path: '/access/v1/evaluations', json: request, signal });
-      return readEvaluations(answer).evaluations;
+      const call = { as, onTask: taskToken ?? onTask, method: 'POST', path: '/access/v1/evaluations' } as const;
+      return readEvaluations(await transport({ ...call, json: request, signal })).evaluations;
     },
     async reportOutcome(decision, report, { signal } = {}) {
       const path = `/v1/tool-calls/${encodeURIComponent(decision)}/outcome`;

@@ -89,6 +89,7 @@ async function toSettings(
       workloadBurst: limits.workload_burst,
       workloadPerSecond: limits.workload_per_second,
       liveGrants: limits.live_grants,
+      openTasks: limits.open_tasks,
       pendingApprovals: limits.pending_approvals,
     },
     tasks: {

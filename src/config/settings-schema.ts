@@ -63,6 +63,7 @@ const limits = z.strictObject({
   workload_burst: integer(1, 1_000_000).default(100),
   workload_per_second: integer(1, 1_000_000).default(50),
   live_grants: integer(1, 10_000_000).default(1_000),
+  open_tasks: integer(1, 1_000_000).default(1_000),
   pending_approvals: integer(1, 100_000).default(50),
 });
 

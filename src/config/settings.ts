@@ -144,6 +144,8 @@ export interface LimitSettings {
   readonly workloadPerSecond: number;
   /** Live grants of one workload. */
   readonly liveGrants: number;
+  /** Tasks that one workload has open, those left aside that single calls made for themselves. */
+  readonly openTasks: number;
   /** Approvals that one workload waits for at once. */
   readonly pendingApprovals: number;
 }

@@ -9,17 +9,17 @@ export interface Deadline {
  * A caller's signal with a limit of time. Not `AbortSignal.any` with an `AbortSignal.timeout` in it: nothing keeps that alive,
  * and once it has been collected as garbage the time is never up (seen on Node 20.20.2).
  */
-export function deadline(ms: number, caller: AbortSignal): Deadline {
+export function deadline(ms: number, caller?: AbortSignal): Deadline {
   const controller = new AbortController();
-  const leave = () => controller.abort(caller.reason);
+  const leave = () => controller.abort(caller?.reason);
   const timer = setTimeout(() => controller.abort(new DOMException('the time is up', 'TimeoutError')), ms);
-  if (caller.aborted) leave();
-  else caller.addEventListener('abort', leave, { once: true });
+  if (caller?.aborted) leave();
+  else caller?.addEventListener('abort', leave, { once: true });
   return {
     signal: controller.signal,
     clear() {
       clearTimeout(timer);
-      caller.removeEventListener('abort', leave);
+      caller?.removeEventListener('abort', leave);
     },
   };
 }

@@ -66,6 +66,7 @@ export const REFUSAL_CODES = [
   'too_many_requests',
   'too_many_refusals',
   'too_many_live_grants',
+  'too_many_open_tasks',
   'too_many_approvals',
 ] as const;
 export type RefusalCode = (typeof REFUSAL_CODES)[number];

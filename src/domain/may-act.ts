@@ -20,6 +20,27 @@ export function reachOf(operator: Operator, roles: readonly OperatorRole[]): rea
   return limited.includes(undefined) ? undefined : limited.flatMap((reaches) => reaches ?? []);
 }
 
+/**
+ * The same for tasks, which belong to environments and to no owner: sets of environments, one a role, of which one must hold all that a task
+ * reaches. A limit to owners reaches no task.
+ */
+export function reachOfTasks(
+  operator: Operator,
+  roles: readonly OperatorRole[],
+): readonly (readonly string[])[] | undefined {
+  const sets = operator.roles
+    .filter((role) => roles.includes(role))
+    .map((role) => environmentsWithin(operator.reaches?.[role]));
+  const limited = sets.filter((set) => set !== undefined);
+  return limited.length < sets.length ? undefined : limited;
+}
+
+function environmentsWithin(reaches: readonly Reach[] | undefined): readonly string[] | undefined {
+  const ofTasks = reaches?.filter(({ owners }) => owners === undefined);
+  if (!ofTasks || ofTasks.some(({ environments }) => environments === undefined)) return undefined;
+  return ofTasks.flatMap(({ environments }) => environments ?? []);
+}
+
 function covers({ owners, environments }: Reach, { owner, environment }: About): boolean {
   const within = (names: readonly string[] | undefined, name: string | undefined) =>
     names === undefined || (name !== undefined && names.includes(name));

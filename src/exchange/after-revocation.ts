@@ -92,7 +92,7 @@ export async function usingGrant<T>(
   }
 }
 
-/** The same for a task that was made beforehand. */
+/** The same for a task that was made beforehand, whatever else there is to refuse: what is asked for may be too much as well. */
 export async function usingTask<T>(
   { alert, ledger, clock }: Pick<ExchangeContext, 'alert' | 'ledger' | 'clock'>,
   how: UseAfterRevocation['how'],
@@ -103,8 +103,8 @@ export async function usingTask<T>(
   try {
     return await work();
   } catch (error) {
-    const closed = error instanceof Refusal && (error.code === 'under_order' || error.code === 'task_ended');
-    if (closed && (await wasTakenBack({ ledger, clock }, task))) await alert({ how, task, by: identity, origin });
+    if (error instanceof Refusal && (await wasTakenBack({ ledger, clock }, task)))
+      await alert({ how, task, by: identity, origin });
     throw error;
   }
 }

@@ -8,7 +8,7 @@ import { mustBeWhatWasAsked } from './as-approved.ts';
 import type { Caller, ExchangeContext } from './context.ts';
 import { refuse } from './decide.ts';
 import { tellException } from './exceptions.ts';
-import type { Issued, IssueParts } from './issue.ts';
+import type { Idempotency, Issued, IssueParts } from './issue.ts';
 import { judge } from './judge.ts';
 import { mintIntent } from './minting.ts';
 import { fitting, offered } from './offer.ts';
@@ -20,7 +20,7 @@ export interface ClaimRequest {
   /** Of the task token that was shown. */
   readonly task?: TaskId | undefined;
   /** Under it a claim whose answer was lost is repeated: `makeClaimOnce`. */
-  readonly idempotency?: { readonly key: string; readonly requestHash: string } | undefined;
+  readonly idempotency?: Idempotency | undefined;
 }
 
 /**
@@ -45,9 +45,9 @@ export function makeClaim(context: ExchangeContext, { mintAndActivate }: IssuePa
       throw new Refusal('approval_pending', factsOf(view, approval));
 
     return withRules(context.rules, async (rules) => {
-      const { profile, provider } = await offered(context, rules, caller, 'issue', view.profile);
-      const parameters = fitting(profile, view.parameters as Parameters);
       const task = await ledger.grants.task(view.taskId as TaskId);
+      const { profile, provider } = await offered(context, rules, caller, 'issue', view.profile, task);
+      const parameters = fitting(profile, view.parameters as Parameters);
       const names = { mint: ids.mint(), grant, task: task.id };
       const wanted = { caller, profile, provider, parameters, task, grant, ttlSeconds: view.ttlSeconds };
       await mustBeWhatWasAsked(context, rules, wanted, approval);

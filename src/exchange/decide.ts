@@ -67,7 +67,8 @@ export function refusedDecision(
   { task, ...about }: { action: PolicyAction; resource: string; code: RefusalCode; task?: Task },
 ): DecisionRecord {
   const blank = blankDecision(rules, ids.decision(), caller.identity, caller.origin);
-  return { ...blank, ...(task ? ofTask(task) : {}), ...about, outcome: 'deny' };
+  // Without a task the call would make one for itself, and that is autonomous.
+  return { ...blank, ...(task ? ofTask(task) : { mode: 'autonomous' }), ...about, outcome: 'deny' };
 }
 
 /** The mode is on every decision; the task where it was there before it. */
@@ -75,18 +76,15 @@ export function ofTask({ id, mode, implicit, onBehalfOf }: Task) {
   return { ...(implicit ? {} : { task_id: id }), mode, on_behalf_of: onBehalfOf ?? null };
 }
 
-/** Records a decision that gave nothing, and refuses with it. */
+/** Records a decision that gave nothing, and refuses with it. Only what an approval would change is on record as waiting for one. */
 export async function refuse(
   ledger: Ledger,
   record: DecisionRecord,
   code: RefusalCode,
   facts: JsonObject,
 ): Promise<never> {
-  await ledger.issuing.recordDecision({
-    ...record,
-    outcome: record.outcome === 'allow' ? 'deny' : record.outcome,
-    code,
-  });
+  const waits = record.outcome === 'approval' && code === 'approval_required';
+  await ledger.issuing.recordDecision({ ...record, outcome: waits ? 'approval' : 'deny', code });
   throw new Refusal(code, { ...facts, decision: decisionFacts(record) });
 }
 

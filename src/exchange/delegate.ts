@@ -27,7 +27,7 @@ export interface DelegationRequest extends Wish {
  * the policies let this workload have it from that one. What changes meanwhile is the ledger's to hold: that the parent still
  * lives, its budget, loops, and the number of hops.
  * @throws Refusal `task_token_invalid`, `task_ended`, `wider_than_parent`, `policy_denied`, `too_many_hops`, `delegation_loop`,
- * `task_budget_spent`, `under_order`, each on record but for a token that does not hold any more. Fault.
+ * `task_budget_spent`, `under_order`, `too_many_open_tasks`, each on record but for a token that does not hold any more. Fault.
  */
 export function makeDelegate(context: ExchangeContext, { tokens, limits }: TaskParts) {
   const { ledger, ids, clock } = context;
@@ -56,16 +56,17 @@ export function makeDelegate(context: ExchangeContext, { tokens, limits }: TaskP
       const decided = decideTask(rules, ids, { ...question, requestedTtl: secondsUntil(now, life().endsAt) });
       const wider = widenings(rights, wanted);
       const denied = { ...decided.record, outcome: 'deny' } as const;
+      if (row.state !== 'open') await refuse(ledger, denied, 'task_ended', { task: row.id });
       if (wider.length > 0) await refuse(ledger, denied, 'wider_than_parent', { wider });
       if (wanted.maxGrants === 0 || wanted.maxCalls === 0) await refuse(ledger, denied, 'task_budget_spent', {});
       await mustAllow(context, decided);
 
-      const { endsAt, decidedBy } = life(decided.answer);
-      const opened = { ...task, endsAt };
-      const token = await tokens.sign(opened, now);
+      const end = life(decided.answer);
+      const token = await tokens.sign({ ...task, endsAt: end.endsAt }, now);
       const budget = { max_grants: wanted.maxGrants ?? null, max_calls: wanted.maxCalls ?? null };
-      await ledger.tasks.open(opening(decided.record, opened, parent.id, budget, limits.maxHops, caller.origin));
-      return { row: await found(context, task.id), token, decision: decided.record, decidedBy };
+      const asked = { decision: decided.record, task, end, parent: parent.id, budget, limits, origin: caller.origin };
+      await ledger.tasks.open(opening(asked));
+      return { row: await found(context, task.id), token, decision: decided.record };
     });
   }
 

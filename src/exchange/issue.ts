@@ -19,6 +19,12 @@ import { fitting, offered } from './offer.ts';
 import { withRules } from './rules.ts';
 import { behalfOf, linkOf } from './task-facts.ts';
 
+/** A key of the caller's own choice, and what it is used for. */
+export interface Idempotency {
+  readonly key: string;
+  readonly requestHash: string;
+}
+
 export interface IssueRequest {
   readonly profile: string;
   readonly parameters: Readonly<Record<string, Json>>;
@@ -28,7 +34,7 @@ export interface IssueRequest {
   readonly task?: TaskId | undefined;
   /** Without `task`, whose principal it is otherwise. */
   readonly principal?: Principal | undefined;
-  readonly idempotency?: { readonly key: string; readonly requestHash: string } | undefined;
+  readonly idempotency?: Idempotency | undefined;
 }
 
 /** Everything the caller is told, the credential included. */
@@ -74,9 +80,10 @@ export function makeIssue(context: ExchangeContext, { mintAndActivate, liveLimit
   function decideAndMint(caller: Caller, request: IssueRequest): Promise<Issued | Pending> {
     return withRules(context.rules, async (rules) => {
       const { trust, id } = caller.identity;
-      const { profile, provider } = await offered(context, rules, caller, 'issue', request.profile);
+      const named = request.task && (await ownTask(context, caller, request.task));
+      const { profile, provider } = await offered(context, rules, caller, 'issue', request.profile, named);
       const parameters = fitting(profile, request.parameters);
-      const task = await taskOf(context, caller, request, profile);
+      const task = named ?? singleTask(context, caller, request, profile);
       const now = clock.now();
       const about = { profile, provider, parameters, task, now, startedAt: now, askedSeconds: request.ttlSeconds };
       const { record, ttl, waits } = await judge(context, rules, { action: 'issue', ...caller, ...about });
@@ -113,33 +120,30 @@ export function makeIssue(context: ExchangeContext, { mintAndActivate, liveLimit
   }
 }
 
-/** One that was made before, of the caller's own; or one that this call makes for itself: policy alone decides, in the profile's environment. */
-async function taskOf(
-  { ledger, ids }: ExchangeContext,
-  caller: Caller,
-  request: IssueRequest,
-  profile: Profile,
-): Promise<Task> {
-  if (request.task === undefined) {
-    const id = ids.task();
-    const { principal } = request;
-    return {
-      id,
-      purpose: request.purpose ?? '',
-      mode: 'autonomous',
-      environment: profile.environment,
-      implicit: true,
-      ...behalfOf(principal),
-      ...(principal?.verified && { endsAt: principal.verified.vouchedUntil }),
-      path: [id],
-      chain: [linkOf(caller.identity)],
-      bounds: UNBOUNDED,
-    };
-  }
-  const row = await ledger.tasks.find(request.task);
+/** One that was made before, of the caller's own. @throws Refusal `task_not_found`. */
+async function ownTask({ ledger }: ExchangeContext, caller: Caller, wanted: TaskId): Promise<Task> {
+  const row = await ledger.tasks.find(wanted);
   const { trust, id } = caller.identity;
   if (!row || row.implicit || row.trust !== trust || row.subject !== id) throw new Refusal('task_not_found');
   return toTask(row);
+}
+
+/** The one that a call makes for itself: policy alone decides, in the profile's environment. */
+function singleTask({ ids }: ExchangeContext, caller: Caller, request: IssueRequest, profile: Profile): Task {
+  const id = ids.task();
+  const { principal } = request;
+  return {
+    id,
+    purpose: request.purpose ?? '',
+    mode: 'autonomous',
+    environment: profile.environment,
+    implicit: true,
+    ...behalfOf(principal),
+    ...(principal?.verified && { endsAt: principal.verified.vouchedUntil }),
+    path: [id],
+    chain: [linkOf(caller.identity)],
+    bounds: UNBOUNDED,
+  };
 }
 
 function taskRecord(task: Task) {

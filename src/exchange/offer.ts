@@ -2,24 +2,28 @@ import { Refusal } from '../domain/errors.ts';
 import type { Json } from '../domain/json.ts';
 import { checkParameters } from '../domain/parameters.ts';
 import type { Parameters, Profile } from '../domain/profile.ts';
+import type { Task } from '../domain/task.ts';
 import type { Provider } from '../providers/provider.ts';
 import type { Caller, ExchangeContext } from './context.ts';
 import { refuse, refusedDecision } from './decide.ts';
 import type { ActiveRules } from './rules.ts';
 
-/** The profile and its provider. @throws Refusal `unknown_profile`, `profile_off`, on record. */
+/** The profile and its provider. @param task - the one that it is asked for on, where there is one already.
+ * @throws Refusal `unknown_profile`, `profile_off`, on record. */
 export async function offered(
   { ledger, ids, providers }: ExchangeContext,
   rules: ActiveRules,
   caller: Caller,
   action: 'issue' | 'renew',
   name: string,
+  task: Task | undefined,
 ): Promise<{ profile: Profile; provider: Provider }> {
   const profile = rules.profiles.get(name);
   const provider = profile && providers.get(profile.provider);
   if (profile && provider) return { profile, provider };
   const code = profile ? 'profile_off' : 'unknown_profile';
-  return refuse(ledger, refusedDecision(rules, ids, caller, { action, resource: name, code }), code, { profile: name });
+  const about = { action, resource: name, code, ...(task && { task }) } as const;
+  return refuse(ledger, refusedDecision(rules, ids, caller, about), code, { profile: name });
 }
 
 /** The parameters as the profile declares them. @throws Refusal `invalid_request` with every fault at once. */

@@ -73,11 +73,11 @@ export function mintAgain(
 ): Promise<Issued> {
   const { ledger, ids, clock } = context;
   return withRules(context.rules, async (rules) => {
-    const { profile, provider } = await offered(context, rules, caller, again.action, view.profile);
+    const task = await ledger.grants.task(view.taskId as TaskId);
+    const { profile, provider } = await offered(context, rules, caller, again.action, view.profile, task);
     const parameters = fitting(profile, view.parameters as Parameters);
     const subject = { trust: view.trust, id: view.subject };
-    const names = { mint: ids.mint(), grant: view.id as GrantId, task: view.taskId as TaskId };
-    const task = await ledger.grants.task(names.task);
+    const names = { mint: ids.mint(), grant: view.id as GrantId, task: task.id };
     const now = clock.now();
     const planned = (endsAt: Date) => provider.plan(profile, parameters, { ...names, subject, now, endsAt });
 

@@ -71,10 +71,12 @@ async function earlierRequest(
   { ledger }: Pick<ExchangeContext, 'ledger'>,
   { identity: { trust, id } }: Caller,
   idempotency: IssueRequest['idempotency'],
-) {
+): Promise<RepeatedRequest | undefined> {
   if (!idempotency) return undefined;
   const earlier = await ledger.grants.repeated(trust, id, idempotency.key);
-  if (earlier && earlier.request_hash !== idempotency.requestHash) throw new Refusal('idempotency_key_reused');
+  if (!earlier) return undefined;
+  if (earlier.request_hash !== idempotency.requestHash || earlier.grant_id === null)
+    throw new Refusal('idempotency_key_reused');
   return earlier;
 }
 

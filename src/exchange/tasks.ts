@@ -1,25 +1,29 @@
 import { Refusal } from '../domain/errors.ts';
+import { OPERATOR_ROLES } from '../domain/identity.ts';
 import type { Actor, Operator } from '../domain/identity.ts';
 import type { TaskId } from '../domain/ids.ts';
+import { reachOfTasks } from '../domain/may-act.ts';
 import { taskLife } from '../domain/task-life.ts';
 import type { TaskLife } from '../domain/task-life.ts';
 import type { Principal, Task, TaskBounds, TaskMode } from '../domain/task.ts';
 import { principalRecord } from '../ledger/index.ts';
-import type { DecisionRecord, EndedTask, OpenTask, TaskRow } from '../ledger/index.ts';
+import type { DecisionRecord, EndedTask, OpenTask, TaskFilter, TaskRow } from '../ledger/index.ts';
 import type { PolicyAnswer } from '../policy/policy.ts';
 import type { Caller, ExchangeContext } from './context.ts';
 import { refuse } from './decide.ts';
 import type { Decided } from './decide.ts';
 import { decideTask } from './decide-task.ts';
+import type { Idempotency } from './issue.ts';
 import { withRules } from './rules.ts';
 import { behalfOf, linkOf } from './task-facts.ts';
 import type { TaskTokens } from './task-token.ts';
 
-/** How long tasks may live and how often they may be handed on; seconds. */
+/** How long tasks may live, in seconds; how often they may be handed on; how many a workload may have open. */
 export interface TaskLimits {
   readonly defaultSeconds: number;
   readonly maxSeconds: number;
   readonly maxHops: number;
+  readonly maxOpen: number;
 }
 
 export interface NewTask {
@@ -31,14 +35,14 @@ export interface NewTask {
   readonly maxGrants?: number | undefined;
   readonly maxCalls?: number | undefined;
   readonly bounds: TaskBounds;
+  readonly idempotency?: Idempotency | undefined;
 }
 
 /** A task, and the token with which its workload shows that it is on it. */
 export interface OpenedTask {
   readonly row: TaskRow;
   readonly token: string;
-  readonly decision: DecisionRecord;
-  readonly decidedBy: string;
+  readonly decision: Pick<DecisionRecord, 'id' | 'generation' | 'policies'>;
 }
 
 export interface TaskParts {
@@ -48,7 +52,7 @@ export interface TaskParts {
 
 /**
  * Makes a task of a workload's own. It is itself a decision, and gives nothing: everything that is wanted on it is decided again.
- * @throws Refusal `policy_denied`, `principal_refused`, `approval_required`, `under_order`; Fault.
+ * @throws Refusal `policy_denied`, `principal_refused`, `approval_required`, `under_order`, `too_many_open_tasks`, `request_in_progress`; Fault.
  */
 export function makeCreateTask(context: ExchangeContext, { tokens, limits }: TaskParts) {
   const { ledger, ids, clock } = context;
@@ -73,13 +77,14 @@ export function makeCreateTask(context: ExchangeContext, { tokens, limits }: Tas
       const question = { action: 'create_task', ...caller, task, now } as const;
       const decided = decideTask(rules, ids, { ...question, requestedTtl: secondsUntil(now, life().endsAt) });
       await mustAllow(context, decided);
-      const { endsAt, decidedBy } = life(decided.answer);
-      const opened = { ...task, endsAt };
+      const end = life(decided.answer);
+      const opened = { ...task, endsAt: end.endsAt };
       // Signed first: what cannot be shown is not made. Until the task is on record the token is worth nothing.
       const token = await tokens.sign(opened, now);
       const budget = { max_grants: wanted.maxGrants ?? null, max_calls: wanted.maxCalls ?? null };
-      await ledger.tasks.open(opening(decided.record, opened, null, budget, limits.maxHops, caller.origin));
-      return { row: await found(context, id), token, decision: decided.record, decidedBy };
+      const asked = { decision: decided.record, task, end, parent: null, budget, limits, origin: caller.origin };
+      await ledger.tasks.open(opening({ ...asked, idempotency: wanted.idempotency }));
+      return { row: await found(context, id), token, decision: decided.record };
     });
   };
 }
@@ -106,6 +111,17 @@ export function makeShowTask({ ledger }: Pick<ExchangeContext, 'ledger'>) {
         throw new Refusal('not_found');
     }
     return { row, tree: await ledger.tasks.tree(id) };
+  };
+}
+
+/** Newest first. A workload has a list of its own alone; what of it the others see was said by `filter.within`. */
+export function makeListTasks({ ledger }: Pick<ExchangeContext, 'ledger'>) {
+  return (onlooker: Onlooker, filter: TaskFilter, limit: number, after?: string): Promise<TaskRow[]> => {
+    if (onlooker.kind === 'operator')
+      return ledger.tasks.list({ ...filter, within: reachOfTasks(onlooker.operator, OPERATOR_ROLES) }, limit, after);
+    const { trust, id } = onlooker;
+    if (filter.agent !== undefined && filter.agent !== id) return Promise.resolve([]);
+    return ledger.tasks.list({ ...filter, trust, agent: id }, limit, after);
   };
 }
 
@@ -164,15 +180,19 @@ export async function mustAllow(
   return refuse(ledger, record, denied, {});
 }
 
-export function opening(
-  decision: DecisionRecord,
-  task: Task & { readonly endsAt: Date },
-  parent: TaskId | null,
-  budget: Pick<OpenTask['task'], 'max_grants' | 'max_calls'>,
-  maxHops: number,
-  origin: string | null,
-): OpenTask {
-  const { id, purpose, mode, environment, bounds, chain, endsAt, onBehalfOf } = task;
+export interface Opening {
+  readonly decision: DecisionRecord;
+  readonly task: Task;
+  readonly end: TaskLife;
+  readonly parent: TaskId | null;
+  readonly budget: Pick<OpenTask['task'], 'max_grants' | 'max_calls'>;
+  readonly limits: TaskLimits;
+  readonly origin: string | null;
+  readonly idempotency?: Idempotency | undefined;
+}
+
+export function opening({ decision, task, end, parent, budget, limits, origin, idempotency }: Opening): OpenTask {
+  const { id, purpose, mode, environment, bounds, chain, onBehalfOf } = task;
   return {
     decision,
     task: {
@@ -180,15 +200,18 @@ export function opening(
       on_behalf_of: onBehalfOf ?? null,
       principal: principalRecord(task),
       environments: bounds.environments ?? null,
-      ends_at: endsAt.toISOString(),
+      ends_at: end.endsAt.toISOString(),
+      ends_at_decided_by: end.decidedBy,
       ...budget,
       profiles: bounds.profiles ?? null,
       tools: bounds.tools ?? null,
       parameters: bounds.parameters,
       max_ttl_seconds: bounds.maxTtlSeconds ?? null,
     },
-    max_hops: maxHops,
+    max_hops: limits.maxHops,
+    max_open: limits.maxOpen,
     origin,
+    idempotency: idempotency ? { key: idempotency.key, request_hash: idempotency.requestHash } : null,
   };
 }
 

@@ -13,6 +13,8 @@ import { workloads } from './authenticate.ts';
 import { EvaluationBody, readItem } from './authzen-request.ts';
 import { query } from './body.ts';
 import type { RequestFault } from './body.ts';
+import { onTask, shownTask } from './call-task.ts';
+import type { TaskOf } from './call-task.ts';
 import type { Step } from './context.ts';
 import { workloadOf } from './context.ts';
 import { echoRequestId, noStore } from './steps.ts';
@@ -24,6 +26,7 @@ export const AccessRequestBody = EvaluationBody.extend({ denial: Denial });
 
 export interface AccessRequestVerbs extends Omit<ReturnType<typeof makeAccessRequests>, 'offer'> {
   readonly reask: (caller: Caller, question: CallQuestion) => Promise<AskedCall>;
+  readonly taskOf: TaskOf;
   /** Where a request is looked at. */
   readonly requestUrl: (id: ApprovalId) => string;
 }
@@ -33,7 +36,8 @@ export function accessRequestsRouter(verbs: AccessRequestVerbs, asWorkload: Step
   const submit: Step = async (req, res) => {
     const caller = workloadOf(res);
     const { denial, question } = readRequest((req.body ?? {}) as Json);
-    const row = await verbs.submit(caller, denial.binding_token, await verbs.reask(caller, question));
+    const call = onTask(question, await shownTask(verbs.taskOf, caller, req));
+    const row = await verbs.submit(caller, denial.binding_token, await verbs.reask(caller, call));
     res
       .status(202)
       .location(verbs.requestUrl(row.id as ApprovalId))

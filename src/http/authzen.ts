@@ -14,6 +14,8 @@ import { workloads } from './authenticate.ts';
 import { readItem, readMany } from './authzen-request.ts';
 import type { ReadItem } from './authzen-request.ts';
 import { body, unambiguousJson } from './body.ts';
+import { onTask, shownTask } from './call-task.ts';
+import type { TaskOf } from './call-task.ts';
 import type { Req, Step } from './context.ts';
 import { workloadOf } from './context.ts';
 import { echoRequestId, noStore } from './steps.ts';
@@ -37,8 +39,7 @@ export interface CallVerbs {
     semantic?: Semantic,
   ) => Promise<readonly Evaluated[]>;
   readonly reportOutcome: (caller: Caller, outcome: Outcome) => Promise<{ at: Date }>;
-  /** The task whose token came with the request, where one did. @throws Refusal for one that does not count. */
-  readonly taskOf?: (caller: Caller, token: string) => Promise<TaskId>;
+  readonly taskOf?: TaskOf;
   readonly issuer: string;
 }
 
@@ -52,14 +53,14 @@ export function authzenRouter(verbs: CallVerbs, asWorkload: Step, json: RequestH
 
   const evaluation: Step = async (req, res) => {
     const asker = workloadOf(res);
-    res.json(await single(asker, readItem(bodyOf(req)), await tokenTask(verbs, asker, req)));
+    res.json(await single(asker, readItem(bodyOf(req)), await shownTask(verbs.taskOf, asker, req)));
   };
 
   const evaluations: Step = async (req, res) => {
     const asker = workloadOf(res);
     const given = bodyOf(req);
     const many = isJsonObject(given) ? readMany(given) : undefined;
-    const task = await tokenTask(verbs, asker, req);
+    const task = await shownTask(verbs.taskOf, asker, req);
     if (!many) res.json(await single(asker, readItem(given), task));
     else if ('faults' in many) {
       throw new Refusal('invalid_request', { errors: many.faults.map((fault) => ({ ...fault })) });
@@ -149,27 +150,6 @@ export function answerBody(evaluated: Evaluated): JsonObject {
       ...(accessRequest ? { access_request: accessRequest } : {}),
     },
   };
-}
-
-/** A task token is the task of every question; one that names another is not what it says. @throws Refusal `invalid_request`. */
-function onTask(question: CallQuestion, task: TaskId | undefined): CallQuestion {
-  if (task === undefined || question.task === task) return question;
-  if (question.task !== undefined) {
-    throw new Refusal('invalid_request', {
-      errors: [{ path: 'context.task', problem: 'is not the task of Txn-Token' }],
-    });
-  }
-  return { ...question, task };
-}
-
-async function tokenTask({ taskOf }: CallVerbs, asker: Caller, { headers }: Req): Promise<TaskId | undefined> {
-  const token = headers['txn-token'];
-  if (token === undefined) return undefined;
-  // One that nobody reads must not count as none.
-  if (typeof token !== 'string' || !taskOf) {
-    throw new Refusal('invalid_request', { errors: [{ path: 'Txn-Token', problem: 'cannot be read here' }] });
-  }
-  return taskOf(asker, token);
 }
 
 function decisionId(req: Req): DecisionId {

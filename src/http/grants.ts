@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { Router } from 'express';
 import type { RequestHandler } from 'express';
 import { z } from 'zod';
@@ -7,8 +6,6 @@ import { GRANT_STATES } from '../domain/grant.ts';
 import { OPERATOR_ROLES } from '../domain/identity.ts';
 import { parseId } from '../domain/ids.ts';
 import type { ApprovalId, GrantId } from '../domain/ids.ts';
-import { canonicalJson } from '../domain/json.ts';
-import type { Json } from '../domain/json.ts';
 import { reachOf } from '../domain/may-act.ts';
 import type { Principal as TaskPrincipal } from '../domain/task.ts';
 import type { Caller } from '../exchange/context.ts';
@@ -22,11 +19,11 @@ import type { Revocation } from '../exchange/revoke.ts';
 import type { ApprovalRow, GrantFilter, GrantView } from '../ledger/index.ts';
 import { roles, workloads, workloadsOr } from './authenticate.ts';
 import { body, query } from './body.ts';
-import type { RequestFault } from './body.ts';
 import type { Principal, Req, Res, Step } from './context.ts';
 import { operatorOf, workloadOf } from './context.ts';
 import { awaitedBody } from './approval-body.ts';
 import { goneOf, WaitQuery } from './approvals.ts';
+import { idempotency, idempotencyFaults, principalKey } from './idempotency.ts';
 import { mustReach, seenBy } from './reach.ts';
 import { grantBody, grantWithApproval, issuedBody, pendingBody } from './representations.ts';
 import { noStore } from './steps.ts';
@@ -112,7 +109,7 @@ export function grantsRouter(
           ttl_seconds: input.ttl_seconds ?? null,
           purpose: input.purpose ?? null,
           ...(task !== undefined && { task }),
-          ...(principal && { on_behalf_of: [principal.verified?.trust ?? null, principal.id] }),
+          ...principalKey(principal),
         }),
       };
       const answer = await verbs.issue(workloadOf(res), request);
@@ -218,18 +215,4 @@ function grantId(req: Req): GrantId {
   const id = parseId('grant', req.params['id'] ?? '');
   if (!id) throw new Refusal('not_found');
   return id;
-}
-
-const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,200}$/;
-
-function idempotencyFaults({ headers }: Req): RequestFault[] {
-  const key = headers['idempotency-key'];
-  if (key === undefined || (typeof key === 'string' && IDEMPOTENCY_KEY.test(key))) return [];
-  return [{ path: 'Idempotency-Key', problem: 'must be 1 to 200 visible ASCII characters' }];
-}
-
-function idempotency({ headers }: Req, request: Json) {
-  const key = headers['idempotency-key'];
-  if (typeof key !== 'string') return undefined;
-  return { key, requestHash: createHash('sha256').update(canonicalJson(request)).digest('hex') };
 }

@@ -18,7 +18,7 @@ import { TokenForm } from './oauth.ts';
 import { LiftBody, RevocationBody } from './orders.ts';
 import { DeadLettersQuery, ReplayBody } from './sinks.ts';
 import { TimelineQuery } from './timeline.ts';
-import { EndTaskBody, TaskBody } from './tasks.ts';
+import { EndTaskBody, TaskBody, TasksQuery } from './tasks.ts';
 import { ExchangeForm } from './token-endpoint.ts';
 
 interface Operation {
@@ -99,10 +99,19 @@ export const OPERATIONS: readonly Operation[] = [
   {
     method: 'post',
     path: '/v1/tasks',
-    summary: 'Make a task, which what is asked for can hang off',
+    summary: 'Make a task, which what is asked for can hang off; Idempotency-Key is honoured',
     workload: true,
     body: TaskBody,
     answers: { 201: 'The task, and its token' },
+  },
+  {
+    method: 'get',
+    path: '/v1/tasks',
+    summary: 'List tasks, newest first; a workload its own',
+    workload: true,
+    roles: READERS,
+    query: TasksQuery,
+    answers: { 200: 'A page of tasks' },
   },
   {
     method: 'get',

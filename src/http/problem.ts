@@ -95,6 +95,7 @@ const REFUSALS: Readonly<Record<RefusalCode, Entry>> = {
   too_many_requests: [429, 'Too many requests at once'],
   too_many_refusals: [429, 'Too many refusals from this address'],
   too_many_approvals: [429, 'This workload waits for as many approvals as it may', 'Wait for answers.'],
+  too_many_open_tasks: [429, 'This workload has as many open tasks as it may', 'End some, or let them end.'],
   too_many_live_grants: [429, 'This workload holds as many live grants as it may', 'End some, or let them expire.'],
 };
 

@@ -93,7 +93,7 @@ export function grantBody(view: GrantView) {
   };
 }
 
-function revocabilityBody(revocability: Revocability) {
+export function revocabilityBody(revocability: Revocability) {
   switch (revocability.mode) {
     case 'bounded':
       return { mode: revocability.mode, within_seconds: revocability.withinSeconds };

@@ -27,6 +27,7 @@ export function taskBody(row: TaskRow) {
     calls_used: row.callsUsed,
     created_at: row.createdAt.toISOString(),
     ends_at: row.endsAt?.toISOString() ?? null,
+    ends_at_decided_by: row.endsAtDecidedBy,
     ended_at: row.endedAt?.toISOString() ?? null,
     ended_why: row.endedWhy,
     decision: row.decisionId,
@@ -44,10 +45,9 @@ export function taskViewBody({ row, tree }: TaskView) {
   };
 }
 
-export function openedTaskBody({ row, token, decision, decidedBy }: OpenedTask) {
+export function openedTaskBody({ row, token, decision }: OpenedTask) {
   return {
     ...taskBody(row),
-    ends_at_decided_by: decidedBy,
     decision: { id: decision.id, generation: decision.generation, policies: decision.policies },
     token,
   };

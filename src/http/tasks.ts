@@ -5,19 +5,22 @@ import { Refusal } from '../domain/errors.ts';
 import { OPERATOR_ROLES } from '../domain/identity.ts';
 import { parseId } from '../domain/ids.ts';
 import type { TaskId } from '../domain/ids.ts';
+import { TASK_MODES } from '../domain/task.ts';
 import type { Principal } from '../domain/task.ts';
 import type { Caller } from '../exchange/context.ts';
 import { actorOf } from '../exchange/orders.ts';
 import type { GivenPrincipal } from '../exchange/principal.ts';
 import type { NewTask, Onlooker, OpenedTask, TaskEnd, TaskView } from '../exchange/tasks.ts';
-import type { EndedTask, TaskRow } from '../ledger/index.ts';
+import type { EndedTask, TaskFilter, TaskRow } from '../ledger/index.ts';
 import { workloads, workloadsOr } from './authenticate.ts';
-import { body } from './body.ts';
+import { body, query } from './body.ts';
+import type { RequestFault } from './body.ts';
 import type { Req, Res, Step } from './context.ts';
 import { operatorOf, workloadOf } from './context.ts';
+import { idempotency, idempotencyFaults, principalKey } from './idempotency.ts';
 import { mustReach, seenBy } from './reach.ts';
 import { noStore } from './steps.ts';
-import { endedTaskBody, openedTaskBody, taskViewBody } from './task-bodies.ts';
+import { endedTaskBody, openedTaskBody, taskBody, taskViewBody } from './task-bodies.ts';
 import { TASK_HEADER } from './task-context.ts';
 import { bounds, onBehalfOf, purpose, without } from './task-fields.ts';
 
@@ -27,11 +30,27 @@ export const TaskBody = z
     path: ['environments'],
     message: 'must have `environment` among them',
   });
+const name = z.string().min(1).max(2_048).optional();
+export const TasksQuery = z.strictObject({
+  state: z.enum(['open', 'ended']).optional(),
+  agent: name,
+  task: name,
+  on_behalf_of: name,
+  environment: name,
+  mode: z.enum(TASK_MODES).optional(),
+  /** The page before's `next_cursor`: the last task on it. */
+  cursor: z
+    .string()
+    .refine((text) => parseId('task', text) !== undefined, 'is not a cursor of this list')
+    .optional(),
+  limit: z.coerce.number().int().min(1).max(500).default(100),
+});
 export const EndTaskBody = z.strictObject({ reason: z.string().min(1).max(1_000) });
 
 export interface TaskVerbs {
   readonly resolvePrincipal: (given: GivenPrincipal) => Promise<Principal>;
   readonly create: (caller: Caller, task: NewTask) => Promise<OpenedTask>;
+  readonly list: (onlooker: Onlooker, filter: TaskFilter, limit: number, after?: string) => Promise<TaskRow[]>;
   readonly show: (id: TaskId, onlooker: Onlooker) => Promise<TaskView>;
   readonly end: (ending: TaskEnd) => Promise<EndedTask>;
 }
@@ -39,17 +58,22 @@ export interface TaskVerbs {
 export function tasksRouter(verbs: TaskVerbs, asWorkload: Step, json: RequestHandler): Router {
   const create = body(
     TaskBody,
-    async (input, _req, res) => {
-      const { on_behalf_of: given } = input;
+    async (input, req, res) => {
+      const { on_behalf_of: given, ...task } = input;
       const principal = given === undefined ? undefined : await verbs.resolvePrincipal(given);
-      res.status(201).json(openedTaskBody(await verbs.create(workloadOf(res), newTask(input, principal))));
+      const key = idempotency(req, { task: without(task), ...principalKey(principal) });
+      const wanted = { ...newTask(input, principal), idempotency: key };
+      res.status(201).json(openedTaskBody(await verbs.create(workloadOf(res), wanted)));
     },
-    // A task that is made while another is shown would step out of it.
-    ({ headers }) =>
-      headers['txn-token'] === undefined
-        ? []
-        : [{ path: TASK_HEADER, problem: 'is not taken here: a part of a task is handed on by POST /oauth/token' }],
+    (req) => [...idempotencyFaults(req), ...contextFaults(req)],
   );
+
+  const list = query(TasksQuery, async ({ cursor, limit, on_behalf_of: onBehalfOf, ...filter }, _req, res) => {
+    const page = await verbs.list(onlookerOf(res), { ...filter, onBehalfOf }, limit + 1, cursor);
+    const rows = page.slice(0, limit);
+    const last = rows.at(-1);
+    res.json({ tasks: rows.map(taskBody), ...(page.length > limit && last ? { next_cursor: last.id } : {}) });
+  });
 
   const show: Step = async (req, res) => {
     res.json(taskViewBody(await shown(req, res)));
@@ -76,9 +100,16 @@ export function tasksRouter(verbs: TaskVerbs, asWorkload: Step, json: RequestHan
 
   const router = Router();
   router.post('/v1/tasks', noStore, asWorkload, workloads, json, create);
+  router.get('/v1/tasks', noStore, asWorkload, workloadsOr(...OPERATOR_ROLES), list);
   router.get('/v1/tasks/:id', noStore, asWorkload, workloadsOr(...OPERATOR_ROLES), show);
   router.post('/v1/tasks/:id/end', noStore, asWorkload, workloadsOr('security'), json, end);
   return router;
+}
+
+/** A task that is made while another is shown would step out of it. */
+function contextFaults({ headers }: Req): RequestFault[] {
+  if (headers['txn-token'] === undefined) return [];
+  return [{ path: TASK_HEADER, problem: 'is not taken here: a part of a task is handed on by POST /oauth/token' }];
 }
 
 function newTask(input: z.output<typeof TaskBody>, principal: Principal | undefined): NewTask {

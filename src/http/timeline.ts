@@ -41,6 +41,7 @@ function timelineBody(view: TimelineView) {
       purpose: hop.purpose,
       mode: hop.mode,
       environment: hop.environment,
+      environments: hop.environments,
       state: hop.state,
       created_at: hop.createdAt.toISOString(),
       ended_at: hop.endedAt?.toISOString() ?? null,

@@ -31,6 +31,12 @@ export interface RepeatedRequest {
   readonly in_time: boolean;
 }
 
+/** A key that was used for something else than a grant. */
+export interface RepeatedOtherwise {
+  readonly request_hash: string;
+  readonly grant_id: null;
+}
+
 export interface GrantOfMint {
   readonly grant: GrantId;
   readonly trust: string;
@@ -99,11 +105,19 @@ export function makeGrants(connection: Connection) {
     },
 
     /** The earlier request under an idempotency key, if any. */
-    async repeated(trust: string, subject: string, key: string): Promise<RepeatedRequest | undefined> {
+    async repeated(
+      trust: string,
+      subject: string,
+      key: string,
+    ): Promise<RepeatedRequest | RepeatedOtherwise | undefined> {
       const sql = `select request_hash, grant_id, state, expires_at > clock_timestamp() as in_time
-        from idempotency_keys join grants on grants.id = grant_id
+        from idempotency_keys left join grants on grants.id = grant_id
         where idempotency_keys.trust = $1 and idempotency_keys.subject = $2 and key = $3`;
-      const rows = await connection.call<RepeatedRequest>('repeated_request', sql, [trust, subject, key]);
+      const rows = await connection.call<RepeatedRequest | RepeatedOtherwise>('repeated_request', sql, [
+        trust,
+        subject,
+        key,
+      ]);
       return rows[0];
     },
 

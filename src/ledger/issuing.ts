@@ -145,6 +145,8 @@ export interface Abandonment {
 export interface Answer {
   readonly refused?: string;
   readonly order?: string;
+  /** That would be passed. */
+  readonly limit?: number;
 }
 
 /** The intent is committed; its first writer holds `epoch`. */
@@ -166,6 +168,7 @@ const REFUSALS: ReadonlySet<string> = new Set<RefusalCode>([
   'task_budget_spent',
   'too_many_hops',
   'delegation_loop',
+  'too_many_open_tasks',
   'approval_required',
   'approval_pending',
   'approval_closed',
@@ -178,15 +181,18 @@ const REFUSALS: ReadonlySet<string> = new Set<RefusalCode>([
 
 /** @throws Refusal or Fault for an answer that says no. */
 export function admit<A extends Answer>(answer: A): A {
-  const { refused, order } = answer;
+  const { refused, order, limit } = answer;
   if (refused === undefined) return answer;
   if (refused === 'generation_behind' || refused === 'clock_skew') throw new Fault(refused);
-  if (REFUSALS.has(refused)) throw new Refusal(refused as RefusalCode, order === undefined ? {} : { order });
+  if (REFUSALS.has(refused)) {
+    const facts = { ...(order === undefined ? {} : { order }), ...(limit === undefined ? {} : { limit }) };
+    throw new Refusal(refused as RefusalCode, facts);
+  }
   throw new Error(`the ledger answered an unknown refusal: ${refused}`);
 }
 
 /** What is done under an idempotency key that somebody else holds at this moment is in progress. */
-async function keyed<T>(work: () => Promise<T>): Promise<T> {
+export async function keyed<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {

@@ -42,11 +42,18 @@ export function makeOrders(connection: Connection) {
 
     find: (id: OrderId) => connection.prisma((client) => client.order.findUnique({ where: { id } })),
 
-    /** One statement, so that a grant that is being swept is counted once; what is still to be swept is pending. */
+    /**
+     * One statement, so that a grant that is being swept is counted once; what is still to be swept is pending. So is what was ending
+     * before the order came, and keeps its own reason: it lives, and whoever gave the order must not be told that nothing does.
+     */
     async progress(id: OrderId): Promise<OrderProgress> {
       const sql = `select provider, state, count(*)::integer as n from grants where order_id = $1 group by provider, state
-        union all select waiting.provider, 'ending', waiting.n::integer
-          from orders o, jsonb_each_text(count_matching(o.kind, o.value)) as waiting (provider, n) where o.id = $1 and o.swept_at is null`;
+        union all select g.provider, case g.state when 'stuck' then 'stuck' else 'ending' end, count(*)::integer from orders o join grants g
+            on g.state in ('pending_approval', 'issuing', 'active', 'ending', 'stuck') and g.opened_at <= o.created_at and g.order_id is distinct from o.id
+              and case o.kind when 'all' then true when 'agent' then o.value = g.subject when 'task' then o.value = any (g.task_path)
+                when 'profile' then o.value = g.profile when 'owner' then o.value = g.owner when 'environment' then o.value = g.environment
+                when 'provider' then o.value = g.provider when 'on_behalf_of' then o.value = g.on_behalf_of end
+          where o.id = $1 group by 1, 2`;
       const rows = await connection.call<{ provider: string; state: string; n: number }>('order_progress', sql, [id]);
       const progress: Record<
         string,

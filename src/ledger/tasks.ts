@@ -4,8 +4,9 @@ import type { JsonObject } from '../domain/json.ts';
 import type { ChainLink, Task, TaskMode, VerifiedPrincipal } from '../domain/task.ts';
 import type { Prisma } from '../generated/client.ts';
 import type { Connection } from './connection.ts';
-import { admit } from './issuing.ts';
+import { admit, keyed } from './issuing.ts';
 import type { Answer, DecisionRecord } from './issuing.ts';
+import { makeTaskList } from './task-list.ts';
 
 export type TaskRow = Prisma.TaskGetPayload<object>;
 
@@ -24,6 +25,7 @@ export interface OpenTask {
     readonly environments: readonly string[] | null;
     readonly chain: readonly ChainLink[];
     readonly ends_at: string;
+    readonly ends_at_decided_by: string;
     readonly max_grants: number | null;
     readonly max_calls: number | null;
     readonly profiles: readonly string[] | null;
@@ -33,7 +35,16 @@ export interface OpenTask {
   };
   /** How many times a task may be handed on. */
   readonly max_hops: number;
+  /** How many a workload may have open. */
+  readonly max_open: number;
   readonly origin: string | null;
+  readonly idempotency: { readonly key: string; readonly request_hash: string } | null;
+}
+
+export interface RepeatedTask {
+  readonly request_hash: string;
+  readonly task_id: TaskId | null;
+  readonly open: boolean | null;
 }
 
 export interface EndTask {
@@ -57,10 +68,11 @@ export interface EndedTask {
 
 export function makeTasks(connection: Connection) {
   return {
-    /** @throws Refusal `under_order`, `task_not_found`, `task_ended`, `task_budget_spent`, `too_many_hops`, `delegation_loop`; Fault. */
+    /** @throws Refusal `under_order`, `task_not_found`, `task_ended`, `task_budget_spent`, `too_many_hops`, `delegation_loop`, `too_many_open_tasks`, `request_in_progress`; Fault. */
     async open(opening: OpenTask): Promise<{ createdAt: Date }> {
       type Opened = Answer & { created_at: string };
-      const answer = admit(await connection.transition<Opened>('open_task', opening));
+      const name = opening.task.parent === null ? 'open_task' : 'take_task';
+      const answer = await keyed(async () => admit(await connection.transition<Opened>(name, opening)));
       return { createdAt: new Date(answer.created_at) };
     },
 
@@ -72,6 +84,17 @@ export function makeTasks(connection: Connection) {
 
     find: (id: TaskId): Promise<TaskRow | null> =>
       connection.prisma((client) => client.task.findUnique({ where: { id } })),
+
+    list: makeTaskList(connection),
+
+    /** What a key was used for before by this workload: `task` is null where that was no task. */
+    async repeated(trust: string, subject: string, key: string): Promise<RepeatedTask | undefined> {
+      const sql = `select request_hash, task_id, state = 'open' and coalesce(ends_at > clock_timestamp(), true) as open
+        from idempotency_keys left join tasks on tasks.id = task_id
+        where idempotency_keys.trust = $1 and idempotency_keys.subject = $2 and key = $3`;
+      const rows = await connection.call<RepeatedTask>('repeated_task', sql, [trust, subject, key]);
+      return rows[0];
+    },
 
     /** A task and all below it, from the top down. */
     async tree(id: TaskId): Promise<TaskRow[]> {

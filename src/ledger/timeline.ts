@@ -14,6 +14,8 @@ export interface HopRow {
   readonly purpose: string;
   readonly mode: string;
   readonly environment: string;
+  /** Everything that it reaches. */
+  readonly environments: readonly string[];
   readonly state: string;
   readonly createdAt: Date;
   readonly endedAt: Date | null;
@@ -70,8 +72,8 @@ export function makeTimelineReads(connection: Connection) {
       const sql = `with recursive below (id, depth) as (
           select id, 0 from tasks where id = $1
           union all select t.id, b.depth + 1 from below b join tasks t on t.parent_id = b.id)
-        select t.id, t.parent_id as parent, b.depth, t.trust, t.subject, t.on_behalf_of as "onBehalfOf", t.purpose, t.mode, t.environment, t.state,
-          t.created_at as "createdAt", t.ended_at as "endedAt", t.ended_why as "endedWhy"
+        select t.id, t.parent_id as parent, b.depth, t.trust, t.subject, t.on_behalf_of as "onBehalfOf", t.purpose, t.mode, t.environment,
+          coalesce(t.environments, jsonb_build_array(t.environment)) as environments, t.state, t.created_at as "createdAt", t.ended_at as "endedAt", t.ended_why as "endedWhy"
         from below b join tasks t using (id) order by t.created_at, t.id limit $2`;
       return connection.call<HopRow>('timeline_hops', sql, [task, limit]);
     },

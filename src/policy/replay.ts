@@ -25,7 +25,7 @@ export interface Redecided {
   readonly policies: readonly string[];
 }
 
-/** Codes of decisions that follow from the rules and the inputs alone; every other one came from the state of that moment. */
+/** Codes of decisions that can follow from the rules and the inputs alone; every other one came from the state of that moment. */
 const OF_RULES: ReadonlySet<string | null> = new Set([
   null,
   'policy_denied',
@@ -45,8 +45,13 @@ export function replay(rules: Pick<ExplainedRules, 'profiles' | 'policies'>, rec
   const now = redecide(rules, request);
   const samePolicies = [...now.policies].sort().join() === [...recorded.policies].sort().join();
   const sameOutcome = now.outcome === recorded.outcome && now.code === recorded.code;
-  const same = samePolicies && (sameOutcome || !OF_RULES.has(recorded.code));
+  const same = samePolicies && (sameOutcome || !isOfRules(recorded));
   return { kind: same ? 'same' : 'differs', now };
+}
+
+/** That an approval is wanted is no denial of the rules: one is on record where the approval that was shown did not hold any more. */
+function isOfRules({ outcome, code }: RecordedDecision): boolean {
+  return OF_RULES.has(code) && !(outcome === 'deny' && code === 'approval_required');
 }
 
 export function redecide(rules: Pick<ExplainedRules, 'profiles' | 'policies'>, request: PolicyRequest): Redecided {

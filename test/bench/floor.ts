@@ -1,24 +1,28 @@
 /**
  * The floor: what an issuance cannot do without, and nothing more. One verify, one decision, the broker's own two SQL calls, one sign; no
- * HTTP. argv: a JSON of what is needed; each line of the input, `{"callers", "count"}`, is answered with one of figures.
+ * HTTP. argv: a JSON of what is needed; each line of the input, `{"callers", "count"}`, is answered with one of figures. With
+ * `"call"` a provider's own calls stand in place of the signing; with `"alone"` beside it, nothing else is done.
  */
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { createInterface } from 'node:readline';
 import { createLocalJWKSet, generateKeyPair, jwtVerify, SignJWT } from 'jose';
 import { readRules } from '../../src/config/index.ts';
 import { makeIds } from '../../src/domain/ids.ts';
 import { makeLedger } from '../../src/ledger/index.ts';
 import type { PolicyRequest } from '../../src/policy/index.ts';
 import { makeRulesTools } from '../../src/rules-tools.ts';
+import { makeCalls } from './direct.ts';
+import type { CallKind, DirectInput } from './direct.ts';
+import { answerWith, inputOf } from './helper-process.ts';
 import { measure } from './measure.ts';
 
-const { ledgerUrl, bundleFile, token, rulesDirectory } = JSON.parse(process.argv[2] ?? '') as FloorInput;
+const { ledgerUrl, bundleFile, token, rulesDirectory, direct } = inputOf() as FloorInput;
 export interface FloorInput {
   ledgerUrl: string;
   bundleFile: string;
   token: string;
   rulesDirectory: string;
+  direct?: DirectInput;
 }
 
 const { keys } = JSON.parse(await readFile(bundleFile, 'utf8')) as { keys: Record<string, unknown>[] };
@@ -35,7 +39,7 @@ const ledger = makeLedger({ url: ledgerUrl });
 const generation = await ledger.generations.active();
 const ids = makeIds(randomBytes, Date.now);
 
-async function issue(): Promise<void> {
+async function issue(credential: () => Promise<unknown>): Promise<void> {
   const { payload } = await jwtVerify(token, jwks, {
     audience: 'writ-bench',
     algorithms: ['ES256'],
@@ -112,17 +116,29 @@ async function issue(): Promise<void> {
     origin: null,
     idempotency: null,
   });
-  await new SignJWT({ sub: id, aud: 'https://tools.example', jti: mint, scope: 'refund:read' })
-    .setProtectedHeader({ alg: 'ES256', typ: 'at+jwt' })
-    .setExpirationTime(endsAt)
-    .sign(privateKey);
+  await credential();
   await ledger.issuing.activate(mint, epoch, { jti: mint }, endsAt, null);
 }
 
-const answer = (value: object) => process.stdout.write(`${JSON.stringify(value)}\n`);
-answer({ ready: true });
-for await (const line of createInterface({ input: process.stdin })) {
-  const { callers, count } = JSON.parse(line) as { callers: number; count: number };
-  answer(await measure(callers, count, issue));
+const sign = () =>
+  new SignJWT({ sub: 'agent', aud: 'https://tools.example', jti: ids.mint(), scope: 'refund:read' })
+    .setProtectedHeader({ alg: 'ES256', typ: 'at+jwt' })
+    .setExpirationTime(new Date(Date.now() + 300_000))
+    .sign(privateKey);
+
+export interface FloorAsked {
+  readonly callers: number;
+  readonly count: number;
+  readonly call?: CallKind;
+  readonly alone?: boolean;
 }
+const calls = direct && (await makeCalls(direct));
+await answerWith({}, (question) => {
+  const { callers, count, call, alone } = question as FloorAsked;
+  const credential = (call && calls?.[call]) ?? sign;
+  return measure(callers, count, async () => {
+    await (alone ? credential() : issue(credential));
+  });
+});
 await ledger.close();
+process.exit(); // idle connections would keep it

@@ -23,8 +23,8 @@ const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 export const sealer: Part = {
   name: 'sealer',
   async run(world) {
-    const on = await world.startBroker('sealed', {});
-    const off = await world.startBroker('unsealed', { seal_every: '1h', publish_every: '1h' });
+    const on = await world.startBroker({ name: 'sealed' });
+    const off = await world.startBroker({ name: 'unsealed', audit: { seal_every: '1h', publish_every: '1h' } });
     try {
       const each = Math.ceil(COUNT / ROUNDS / (world.quick ? 4 : 1));
       const rows: Row[] = [];
@@ -53,7 +53,7 @@ export const sealer: Part = {
 export const verify: Part = {
   name: 'verify',
   async run(world) {
-    const broker = await world.startBroker('verified', {});
+    const broker = await world.startBroker({ name: 'verified' });
     try {
       const count = world.quick ? 5_000 : 50_000;
       await broker.issuances({ profile: PROFILE, callers: 16, count, tokens: world.tokens, ttlSeconds: 60 });

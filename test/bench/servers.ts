@@ -64,7 +64,9 @@ export interface Own {
   /** Of its configuration, below the run's. */
   readonly name: string;
   readonly ledgerUrl: string;
-  readonly audit: JsonObject;
+  readonly audit?: JsonObject;
+  /** Beside those of the run, or in their place. */
+  readonly providers?: JsonObject;
 }
 
 /** The configuration of the run: the sample's rules, the limits out of the way. Answers its directory. */
@@ -74,7 +76,7 @@ export async function writeConfig(bench: Bench, rules: string, own?: Own): Promi
   const yaml = {
     server: { port: 0 },
     database: { url: own?.ledgerUrl ?? bench.ledgerUrl },
-    ...(own ? { audit: own.audit } : {}),
+    ...(own?.audit ? { audit: own.audit } : {}),
     identity: {
       audience: 'writ-bench',
       trust: [
@@ -97,6 +99,7 @@ export async function writeConfig(bench: Bench, rules: string, own?: Own): Promi
       tools: { kind: 'jwt' },
       'aws-main': { kind: 'aws', when: '' },
       'vault-main': { kind: 'vault', when: '' },
+      ...own?.providers,
     },
     clients: {
       'orders-gateway': {

@@ -1,15 +1,16 @@
 import { fileURLToPath } from 'node:url';
 import { makeClient } from '../../src/client/index.ts';
 import { readRules } from '../../src/config/index.ts';
-import type { JsonObject } from '../../src/domain/json.ts';
+import type { RuleFiles } from '../../src/config/index.ts';
 import { startBrokerProcess } from './broker-process.ts';
+import type { DirectInput } from './direct.ts';
 import { startFloor } from './floor-process.ts';
 import type { Floor } from './floor-process.ts';
 import { openCaller, post } from './http-caller.ts';
 import { measure } from './measure.ts';
 import type { Figures } from './measure.ts';
 import { startBench, writeConfig } from './servers.ts';
-import type { Bench } from './servers.ts';
+import type { Bench, Own } from './servers.ts';
 
 const WORKLOADS = 100;
 const RULES = fileURLToPath(new URL('../../config', import.meta.url));
@@ -29,14 +30,18 @@ export interface World {
   readonly brokerPid: number;
   readonly brokerUrl: string;
   readonly floor: Floor;
+  /** One more floor, with what a provider is asked. */
+  startFloor(direct: DirectInput): Promise<Floor>;
   /** Fewer calls. */
   readonly quick: boolean;
   /** One for each of some workloads. */
   readonly tokens: readonly string[];
   freshTokens(count: number): Promise<string[]>;
   issuances(asked: Issuances): Promise<Figures>;
-  /** One more broker, with a ledger of its own on the same server, and with this section `audit`. */
-  startBroker(name: string, audit: JsonObject): Promise<OtherBroker>;
+  /** One more broker, with a ledger of its own on the same server, and with rules of its own where it is given some. */
+  startBroker(own: Omit<Own, 'ledgerUrl'>, rules?: RuleFiles): Promise<OtherBroker>;
+  /** The rules of the run. */
+  rules(): Promise<RuleFiles>;
   say(line: string): void;
   close(): Promise<void>;
 }
@@ -52,31 +57,34 @@ export async function makeWorld(quick: boolean): Promise<World> {
   const bench = await startBench();
   const broker = await startBrokerProcess(await writeConfig(bench, RULES));
   const operator = await bench.issuer.operatorToken('platform');
-  const apply = async (url: string) =>
-    makeClient({ url, operatorToken: () => operator }).operator.apply(await readRules(RULES));
+  const apply = async (url: string, rules?: RuleFiles) =>
+    makeClient({ url, operatorToken: () => operator }).operator.apply(rules ?? (await readRules(RULES)));
   await apply(broker.url);
   const token = (n: number) =>
     bench.issuer.identityToken(`spiffe://dev.local/agent/${n % WORKLOADS}`, 'writ-bench', 3_000);
   const tokens = await Promise.all(Array.from({ length: WORKLOADS }, (_, n) => token(n)));
-  const floor = await startFloor({
+  const floorInput = {
     ledgerUrl: bench.ledgerUrl,
     bundleFile: bench.issuer.bundleFile,
     token: tokens[0] ?? '',
     rulesDirectory: RULES,
-  });
+  };
+  const floor = await startFloor(floorInput);
   return {
     bench,
     brokerPid: broker.pid,
     brokerUrl: broker.url,
     floor,
+    startFloor: (direct) => startFloor({ ...floorInput, direct }),
     quick,
     tokens,
     freshTokens: (count) => Promise.all(Array.from({ length: count }, (_, n) => token(n))),
     issuances: (asked) => issuances(broker.url, asked),
-    async startBroker(name, audit) {
-      const ledgerUrl = await bench.makeLedger(name);
-      const other = await startBrokerProcess(await writeConfig(bench, RULES, { name, ledgerUrl, audit }));
-      await apply(other.url);
+    rules: () => readRules(RULES),
+    async startBroker(own, rules) {
+      const ledgerUrl = await bench.makeLedger(own.name);
+      const other = await startBrokerProcess(await writeConfig(bench, RULES, { ...own, ledgerUrl }));
+      await apply(other.url, rules);
       return { url: other.url, ledgerUrl, issuances: (asked) => issuances(other.url, asked), stop: other.stop };
     },
     say: (line) => process.stdout.write(`${line}\n`),

@@ -2,6 +2,7 @@ import { makeTestKey, signCompact } from '../support/issuer.ts';
 import type { Answer } from '../support/ask.ts';
 import { reasonOf, startCalls } from './world.ts';
 import type { Calls } from './world.ts';
+import { until } from '../support/waiting.ts';
 
 /** A denied call is put before a person, and asked again: what binds the one to the other, and that nothing of it is a right. */
 let calls: Calls;
@@ -84,7 +85,7 @@ test('denied, asked, approved, asked again, once', async () => {
   expect(seen.text).not.toContain('4711');
 
   const waiting = poll(id, 'agent/one', 30);
-  await new Promise((resolve) => setTimeout(resolve, 200));
+  await until(async () => (await calls.ask('GET', '/metrics')).text.includes('\nwrit_long_polls 1\n'));
   expect((await calls.evaluate(under(question, { approval: id }))).decision).toBe(false);
   await answer(id);
   const { body } = await waiting;

@@ -185,6 +185,13 @@ test('an exception from its request to its review', async () => {
   const listed = await operator(['exceptions', '--state', 'active'], 'auditor');
   expect(listed.stdout).toMatch(new RegExp(`${id} +active .* 1 +\\S+ +freeze +profile frozen`));
   expect((await operator(['exceptions', 'end', id, '--reason', 'over'], 'security')).stdout).toMatch(/: ended, /);
+  // its review date passes without one, and it is listed until somebody has looked
+  await broker.database.pool.query(
+    `update exceptions set starts_at = starts_at - interval '2 days', review_by = now() - interval '1 day' where id = $1`,
+    [id],
+  );
+  const overdue = await operator(['exceptions', '--unreviewed'], 'auditor');
+  expect(overdue.stdout).toMatch(new RegExp(`${id} +ended +- +1 +OVERDUE +freeze +profile frozen`));
   expect((await operator(['exceptions', 'review', id, '--note', 'needed'], 'auditor')).code).toBe(0);
   expect((await operator(['exceptions', '--unreviewed'], 'auditor')).stderr).toBe('writ: no exceptions\n');
 });

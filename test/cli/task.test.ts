@@ -115,6 +115,45 @@ describe('take', () => {
   });
 });
 
+describe('list', () => {
+  const BEHIND = 't000000000000000000002';
+
+  test('as an operator: a table, page after page', async () => {
+    const { code, stdout, stderr } = await writ(['task', 'list'], { WRIT_OPERATOR_TOKEN: OPERATOR_TOKENS.security });
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    const [header = '', ...lines] = stdout.trimEnd().split('\n');
+    expect(header.split(/ {2,}/)).toEqual(['TASK', 'STATE', 'LEFT', 'MODE', 'REACHES', 'AGENT', 'ON BEHALF OF']);
+    expect(lines.map((line) => line.split(/ {2,}/))).toEqual([
+      [TASK_ID, 'open', '1h 0m', 'supervised', 'staging', 'spiffe://dev.local/agent/one', '-'],
+      [BEHIND, 'open', '1h 0m', 'supervised', 'staging', 'two', '-'],
+    ]);
+    expect(broker.requests.map(({ query }) => query['cursor'])).toEqual([undefined, TASK_ID]);
+  });
+
+  test('as a workload, with every filter, for programs', async () => {
+    const filters = ['--state', 'open', '--agent', 'a', '--on-behalf-of', 'b', '--under', 'c', '--environment', 'd'];
+    const { stdout } = await writ(['task', 'list', ...filters, '--mode', 'observe', '--limit', '1', '--json']);
+    const ids = stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => (JSON.parse(line) as { id: string }).id);
+    expect(ids).toEqual([TASK_ID]);
+    expect(broker.requests[0]).toMatchObject({
+      path: '/v1/tasks',
+      headers: { authorization: `Bearer ${WORKLOAD_TOKEN}` },
+      query: { state: 'open', agent: 'a', on_behalf_of: 'b', task: 'c', environment: 'd', mode: 'observe' },
+    });
+  });
+
+  test('what is cut off is said, and none is no error', async () => {
+    expect((await writ(['task', 'list', '--limit', '1'])).stderr).toBe('writ: more than 1; see --limit\n');
+    broker.next('GET /v1/tasks', { body: { tasks: [] } });
+    expect(await writ(['task', 'list'])).toEqual({ code: 0, stdout: '', stderr: 'writ: no tasks\n' });
+    expect((await writ(['task', 'list', '--state', 'closed'])).code).toBe(2);
+    expect((await writ(['task', 'list', '--mode', 'yolo'])).code).toBe(2);
+  });
+});
+
 describe('show and end', () => {
   test('show, as a workload', async () => {
     const { code, stdout } = await writ(['task', 'show', TASK_ID]);

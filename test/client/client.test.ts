@@ -85,6 +85,38 @@ describe('workload verbs', () => {
     ]);
   });
 
+  test('on a task: its token goes along with whatever is asked on it', async () => {
+    const { workload } = makeClient({
+      url: broker.url,
+      identityToken: WORKLOAD_TOKEN,
+      taskToken: () => 'own.task.token',
+    });
+    const { id } = await workload.issue({ profile: 'orders' });
+    await workload.renew(id);
+    const issued = { status: 201, body: { ...broker.seed({ id: 'g000000000009' }), credential: LOGIN } };
+    broker.next('POST /v1/grants/g000000000009/claim', issued);
+    await workload.claim('g000000000009');
+    const call = { action: { name: 'call' }, resource: { type: 'tool', id: 'refund' } } as const;
+    broker.next('POST /access/v1/evaluation', ...[1, 2].map(() => ({ body: { decision: true } })));
+    broker.next('POST /access/v1/evaluations', ...[1, 2].map(() => ({ body: { evaluations: [] } })));
+    await workload.evaluate(call);
+    await workload.evaluateAll({ ...call, evaluations: [{}] });
+    // an enforcement point passes on what it was shown
+    const passedOn = { taskToken: 'their.task.token' };
+    await workload.evaluate(call, passedOn);
+    await workload.evaluateAll({ ...call, evaluations: [{}] }, passedOn);
+    expect(broker.requests.map(({ path, headers }) => [path, headers['txn-token']])).toEqual([
+      ['/v1/grants', 'own.task.token'],
+      [`/v1/grants/${id}/renew`, 'own.task.token'],
+      ['/v1/grants/g000000000009/claim', 'own.task.token'],
+      ['/access/v1/evaluation', 'own.task.token'],
+      ['/access/v1/evaluations', 'own.task.token'],
+      ['/access/v1/evaluation', 'their.task.token'],
+      ['/access/v1/evaluations', 'their.task.token'],
+    ]);
+    expect(await errorOf(workload.evaluate(call, { taskToken: '' }))).toMatchObject({ code: 'token_malformed' });
+  });
+
   test('ids are escaped in paths', async () => {
     expect((await errorOf(client.workload.grant('../operators?x'))).code).toBe('not_found');
     expect(broker.requests[0]?.path).toBe('/v1/grants/..%2Foperators%3Fx');

@@ -88,7 +88,10 @@ test('an empty file is the defaults', async () => {
     operators: { trust: [] },
     providers: [],
     clients: [],
-    limits: { refusalsPerMinute: 300, workloadBurst: 100, workloadPerSecond: 50, liveGrants: 1000 },
+    limits: {
+      ...{ refusalsPerMinute: 300, workloadBurst: 100, workloadPerSecond: 50 },
+      ...{ liveGrants: 1000, openTasks: 1000, pendingApprovals: 50 },
+    },
     outbound: { allow: [] },
   });
   expect(settings).not.toHaveProperty('keys');
@@ -129,6 +132,7 @@ describe('a problem says where it is and what would be right', () => {
       want: [/^writ\.yaml:1 database\.url must be a URL such as postgres:(?!.*p4ss)/],
     },
     { text: 'limits: { live_grants: 0 }', want: [/limits\.live_grants needs at least 1/] },
+    { text: 'limits: { open_tasks: 0 }', want: [/limits\.open_tasks needs at least 1/] },
     { text: 'limits: { live_grants: many }', want: [/limits\.live_grants must be a number/] },
     { text: 'outbound: { allow: ["http://a/b"] }', want: [/outbound\.allow\[0\] "http:\/\/a\/b" is not a host/] },
     // trust

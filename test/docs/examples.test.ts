@@ -36,7 +36,11 @@ const examples = (
   )
 ).flat();
 
-const of = (language: string) => examples.filter((example) => example.language === language);
+/** The rules on pages of stories are loaded by the stories themselves, all of a page together: test/stories/page.ts. */
+const isTold = ({ page, text }: Example) =>
+  page.startsWith('docs/stories/') && /^(#|\/\/) (profiles|tools|policies)\//.test(text);
+const shown = examples.filter((example) => !isTold(example));
+const of = (language: string) => shown.filter((example) => example.language === language);
 const named = (pattern: RegExp) => of('yaml').filter(({ file }) => pattern.test(file));
 const PROVIDERS = [
   { name: 'aws-main', kind: 'aws', on: true },

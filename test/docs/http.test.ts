@@ -13,7 +13,7 @@ import { IssueBody, ListQuery, RenewBody, RevokeBody } from '../../src/http/gran
 import { OPERATIONS } from '../../src/http/openapi.ts';
 import { LiftBody, RevocationBody } from '../../src/http/orders.ts';
 import { problemOf } from '../../src/http/problem.ts';
-import { EndTaskBody, TaskBody } from '../../src/http/tasks.ts';
+import { EndTaskBody, TaskBody, TasksQuery } from '../../src/http/tasks.ts';
 import { ExchangeForm, RequestDetails } from '../../src/http/token-endpoint.ts';
 import { membersOf, sorted, writtenMembers } from './members.ts';
 import { codesOf, readPage, sectionOf } from './pages.ts';
@@ -50,6 +50,7 @@ test.each([
   { heading: 'Body of `POST /v1/grants/{id}/revoke`', schema: RevokeBody },
   { heading: 'Filters of `GET /v1/grants`', schema: ListQuery },
   { heading: 'Body of `POST /v1/tasks`', schema: TaskBody },
+  { heading: 'Filters of `GET /v1/tasks`', schema: TasksQuery },
   { heading: 'Body of `POST /v1/tasks/{id}/end`', schema: EndTaskBody },
   { heading: 'Parameters of `POST /oauth/token`', schema: ExchangeForm },
   { heading: 'Members of `request_details`', schema: RequestDetails },

@@ -73,7 +73,10 @@ test('paths of this repository in the text exist', async () => {
   expect(missing).toEqual([]);
 });
 
-test('every page of docs/ can be reached from the README', () => {
-  const reached = new Set(linksOf('README.md').map(({ target }) => target));
+test('every page of docs/ can be reached from the README, or from an index that it leads to', () => {
+  const pointedTo = (page: string) => linksOf(page).map(({ target }) => join(dirname(page), target));
+  const first = pointedTo('README.md');
+  const indexes = first.filter((page) => page.endsWith('/README.md'));
+  const reached = new Set([...first, ...indexes.flatMap(pointedTo)]);
   expect(pages.filter((page) => page.startsWith('docs/') && !reached.has(page))).toEqual([]);
 });

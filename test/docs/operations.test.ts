@@ -9,6 +9,7 @@ test('every metric of Writ is on the page, and no other', async () => {
     clockOffsetMs: () => 0,
     generation: () => ({}),
     approvalsWaiting: () => Promise.resolve(0),
+    longPolls: () => 0,
     notices: () => Promise.resolve({ pending: 0, dead: 0 }),
     exceptions: () => Promise.resolve({ active: 0, unreviewed: 0, uses: 0 }),
     keysAgeSeconds: () => ({}),

@@ -1,5 +1,5 @@
 import type { Operator, Reach } from '../../src/domain/identity.ts';
-import { mayActOn, reachOf } from '../../src/domain/may-act.ts';
+import { mayActOn, reachOf, reachOfTasks } from '../../src/domain/may-act.ts';
 import type { About } from '../../src/domain/may-act.ts';
 
 const WHO: Operator = { issuer: 'https://sso.test', subject: 'ada', display: 'ada', roles: ['security', 'auditor'] };
@@ -48,4 +48,14 @@ test('how far roles reach together', () => {
   expect(reachOf(one, ['approver'])).toEqual([]);
   const two = { ...one, reaches: { ...one.reaches, auditor: [{ environments: ['e'] }] } };
   expect(reachOf(two, ['security', 'auditor'])).toEqual([{ owners: ['a'] }, { environments: ['e'] }]);
+});
+
+test('how far roles reach among tasks: a set of environments for each, and none by owners', () => {
+  const one = limited({ environments: ['e'] }, { environments: ['f'] }, { owners: ['a'], environments: ['g'] });
+  expect(reachOfTasks(one, ['security'])).toEqual([['e', 'f']]);
+  expect(reachOfTasks(one, ['security', 'auditor'])).toBeUndefined();
+  expect(reachOfTasks(limited({ owners: ['a'] }), ['security'])).toEqual([[]]);
+  expect(reachOfTasks(one, ['approver'])).toEqual([]);
+  const two = { ...one, reaches: { ...one.reaches, auditor: [{ environments: ['h'] }] } };
+  expect(reachOfTasks(two, ['security', 'auditor'])).toEqual([['e', 'f'], ['h']]);
 });

@@ -31,10 +31,11 @@ export interface Held {
 
 export const SECOND_ROLE = 'arn:aws:iam::123456789012:role/order-agents';
 
-export async function awsExchange(scoped: boolean): Promise<AwsExchange> {
+/** @param more - profiles beside the two for the roles of one account. */
+export async function awsExchange(scoped: boolean, more: readonly Profile[] = []): Promise<AwsExchange> {
   const aws = await awsWorld({ scoped });
   const ledger = await makeLedgerWorld();
-  const profiles = [awsProfile(), awsProfile({ role_arn: SECOND_ROLE }, { name: 'orders-read' })];
+  const profiles = [awsProfile(), awsProfile({ role_arn: SECOND_ROLE }, { name: 'orders-read' }), ...more];
   await ledger.activateRules(JSON.stringify({ profiles }));
   const closers: (() => Promise<void>)[] = [];
 

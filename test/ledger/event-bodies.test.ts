@@ -92,12 +92,14 @@ test('success is false where something failed or was refused, and true elsewhere
   expect([...failures].sort()).toEqual([
     'approval.untold',
     'call.decided',
+    'call.reported',
     'decision.made',
     'evidence.refused',
     'grant.failed',
     'grant.stuck',
     'mint.end_failed',
     'mint.ended',
+    'use.after_revocation',
   ]);
 });
 

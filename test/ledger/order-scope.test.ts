@@ -1,8 +1,10 @@
-import type { TaskId } from '../../src/domain/ids.ts';
+import { createHash } from 'node:crypto';
+import type { GrantId, TaskId } from '../../src/domain/ids.ts';
 import type { Selector } from '../../src/domain/selector.ts';
 import { SELECTOR_KINDS } from '../../src/domain/selector.ts';
+import type { CallRecord } from '../../src/ledger/index.ts';
 import { seeded } from '../support/random.ts';
-import { makeWorld } from './world.ts';
+import { ids, makeWorld } from './world.ts';
 import type { OpenedGrant, Shape, World } from './world.ts';
 
 /** An order covers exactly what its selector names: nothing beside it is ever touched (CORRECTNESS, *Orders*). */
@@ -125,6 +127,26 @@ test(`${ROUNDS} orders over random grants and trees of tasks`, async () => {
       const stands = blocks && coversTask(selector, task);
       expect({ selector, task: await world.ledger.tasks.isActive(task.id) }).toEqual({ selector, task: !stands });
     }
+    // and so are calls: under each grant, and on each task, of a tool that is nobody's here
+    const under = [...living].map((grant) => ({
+      call: callOf(grant.shape, grant.path, grant.grant),
+      code: covered.includes(grant)
+        ? blocks
+          ? 'under_order'
+          : 'grant_not_active'
+        : active.has(grant.grant)
+          ? null
+          : 'grant_not_active',
+    }));
+    const on = tasks.map((task) => ({
+      call: callOf(task, task.path),
+      code: blocks && coversTask(selector, task) ? 'under_order' : null,
+    }));
+    const calls = [...under, ...on];
+    expect({ selector, codes: await recorded(calls.map(({ call }) => call)) }).toEqual({
+      selector,
+      codes: calls.map(({ code }) => code),
+    });
 
     const { shape, task } = place();
     const field = FIELDS[kind];
@@ -141,13 +163,12 @@ test(`${ROUNDS} orders over random grants and trees of tasks`, async () => {
       await opened;
       living.add(same);
     }
-    if (kind === 'task') {
-      // what is handed on below it later is under it too
-      const below = world.task({ parent: value as TaskId }, { trust: 'd', subject: 'd' });
-      const known = tasks.some(({ id }) => id === value);
-      if (blocks && known) await expect(below).rejects.toMatchObject({ code: 'under_order', facts: { order } });
-      else await below.catch(() => undefined);
-    }
+    // nothing is handed on from what it covers, also to somebody whom it does not cover
+    const from = random.pick(tasks);
+    const below = world.task({ parent: from.id, on_behalf_of: from.onBehalfOf }, { trust: 'd', subject: 'd' });
+    if (blocks && coversTask(selector, from))
+      await expect(below).rejects.toMatchObject({ code: 'under_order', facts: { order } });
+    else expect(await below).toEqual(expect.any(String));
 
     for (;;) if ((await world.ledger.reaping.sweep(order, 3)).done) break;
     for (const grant of covered) {
@@ -162,6 +183,33 @@ test(`${ROUNDS} orders over random grants and trees of tasks`, async () => {
   expect(Object.keys(covering).sort()).toEqual([...SELECTOR_KINDS].sort());
   expect(Object.values(covering).every((count) => count > 0)).toBe(true);
 });
+
+type Whose = Pick<Shape, 'trust' | 'subject' | 'onBehalfOf'>;
+
+/** A call that the rules allow, on a task and perhaps under a grant that hangs off it. */
+function callOf({ trust, subject, onBehalfOf }: Whose, path: readonly TaskId[], grant?: GrantId): CallRecord {
+  const [root, id] = [path[0], path.at(-1)];
+  return {
+    ...{ id: ids.decision(), trust, subject, onBehalfOf, resource: 'tool', outcome: 'allow', code: null, policies: [] },
+    ...{
+      controls: [],
+      errors: [],
+      askedBy: null,
+      owner: 'nobody',
+      environment: 'nowhere',
+      inputs: '{}',
+      mode: 'autonomous',
+    },
+    inputsHash: createHash('sha256').update('{}').digest('hex'),
+    task: root && id ? { id, root, budgeted: false } : null,
+    ...{ grant: grant ?? null, approval: null, exception: null, argumentsHash: null, arguments: null },
+  };
+}
+
+async function recorded(calls: readonly CallRecord[]): Promise<(string | null)[]> {
+  const batch = { generation: world.generation(), rulesHash: 'a'.repeat(64), origin: null, untilDeny: false, calls };
+  return (await world.ledger.calls.record(batch)).map(({ code }) => code);
+}
 
 /** A task has no profile, owner or provider: those are of what hangs off it. */
 function coversTask({ kind, value }: Selector, { path, subject, onBehalfOf }: TreeTask): boolean {

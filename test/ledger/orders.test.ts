@@ -119,6 +119,28 @@ describe('sweeping', () => {
     expect(await world.grant(ending.grant)).toMatchObject({ why: 'revocation', order_id: null });
   });
 
+  test('and is not passed over: the order is not done with before it has ended', async () => {
+    const [ending, stuck, over] = [
+      await world.live({ subject: 'w' }),
+      await world.live({ subject: 'w' }),
+      await world.live({ subject: 'w' }),
+    ];
+    for (const grant of [ending, stuck, over]) await world.revoke(grant);
+    await world.ledger.reaping.retry(stuck.mint, (await world.claim(stuck)).epoch, 'provider_unreachable', 0, 1);
+    await world.ledger.reaping.close(over.mint, (await world.claim(over)).epoch, 'ended', false);
+    const order = await world.order(agent('w'), false);
+    await world.ledger.reaping.sweep(order, 500);
+    await world.live({ subject: 'w' }); // came later: none of its business
+    const none = { revoked: 0, expired: 0, pending: 0, stuck: 0 };
+    const progress = () => world.ledger.orders.progress(order);
+    expect(await progress()).toEqual({ [SHAPE.provider]: { ...none, matched: 2, pending: 1, stuck: 1 } });
+    await world.ledger.reaping.close(ending.mint, (await world.claim(ending)).epoch, 'ended', false);
+    expect(await progress()).toEqual({ [SHAPE.provider]: { ...none, matched: 1, stuck: 1 } });
+    const { mint, epoch } = await world.claim(stuck);
+    await world.ledger.reaping.close(mint, epoch, 'ended', false);
+    expect(await progress()).toEqual({});
+  });
+
   test('progress, by provider, as the ends are confirmed', async () => {
     const make = (provider: string) => world.live({ subject: 'p', provider });
     const grants = [await make('one'), await make('one'), await make('one'), await make('two')];

@@ -50,7 +50,7 @@ const CHANGING: Readonly<Record<string, readonly string[]>> = {
     ...['answer_reason', 'answered_at', 'answered_by', 'end_reason', 'ended_at', 'ended_by'],
     ...['review_note', 'reviewed_at', 'reviewed_by', 'state'],
   ],
-  idempotency_keys: ['created_at', 'grant_id'],
+  idempotency_keys: ['created_at', 'grant_id', 'task_id'],
   dead_letters: ['error', 'replay_at'],
   legal_holds: ['lift_reason', 'lifted_at', 'lifted_by'],
   sinks: ['attempts', 'claimed_by', 'claimed_until', 'delivered_at', 'due_at', 'last_error', 'position'],

@@ -1,3 +1,4 @@
+import { readdir, readFile } from 'node:fs/promises';
 import { GRANT_STATES, GRANT_TRANSITIONS } from '../../src/domain/grant.ts';
 import { TRANSITIONS } from './transitions/index.ts';
 import { makeWorld } from './world.ts';
@@ -72,4 +73,26 @@ test('every legal step is walked here', () => {
     (step) => !walked.includes(step),
   );
   expect(missing).toEqual([]);
+});
+
+/** The database's owner alone may: test/audit/archive.test.ts walks it. */
+const ELSEWHERE = ['archive_events'];
+
+test('every function that writes an event and that the program calls is walked here', async () => {
+  const functions = await world.sql<{ name: string; text: string }>(
+    `select proname as name, prosrc as text from pg_proc where pronamespace = 'public'::regnamespace`,
+  );
+  const calls = (text: string, name: string) => new RegExp(`\\b${name}\\s*\\(`).test(text);
+  const writes = new Set(functions.filter(({ text }) => /insert into events\b/.test(text)).map(({ name }) => name));
+  for (let before = -1; before < writes.size;) {
+    before = writes.size;
+    for (const { name, text } of functions) if ([...writes].some((other) => calls(text, other))) writes.add(name);
+  }
+  const rooms = new URL('../../src/ledger/', import.meta.url);
+  const files = (await readdir(rooms)).filter((file) => file.endsWith('.ts'));
+  const program = (await Promise.all(files.map((file) => readFile(new URL(file, rooms), 'utf8')))).join('\n');
+  const called = [...writes].filter((name) => new RegExp(`'${name}'|select ${name}\\(`).test(program));
+  expect(called.length).toBeGreaterThan(20);
+  const walked = new Set(TRANSITIONS.map(({ name }) => name.split(',')[0]));
+  expect(called.filter((name) => !walked.has(name) && !ELSEWHERE.includes(name))).toEqual([]);
 });

@@ -293,6 +293,7 @@ export async function makeWorld(
           mode: 'autonomous',
           environment,
           ends_at: new Date(Date.now() + 3_600_000).toISOString(),
+          ends_at_decided_by: 'default',
           max_grants: null,
           max_calls: null,
           profiles: null,
@@ -302,7 +303,9 @@ export async function makeWorld(
           ...change,
         },
         max_hops: 4,
+        max_open: 1_000,
         origin: null,
+        idempotency: null,
       };
     },
 

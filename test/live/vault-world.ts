@@ -173,10 +173,11 @@ async function admits(url: string, { username, password }: JsonObject): Promise<
 
 async function forward(address: string, { method, path, headers, body }: Request): Promise<Answer> {
   const passed = Object.entries(headers).filter(([name]) => name.startsWith('x-vault-'));
-  const response = await fetch(`${address}/v1/${path}`, {
-    method,
+  const listing = method === 'LIST';
+  const response = await fetch(`${address}/v1/${path}${listing ? '?list=true' : ''}`, {
+    method: listing ? 'GET' : method,
     headers: Object.fromEntries(passed.map(([name, value]) => [name, String(value)])),
-    ...(method === 'GET' ? {} : { body: JSON.stringify(body) }),
+    ...(listing || method === 'GET' ? {} : { body: JSON.stringify(body) }),
   });
   const text = await response.text();
   return { status: response.status, ...(text === '' ? {} : { body: JSON.parse(text) as JsonObject }) };

@@ -310,3 +310,14 @@ describe.each(SHAPES)('$name', (shape) => {
     }
   });
 });
+
+test.each([
+  ['an identity', (before: Date) => ({ identities: [{ names: ['agent-1.0123456789abcdef'], before }] })],
+  ['a role', (before: Date) => ({ roles: [{ names: [ROLE], before }] })],
+  ['a fence', (before: Date) => ({ fence: before })],
+])('by %s a session counts as denied only where no clock could save it', (_name, denialsOf) => {
+  const [session] = over(1, () => ({ identity: 'agent-1.0123456789abcdef' })) as [Truth];
+  const counts = (ms: number) =>
+    denying({ ...NOTHING_DENIED, ...denialsOf(new Date(session.issuedBefore.getTime() + ms)) })(session);
+  expect([counts(0), counts(4_999), counts(5_000)]).toEqual([false, false, true]);
+});

@@ -10,6 +10,8 @@ import { allow, document, trusting } from '../support/aws/setup.ts';
 import type { ProviderHarness } from './harness.ts';
 
 export const ACCOUNT = '123456789012';
+/** One that a broker may have beside it. */
+export const OTHER_ACCOUNT = '210987654321';
 export const MONTH = '2026-11';
 /** What the profile's sessions may read, and what lies beside it: the role itself may read both. */
 export const INVOICE = `arn:aws:s3:::inv/${MONTH}/4711.pdf`;
@@ -84,9 +86,12 @@ export interface ProviderOptions {
 
 /** What the broker needs, and no more: as docs/providers/aws.md says it. */
 export const BROKER_POLICY = document(
-  allow(['sts:AssumeRole', 'sts:TagSession', 'sts:SetSourceIdentity'], `arn:aws:iam::${ACCOUNT}:role/*`),
+  allow(
+    ['sts:AssumeRole', 'sts:TagSession', 'sts:SetSourceIdentity'],
+    [ACCOUNT, OTHER_ACCOUNT].map((account) => `arn:aws:iam::${account}:role/*`),
+  ),
 );
-const revokerPolicy = (boundary: string) =>
+const revokerPolicy = (account: string, boundary: string) =>
   document(
     allow(
       [
@@ -98,7 +103,7 @@ const revokerPolicy = (boundary: string) =>
       ],
       boundary,
     ),
-    allow('iam:GetRole', `arn:aws:iam::${ACCOUNT}:role/*`),
+    allow('iam:GetRole', `arn:aws:iam::${account}:role/*`),
   );
 export const ROLE_POLICY = document(allow(['s3:GetObject', 's3:PutObject'], 'arn:aws:s3:::inv/*'), allow('sts:*', '*'));
 export const ALLOW_ALL = document(allow('*'));
@@ -108,7 +113,7 @@ export async function awsWorld(options: { readonly scoped?: boolean } = {}): Pro
   const broker = fake.user('writ', [BROKER_POLICY]);
   const boundary = fake.managedPolicy('writ-boundary', ALLOW_ALL);
   const trust = trusting({ AWS: BROKER });
-  const revoker = fake.role('writ-revoker', { trust, policies: [revokerPolicy(boundary)] });
+  const revoker = fake.role('writ-revoker', { trust, policies: [revokerPolicy(ACCOUNT, boundary)] });
   fake.role('invoice-agents', { trust, policies: [ROLE_POLICY], boundary });
   const now = () => new Date(Math.floor(fake.now().getTime() / 1000) * 1000);
   const warnings: JsonObject[] = [];
@@ -152,6 +157,17 @@ export async function awsWorld(options: { readonly scoped?: boolean } = {}): Pro
     warnings,
     can: (credential, action = 's3:GetObject', resource = INVOICE) => fake.can(keysOf(credential), action, resource),
   };
+}
+
+/** One more account, with a boundary, a revoker and a role of its own: what `revocation.accounts` has of it. */
+export function addOtherAccount({ fake }: AwsWorld) {
+  const other = fake.addAccount(OTHER_ACCOUNT);
+  const boundary = other.managedPolicy('writ-boundary', ALLOW_ALL);
+  const trust = trusting({ AWS: BROKER });
+  const revoker = other.role('writ-revoker', { trust, policies: [revokerPolicy(OTHER_ACCOUNT, boundary)] });
+  const role = other.role('invoice-agents', { trust, policies: [ROLE_POLICY], boundary });
+  const accounts = { [OTHER_ACCOUNT]: { boundary_arn: boundary, revoker_role_arn: revoker } };
+  return { ...other, boundary, revoker, agents: role, accounts };
 }
 
 /** A ledger in memory, as far as the provider asks it: what was planned, and what of that is to end. */

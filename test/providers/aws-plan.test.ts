@@ -289,6 +289,13 @@ describe('a plan that comes back', () => {
   const changes: [string, (request: AwsRequest) => JsonObject][] = [
     ['of another mint', () => ({ session_name: `writ-${ids.grant()}-${ids.mint()}` })],
     [
+      'of another mint in every place',
+      ({ assume_role }) => {
+        const name = `writ-${ids.grant()}-${ids.mint()}`;
+        return { session_name: name, assume_role: { ...assume_role, RoleSessionName: name } };
+      },
+    ],
+    [
       'for another role',
       ({ assume_role }) => ({ assume_role: { ...assume_role, RoleArn: 'arn:aws:iam::1:role/admin' } }),
     ],

@@ -342,6 +342,14 @@ describe('what is left behind', () => {
     await runSql(target.url, `INSERT INTO orders VALUES (4, 'barbara', 1)`, 'DELETE FROM orders WHERE id = 4');
   });
 
+  test('until its end the administrator is no member of it: a mint costs no more the more logins live', async () => {
+    const issued = await issue();
+    const members = `SELECT inherit_option OR set_option AS member FROM pg_auth_members WHERE roleid = '${issued.role}'::regrole`;
+    expect(await look(members)).toEqual([{ member: false }]);
+    await issued.end();
+    await issued.cleanUp();
+  });
+
   test('what another login built on it, or was granted of it', async () => {
     const before = await everywhere();
     const [one, other] = [await issue(), await issue()];

@@ -26,7 +26,7 @@ const asked = {
 };
 
 test('a plan says everything that the role will be', () => {
-  expect(planRole('orders', profile, asked)).toEqual({
+  expect(planRole('orders', profile, {}, asked)).toEqual({
     mint: asked.mint,
     endsAt: asked.endsAt,
     revocability: { mode: 'immediate' },
@@ -52,12 +52,49 @@ test('a plan says everything that the role will be', () => {
 });
 
 test('a plan whose end has passed is refused', () => {
-  expect(() => planRole('orders', profile, { ...asked, endsAt: asked.now })).toThrow(
+  expect(() => planRole('orders', profile, {}, { ...asked, endsAt: asked.now })).toThrow(
     expect.objectContaining({ code: 'provider_refused', nothingLives: true }) as Error,
   );
 });
 
-const plan = planRole('orders', profile, asked);
+describe('claims', () => {
+  const section = { ...profile.section, claims: { month: '{{parameters.month}}', of: 'c/{{parameters.customer}}' } };
+  const narrow: Profile = { ...profile, section };
+  const filled = (customer: string) =>
+    planRole('orders', narrow, { month: '2026-10', customer }, asked).request['claims'];
+
+  test('hold the parameters, as they were given', () => {
+    expect(filled('7')).toEqual({ month: '2026-10', of: 'c/7' });
+    expect(filled(`'); DROP ROLE x; -- "{{parameters.month}}`)).toEqual({
+      month: '2026-10',
+      of: `c/'); DROP ROLE x; -- "{{parameters.month}}`,
+    });
+  });
+
+  test.each<{ name: string; parameters: Readonly<Record<string, string>>; finding: string }>([
+    { name: 'NUL', parameters: { month: '2026-10', customer: 'a\0b' }, finding: 'parameter_no_text' },
+    { name: 'half a pair', parameters: { month: '2026-10', customer: '\ud800' }, finding: 'parameter_no_text' },
+    { name: 'a value that is missing', parameters: { month: '2026-10' }, finding: 'parameter_missing' },
+    { name: 'a name of every object', parameters: { month: 'x', constructor: 'y' }, finding: 'parameter_missing' },
+    { name: 'too much', parameters: { month: 'é'.repeat(2_100), customer: '7' }, finding: 'claims_too_large' },
+  ])('are refused: $name', ({ parameters, finding }) => {
+    expect(() => planRole('orders', narrow, parameters, asked)).toThrow(
+      expect.objectContaining({ code: 'provider_refused', nothingLives: true, facts: { finding } }) as Error,
+    );
+  });
+
+  test.each([
+    { name: 'none', claims: {} },
+    { name: 'a name with a dot', claims: { 'a.b': 'x' } },
+    { name: 'a name of the prototype', claims: JSON.parse('{"__proto__": "x"}') as object },
+    { name: 'no text', claims: { month: 10 } },
+    { name: 'too many', claims: Object.fromEntries(Array.from({ length: 21 }, (_, n) => [`c${n}`, 'x'])) },
+  ])('a section is refused: $name', ({ claims }) => {
+    expect(PostgresSection.safeParse({ roles: ['a'], claims }).success).toBe(false);
+  });
+});
+
+const plan = planRole('orders', profile, {}, asked);
 test.each([
   { name: 'another database', change: { database: 'billing' } },
   { name: 'another role', change: { role: 'postgres' } },
@@ -67,6 +104,7 @@ test.each([
   { name: 'a wider membership', change: { memberships: [{ role: 'ant', admin: true, inherit: true, set: true }] } },
   { name: 'no membership', change: { memberships: [] } },
   { name: 'no limit', change: { connection_limit: -1 } },
+  { name: 'claims that are no text', change: { claims: { month: 10 } } },
   { name: 'a member that is unknown', change: { sql: 'DROP DATABASE orders' } },
 ])('a stored plan with $name is refused', ({ change }) => {
   expect(readRequest(plan, 'orders')).toEqual(plan.request);

@@ -8,8 +8,11 @@ import type { VaultWorld } from './vault-world.ts';
 /** For the contract suite: one harness for each shape of credential. */
 export function vaultHarness(shape: Shape, world: VaultWorld): ProviderHarness {
   const unwrapped = new Map<string, string>();
+  const provider = world.provider();
+  // Nothing but an entity is listed by name.
+  const { names: _names, ...unlisted } = provider;
   return {
-    provider: world.provider(),
+    provider: shape === 'entity' ? provider : unlisted,
     profile: vaultProfile(VaultSection.parse(sectionOf(shape, world.names))),
     parameters: PARAMETERS,
     shortestLifeSeconds: world.shortestLifeSeconds,

@@ -12,10 +12,15 @@ export const agentId = (name: string) => `spiffe://${TRUST_DOMAIN}/agent/${name}
 export interface Authority {
   readonly bundle: string;
   readonly operatorsJwks: string;
-  /** A client of the broker at `url` as this workload. */
-  agent(url: string, id: string): Client;
+  /** A client of the broker at `url` as this workload, on the task whose token that is. */
+  agent(url: string, id: string, taskToken?: string): Client;
+  /** The same as a person's own agent: what it shows comes from the issuer of operators, in that person's name. */
+  ownAgent(url: string, subject: string): Client;
+  /** A person's own word, made out to the broker, for whoever acts on their behalf. */
+  person(subject: string): string;
   /** The same as an operator; who has which role is in the broker's configuration. */
   operator(url: string, subject: string): Client;
+  operatorToken(subject: string): string;
 }
 
 /** Keys are made here and never written down. */
@@ -27,14 +32,20 @@ export function makeAuthority(): Authority {
     const header = JSON.stringify({ alg: key.alg, kid: key.kid, typ: 'JWT' });
     return signCompact(key, header, JSON.stringify({ iat, exp: iat + 300, ...claims }));
   };
+  const operatorToken = (sub: string) => sign(operators, { iss: OPERATORS.issuer, aud: OPERATORS.audience, sub });
+  const person = (sub: string) => sign(operators, { iss: OPERATORS.issuer, aud: AUDIENCE, sub });
   return {
     bundle: JSON.stringify({ keys: [{ ...workloads.jwk, use: 'jwt-svid' }] }),
     operatorsJwks: JSON.stringify({ keys: [{ ...operators.jwk, use: 'sig' }] }),
-    agent: (url, id) => makeClient({ url, identityToken: () => sign(workloads, { sub: id, aud: AUDIENCE }) }),
-    operator: (url, sub) =>
+    agent: (url, id, taskToken) =>
       makeClient({
         url,
-        operatorToken: () => sign(operators, { iss: OPERATORS.issuer, aud: OPERATORS.audience, sub }),
+        identityToken: () => sign(workloads, { sub: id, aud: AUDIENCE }),
+        ...(taskToken === undefined ? {} : { taskToken }),
       }),
+    ownAgent: (url, sub) => makeClient({ url, identityToken: () => person(sub) }),
+    person,
+    operator: (url, sub) => makeClient({ url, operatorToken: () => operatorToken(sub) }),
+    operatorToken,
   };
 }

@@ -354,6 +354,14 @@ export async function startFakeBroker(now: () => Date = () => FAKE_NOW): Promise
     return { status: 200, body: { ...shown, below: [part], ...ended } };
   }
 
+  /** That task and its part, a page each. */
+  function taskPage(request: RecordedRequest): Reply {
+    const { body } = task(request, 'show');
+    const { below, ...shown } = body as { below: readonly object[] };
+    if (request.query['cursor'] === undefined) return { status: 200, body: { tasks: [shown], next_cursor: TASK_ID } };
+    return { status: 200, body: { tasks: below.map((part) => ({ ...shown, ...part })) } };
+  }
+
   function exchange(request: RecordedRequest): Reply {
     subjectOf(request);
     const form = new URLSearchParams(String(request.body));
@@ -388,6 +396,8 @@ export async function startFakeBroker(now: () => Date = () => FAKE_NOW): Promise
         return revoke(request, id);
       case 'POST v1/tasks':
         return task(request, 'create');
+      case 'GET v1/tasks':
+        return taskPage(request);
       case 'GET v1/tasks/:id':
         return task(request, 'show');
       case 'POST v1/tasks/:id/end':

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { WritError, type IssuedGrant } from '../../client/index.ts';
+import { deadline } from '../../domain/deadline.ts';
 import { hasNext, marginMs, msLeft, type Held } from '../lifetime.ts';
 import { approvalPending, claimKey } from '../wanted.ts';
 import type { Wanted } from './cached.ts';
@@ -27,14 +28,16 @@ export async function followUp(
   const left = msLeft(grant, shell.now());
   const works = left > 1_000;
   // Not so long that what is in hand ends over it.
-  const signal = works ? AbortSignal.any([until, AbortSignal.timeout(Math.ceil(left / 2))]) : until;
+  const bounded = works ? deadline(Math.ceil(left / 2), until) : undefined;
   try {
-    return await client.workload.renew(grant.id, { signal });
+    return await client.workload.renew(grant.id, { signal: bounded?.signal ?? until });
   } catch (error) {
     if (!(error instanceof WritError)) throw error;
     if (REFUSED.has(error.status)) return undefined;
     if (works) return grant;
     throw error;
+  } finally {
+    bounded?.clear();
   }
 }
 

@@ -2,11 +2,13 @@ import { readFile } from 'node:fs/promises';
 import { Option, type Command } from 'commander';
 import type { TaskBounds, TaskTree, TaskWish } from '../../client/index.ts';
 import { TASK_MODES, type TaskMode } from '../../domain/task.ts';
-import { connectOperator, connectWorkload, hasIdentity } from '../connect.ts';
+import { connectWorkload } from '../connect.ts';
 import { EXIT, usage } from '../exit.ts';
 import { collect, duration, jsonOption, parameterValues, urlOption, wholeNumber } from '../options.ts';
 import type { Shell } from '../shell.ts';
 import { missing, readTaskToken } from '../task-token.ts';
+import { taskVerbs } from '../task-verbs.ts';
+import { addTaskList } from './task-list.ts';
 
 interface CommonOptions {
   readonly json?: boolean;
@@ -40,7 +42,7 @@ interface TakeOptions extends BoundsOptions {
 
 /** Tasks that are made beforehand: what is asked for hangs off them, lies within them, and ends with them. */
 export function addTask(parent: Command, shell: Shell): void {
-  const group = parent.command('task').description('tasks: made, taken over in part, shown, ended');
+  const group = parent.command('task').description('tasks: made, taken over in part, listed, shown, ended');
   bounded(
     group
       .command('create')
@@ -61,6 +63,7 @@ export function addTask(parent: Command, shell: Shell): void {
       .option('--environment <name>', 'where it works; without --reach that one alone')
       .addOption(modeOption()),
   ).action(shell.action((options: TakeOptions) => take(shell, options)));
+  addTaskList(group, shell);
   group
     .command('show')
     .description('a task and what was handed on below it; of a workload, or of an operator')
@@ -166,11 +169,11 @@ async function tell(
 }
 
 async function show(shell: Shell, id: string, options: CommonOptions): Promise<number> {
-  return print(shell, options, await (await verbsFor(shell, options)).task(id));
+  return print(shell, options, await (await taskVerbs(shell, options)).task(id));
 }
 
 async function end(shell: Shell, id: string, options: CommonOptions & { readonly reason: string }): Promise<number> {
-  const ended = await (await verbsFor(shell, options)).endTask(id, options.reason);
+  const ended = await (await taskVerbs(shell, options)).endTask(id, options.reason);
   if (options.json) return print(shell, options, ended);
   const { tasks, grants } = ended.ended;
   await shell.out.line(`task ${id} is ended: ${tasks} tasks, ${grants} grants; see writ grants --task ${id}`);
@@ -199,12 +202,4 @@ async function print(shell: Shell, { json }: CommonOptions, task: TaskTree): Pro
   ];
   for (const [name, value] of lines) await shell.out.line(`${name.padEnd(13)}${String(value)}`);
   return EXIT.ok;
-}
-
-/** As `writ revoke` does it: an identity that was given goes before a development operator. */
-async function verbsFor(shell: Shell, options: CommonOptions) {
-  const asWorkload = !shell.env['WRIT_OPERATOR_TOKEN'] && hasIdentity(shell.env);
-  return asWorkload
-    ? (await connectWorkload(shell, options)).workload
-    : (await connectOperator(shell, options, 'security')).operator;
 }

@@ -46,6 +46,7 @@ function stepOf({ leaf, event }: TimelineEntry): Step {
   const type = text(event['type']);
   const facts = isJsonObject(event['facts']) ? event['facts'] : {};
   const about = ['resource', 'grant', 'decision', 'principal', 'origin'].flatMap((name) => detail(name, event[name]));
+  const whose = whoseIfNotTheirs(event);
   const hidden = isDecision(type) ? ['policies', 'generation', 'rules_hash'] : [];
   const names = Object.keys(facts).filter((name) => !hidden.includes(name));
   const sorted = [...FIRST.filter((name) => names.includes(name)), ...names.filter((name) => !FIRST.includes(name))];
@@ -56,7 +57,12 @@ function stepOf({ leaf, event }: TimelineEntry): Step {
     failed: event['success'] === false,
     title: titleOf(type, facts, event),
     who: who(event['actor']),
-    details: [['event', type], ...about, ...sorted.flatMap((name) => detail(name, facts[name]))],
+    details: [
+      ['event', type],
+      ...(whose === undefined ? [] : [['workload', whose] as const]),
+      ...about,
+      ...sorted.flatMap((name) => detail(name, facts[name])),
+    ],
     policies: [],
     leaf,
   };
@@ -105,6 +111,13 @@ function who(actor: Json | undefined): string {
   if (actor['kind'] === 'workload') return `${text(actor['id'])} (${text(actor['trust'])})`;
   if (actor['kind'] === 'operator') return `${text(actor['subject'])} at ${text(actor['issuer'])}`;
   return `writ ${text(actor['name'])}`;
+}
+
+/** Of an event, whose it is, where somebody else did it: an enforcement point asked, or the parent ended a task. */
+function whoseIfNotTheirs({ actor, workload }: JsonObject): string | undefined {
+  if (!isJsonObject(workload) || !isJsonObject(actor) || actor['kind'] !== 'workload') return undefined;
+  if (actor['id'] === workload['id'] && actor['trust'] === workload['trust']) return undefined;
+  return `${text(workload['id'])} (${text(workload['trust'])})`;
 }
 
 function detail(name: string, value: Json | undefined): (readonly [string, string])[] {

@@ -10,11 +10,12 @@ export function timelineLines(timeline: TaskTimeline, steps: readonly Step[], is
     '  '.repeat(hop.depth) + hop.id,
     hop.workload.id,
     hop.on_behalf_of ?? '-',
+    hop.environments.join(', '),
     `${hop.mode}, ${hop.state}${hop.ended_why === null ? '' : ` (${hop.ended_why})`}`,
     hop.purpose,
   ]);
   return [
-    ...table([['HOP', 'TASK', 'WORKLOAD', 'ON BEHALF OF', 'MODE', 'PURPOSE'], ...hops]),
+    ...table([['HOP', 'TASK', 'WORKLOAD', 'ON BEHALF OF', 'REACHES', 'MODE', 'PURPOSE'], ...hops]),
     '',
     ...steps.flatMap((step) =>
       stepLines(step, step.task === undefined ? undefined : numbers.get(step.task), isVerbose),
@@ -24,6 +25,7 @@ export function timelineLines(timeline: TaskTimeline, steps: readonly Step[], is
 
 /** What a reader without `--verbose` sees of a step, beside its policies. */
 const SHORT = new Set([
+  'workload',
   'code',
   'reason',
   'purpose',

@@ -28,7 +28,7 @@ export function timelinePage(
           <th>task</th>
           <th>workload</th>
           <th>on behalf of</th>
-          <th>mode, environment</th>
+          <th>mode, reaches</th>
           <th>from, until</th>
         </tr>
       </thead>
@@ -50,7 +50,7 @@ function hopRow(hop: TimelineHop, n: number): Html {
     <td><code>${hop.id}</code><br />${hop.purpose}</td>
     <td>${hop.workload.id}<br /><small>${hop.workload.trust}</small></td>
     <td>${hop.on_behalf_of ?? '-'}</td>
-    <td>${hop.mode}<br />${hop.environment}</td>
+    <td>${hop.mode}<br />${hop.environments.join(', ')}</td>
     <td><span class="time">${hop.created_at}</span><br /><span class="time">${hop.ended_at ?? ''}</span> ${until}</td>
   </tr>`;
 }

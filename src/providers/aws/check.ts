@@ -35,16 +35,18 @@ export async function checkAws(
   const login = await checkLogin(setUp, signal);
   if (login.some(({ severity }) => severity === 'error')) return login;
   const scoped = await checkScoped(setUp, signal);
-  const lists = new Map<string, readonly HealthFinding[]>();
-  for (const [name, account] of setUp.revocation.accounts) lists.set(name, await checkList(account, signal));
+  // All at once: an account that does not answer takes all the time that there is.
+  const { accounts } = setUp.revocation;
+  const lists = new Map([...accounts].map(([name, account]) => [name, checkList(account, signal)]));
   const sections = profiles.map((profile) => ({ profile, section: AwsSection.parse(profile.section) }));
   const roles = new Map(sections.map(({ section }) => [section.role_arn, section]));
-  const ofRoles = [...roles.values()].map((section) =>
-    checkRole(setUp, section, (lists.get(accountOf(section.role_arn)) ?? []).every(isHarmless), signal),
-  );
+  const ofRoles = [...roles.values()].map(async (section) => {
+    const list = (await lists.get(accountOf(section.role_arn))) ?? [];
+    return checkRole(setUp, section, list.every(isHarmless), signal);
+  });
   const ofProfiles = sections.map(({ profile, section }) => checkProfile(setUp, profile, section, signal));
-  const found = [...login, ...scoped, ...[...lists.values()].flat()];
-  return [...found, ...(await Promise.all(ofRoles)).flat(), ...(await Promise.all(ofProfiles)).flat()];
+  const found = await Promise.all([...lists.values(), ...ofRoles, ...ofProfiles]);
+  return [...login, ...scoped, ...found.flat()];
 }
 
 async function checkLogin({ clients, config, known, clock }: SetUp, signal: AbortSignal): Promise<HealthFinding[]> {

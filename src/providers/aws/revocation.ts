@@ -22,24 +22,50 @@ export interface NotDenied {
   readonly kind: 'no_list' | 'not_attached';
 }
 
+/**
+ * How many ends wait for an account for as long as that takes. More of them wait a while, and then come again: the places for
+ * ends are the provider's, and an account that does not answer must not take those of the others.
+ */
+const PATIENT = 8;
+const PATIENCE_MS = 3_000;
+
 export function makeRevocation(
   accounts: ReadonlyMap<string, Account>,
   known: Known,
   propagationMs: number,
 ): Revocation {
+  const waiting = new Map<Account, number>();
+
+  async function denyAt({ boundary, findRole }: Account, session: Session, signal: AbortSignal) {
+    const found = await findRole(session.role, signal);
+    if (found.boundary === boundary.config.boundary_arn) return boundary.deny(session, signal);
+    known.noteDeniable(session.role, false);
+    return { kind: 'not_attached' } as const;
+  }
+
   return {
     accounts,
     propagationMs,
     async deny(session, signal) {
       const account = accounts.get(session.account);
       if (!account) return { kind: 'no_list' };
-      const { boundary, findRole } = account;
-      const found = await findRole(session.role, signal);
-      if (found.boundary !== boundary.config.boundary_arn) {
-        known.noteDeniable(session.role, false);
-        return { kind: 'not_attached' };
+      const before = waiting.get(account) ?? 0;
+      waiting.set(account, before + 1);
+      try {
+        const denied = denyAt(account, session, signal);
+        return before < PATIENT ? await denied : await unlessLate(denied);
+      } finally {
+        waiting.set(account, (waiting.get(account) ?? 1) - 1);
       }
-      return boundary.deny(session, signal);
     },
   };
+}
+
+/** What was begun goes on, for all who ask after it. */
+async function unlessLate<T>(work: Promise<T>): Promise<T | Extract<Denial, { kind: 'unseen' }>> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<{ kind: 'unseen' }>((resolve) => {
+    timer = setTimeout(() => resolve({ kind: 'unseen' }), PATIENCE_MS);
+  });
+  return Promise.race([work, late]).finally(() => clearTimeout(timer));
 }

@@ -33,7 +33,10 @@ export function makeRuntime(name: string, config: AwsConfig, deps: ProviderDeps,
     end: (mint, handle, why, signal) => endSession(ending, mint, handle, why, signal),
     async upkeep(signal) {
       parents.prune();
-      for (const { boundary } of revocation.accounts.values()) await boundary.keep(signal);
+      // An account that is away keeps no other waiting, and does not go unsaid.
+      const kept = [...revocation.accounts.values()].map(({ boundary }) => boundary.keep(signal));
+      const failed = (await Promise.allSettled(kept)).find(({ status }) => status === 'rejected');
+      if (failed?.status === 'rejected') throw failed.reason;
     },
     check: (signal, profiles) => checkAws({ config, clients, known, revocation, tryRole, clock }, profiles, signal),
     close() {

@@ -75,7 +75,10 @@ export function beforeGrant(roles: readonly string[]): string {
   (SELECT system_identifier::text FROM pg_control_system()) AS system_identifier`;
 }
 
-/** SQL, one row `{ made: PostgresRequest }`, to be equal to the plan's request; none when there is no such role. */
+/**
+ * SQL, one row `{ made: PostgresRequest }`, to be equal to the plan's request; none when there is no such role. A role
+ * without a comment has no claims.
+ */
 export function readBack(role: string): string {
   return `SELECT jsonb_build_object(
   'database', current_database(),
@@ -85,7 +88,9 @@ export function readBack(role: string): string {
   'connection_limit', r.rolconnlimit,
   'valid_until', to_char(r.rolvaliduntil AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
   'memberships', (SELECT coalesce(jsonb_agg(jsonb_build_object('role', pg_get_userbyid(m.roleid), 'admin', m.admin_option,
-      'inherit', m.inherit_option, 'set', m.set_option)), '[]') FROM pg_auth_members m WHERE m.member = r.oid)) AS made
+      'inherit', m.inherit_option, 'set', m.set_option)), '[]') FROM pg_auth_members m WHERE m.member = r.oid)
+) || coalesce((SELECT jsonb_build_object('claims', c.text::jsonb)
+  FROM shobj_description(r.oid, 'pg_authid') AS c (text) WHERE c.text IS NOT NULL), '{}') AS made
 FROM pg_roles r WHERE r.rolname = ${pg.escapeLiteral(role)}`;
 }
 

@@ -4,7 +4,7 @@ import { ProviderError } from '../../domain/errors.ts';
 import type { Cleaned, MintRecord } from '../provider.ts';
 import { lookAndTerminate } from './end.ts';
 import { roleOf } from './plan.ts';
-import { readRole } from './role.ts';
+import { joinRole, readRole } from './role.ts';
 import type { Server } from './server.ts';
 
 /** How long a tombstone outlives its mint's absolute end: more than clocks differ. */
@@ -36,6 +36,9 @@ export async function removeRole(
   for (const { gid, database } of await server.run(signal, (client) => preparedBy(client, name))) {
     await server.runAs({ database }, signal, (client) => rollBack(client, name, gid));
   }
+  await server.run(signal, async (client) => {
+    for (const { owner } of await granting(client, role.oid)) await joinRole(client, owner);
+  });
   const dropOwned = (client: pg.ClientBase) => client.query(`DROP OWNED BY ${pg.escapeIdentifier(name)} CASCADE`);
   for (const { database, here } of await server.run(signal, (client) => placesOf(client, role.oid))) {
     await (here ? server.run(signal, dropOwned) : server.runAs({ database }, signal, dropOwned));
@@ -59,6 +62,21 @@ async function preparedBy(client: pg.ClientBase, name: string): Promise<readonly
 async function rollBack(client: pg.ClientBase, name: string, gid: string): Promise<void> {
   await client.query(`SET ROLE ${pg.escapeIdentifier(name)}`);
   await client.query(`ROLLBACK PREPARED ${pg.escapeLiteral(gid)}`);
+}
+
+/**
+ * Logins of ours that own something, where the role was granted privileges on anything at all: only as a member of the owner may those be
+ * revoked, and the owner may well live. Mostly none: privileges come by way of roles.
+ */
+async function granting(client: pg.ClientBase, oid: string): Promise<readonly { readonly owner: string }[]> {
+  const { rows } = await client.query<{ owner: string }>(
+    `SELECT r.rolname AS owner FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.roleid JOIN pg_roles me ON me.oid = m.member
+     WHERE me.rolname = current_user AND m.admin_option AND r.oid <> $1::oid
+       AND EXISTS (SELECT FROM pg_shdepend s WHERE s.refclassid = 'pg_authid'::regclass AND s.refobjid = $1::oid AND s.deptype = 'a')
+       AND EXISTS (SELECT FROM pg_shdepend s WHERE s.refclassid = 'pg_authid'::regclass AND s.refobjid = r.oid AND s.deptype = 'o')`,
+    [oid],
+  );
+  return rows;
 }
 
 interface Place {

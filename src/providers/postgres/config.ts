@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { JsonObject } from '../../domain/json.ts';
 import type { Profile } from '../../domain/profile.ts';
 import { Secret } from '../../domain/secret.ts';
+import { Claims } from './claims.ts';
 
 /** Query parameters of the URL that may be given; `options` and the like would undo what the provider sets for itself. */
 const URL_PARAMETERS = new Set(['sslmode', 'sslrootcert', 'sslcert', 'sslkey']);
@@ -37,6 +38,8 @@ export type PostgresConfig = z.infer<typeof PostgresConfig>;
  * `roles`: what a login is made a member of, by exact name; none may own objects or be more than a bundle of privileges.
  * `connection_limit`: sessions at a time. There is no limit for a statement's time: a login may change its own settings, so
  * that would be a promise that the server does not keep.
+ * `claims`: what the login is for, where row security can read it; parameters may stand in it, and what a login may do with
+ * what it can see is still its roles' alone.
  */
 export const PostgresSection = z.strictObject({
   roles: z
@@ -45,6 +48,7 @@ export const PostgresSection = z.strictObject({
     .max(10)
     .refine((roles) => new Set(roles).size === roles.length, 'names a role twice'),
   connection_limit: z.int().min(1).max(100).default(5),
+  claims: Claims.exactOptional(),
 }) satisfies z.ZodType<JsonObject>;
 export type PostgresSection = z.infer<typeof PostgresSection>;
 

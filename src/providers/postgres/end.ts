@@ -4,7 +4,7 @@ import { ProviderError } from '../../domain/errors.ts';
 import type { JsonObject } from '../../domain/json.ts';
 import type { Ended, MintRecord } from '../provider.ts';
 import { roleOf } from './plan.ts';
-import { readRole, systemIdentifier } from './role.ts';
+import { joinRole, readRole, systemIdentifier } from './role.ts';
 import type { Server } from './server.ts';
 import { pause } from '../within.ts';
 
@@ -54,6 +54,7 @@ export async function endRole(
  */
 async function disarm(client: pg.ClientBase, name: string): Promise<void> {
   await client.query(`ALTER ROLE ${pg.escapeIdentifier(name)} WITH NOLOGIN`);
+  await joinRole(client, name);
   const { rows } = await client.query<{ role: string; grantor: string }>(
     `SELECT g.rolname AS role, b.rolname AS grantor
      FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.member JOIN pg_roles g ON g.oid = m.roleid

@@ -46,7 +46,7 @@ export const postgres: ProviderKind<PostgresConfig> = {
     return {
       name,
       kind: 'postgres',
-      plan: (profile, _parameters, mint) => planRole(database, profile, mint),
+      plan: (profile, parameters, mint) => planRole(database, profile, parameters, mint),
       async mint(plan, signal) {
         const { memberships } = readRequest(plan, database);
         for (const gate of [serverGate, ...memberships.map(({ role }) => roleGate(role))]) await gate(signal);

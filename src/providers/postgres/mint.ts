@@ -3,6 +3,7 @@ import { ProviderError } from '../../domain/errors.ts';
 import { canonicalJson, type JsonObject } from '../../domain/json.ts';
 import { Secret } from '../../domain/secret.ts';
 import type { Minted, Plan } from '../provider.ts';
+import { claimsText } from './claims.ts';
 import { beforeGrant, readBack, type Granting } from './catalogue.ts';
 import { credentialFor } from './credential.ts';
 import { asProviderError, certain, isTaken } from './errors.ts';
@@ -50,11 +51,12 @@ function createSql(request: PostgresRequest, verifier: string): string {
   const roles = request.memberships.map((membership) => membership.role);
   return [
     'BEGIN',
-    // From 16 on the creator needs membership in what it created before it may terminate its sessions or drop it.
-    "SET LOCAL createrole_self_grant = 'set, inherit'",
+    // Whatever the server's default: see `joinRole`.
+    "SET LOCAL createrole_self_grant = ''",
     `CREATE ROLE ${role} WITH LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS INHERIT` +
       ` CONNECTION LIMIT ${request.connection_limit} VALID UNTIL ${pg.escapeLiteral(request.valid_until)}` +
       ` PASSWORD ${pg.escapeLiteral(verifier)}`,
+    ...(request.claims ? [`COMMENT ON ROLE ${role} IS ${pg.escapeLiteral(claimsText(request.claims))}`] : []),
     beforeGrant(roles),
     `GRANT ${roles.map(pg.escapeIdentifier).join(', ')} TO ${role} WITH ADMIN FALSE, INHERIT TRUE, SET FALSE`,
     readBack(request.role),

@@ -2,8 +2,9 @@ import { z } from 'zod';
 import { ProviderError } from '../../domain/errors.ts';
 import type { MintId } from '../../domain/ids.ts';
 import { parseId } from '../../domain/ids.ts';
-import type { Profile } from '../../domain/profile.ts';
+import type { Parameters, Profile } from '../../domain/profile.ts';
 import type { MintRequest, Plan } from '../provider.ts';
+import { Claims, fillClaims } from './claims.ts';
 import { PostgresSection } from './config.ts';
 
 const no = z.literal(false);
@@ -32,6 +33,8 @@ export const PostgresRequest = z.strictObject({
    * leave objects behind that outlive it; with `admin: true` it would pass the role on.
    */
   memberships: z.array(z.strictObject({ role: z.string().min(1), admin: no, inherit: yes, set: no })).min(1),
+  /** The role's comment, as JSON: what row security goes by. */
+  claims: Claims.exactOptional(),
 });
 export type PostgresRequest = z.infer<typeof PostgresRequest>;
 
@@ -47,8 +50,8 @@ export function mintOf(role: string): MintId | undefined {
   return role.startsWith(PREFIX) ? parseId('mint', role.slice(PREFIX.length)) : undefined;
 }
 
-export function planRole(database: string, profile: Profile, mint: MintRequest): Plan {
-  const { roles, connection_limit } = PostgresSection.parse(profile.section);
+export function planRole(database: string, profile: Profile, parameters: Parameters, mint: MintRequest): Plan {
+  const { roles, connection_limit, claims } = PostgresSection.parse(profile.section);
   if (mint.endsAt <= mint.now)
     throw new ProviderError('provider_refused', { nothingLives: true, facts: { finding: 'end_has_passed' } });
   const request: PostgresRequest = {
@@ -65,6 +68,7 @@ export function planRole(database: string, profile: Profile, mint: MintRequest):
     connection_limit,
     valid_until: mint.endsAt.toISOString(),
     memberships: [...roles].sort().map((role) => ({ role, admin: false, inherit: true, set: false })),
+    ...(claims && { claims: fillClaims(claims, parameters) }),
   };
   return { mint: mint.mint, endsAt: mint.endsAt, revocability: { mode: 'immediate' }, request };
 }

@@ -23,6 +23,16 @@ export async function readRole(client: pg.ClientBase, name: string): Promise<Rol
   return rows[0];
 }
 
+/**
+ * From 16 on whoever made a role may end its sessions, and drop what it owns or gave away, only as a member of it; they may make themselves
+ * one. Not at the mint: Postgres goes through all memberships of whoever creates a role, and each CREATE ROLE would cost more the more logins live.
+ */
+export async function joinRole(client: pg.ClientBase, name: string): Promise<void> {
+  const { rows } = await client.query<{ member: boolean }>(`SELECT pg_has_role($1, 'USAGE') AS member`, [name]);
+  if (rows[0]?.member) return;
+  await client.query(`GRANT ${pg.escapeIdentifier(name)} TO CURRENT_USER WITH INHERIT TRUE, SET TRUE`);
+}
+
 /** No mint makes such a role: it could never be used. */
 export function tombstoneSql(name: string): string {
   return `CREATE ROLE ${pg.escapeIdentifier(name)} WITH NOLOGIN CONNECTION LIMIT 0 VALID UNTIL '-infinity'`;

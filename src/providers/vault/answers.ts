@@ -61,6 +61,7 @@ export const SecretAnswer = z.object({
 
 export const EntityMade = z.object({ data: z.object({ id: text }) });
 export const EntityAnswer = z.object({ data: z.object({ id: text, disabled: z.boolean() }) });
+export const NamesAnswer = z.object({ data: z.object({ keys: names }) });
 export const AuthMounts = z.object({ data: z.record(z.string(), z.looseObject({ accessor: text.optional() })) });
 
 export const TokenRole = z.object({

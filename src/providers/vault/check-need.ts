@@ -27,6 +27,8 @@ function required({ role, secret, entity, policy }: Need): Readonly<Record<strin
 
 /** What no profile needs, and a broker that is too strong would have. */
 const TOO_WIDE = ['sys/policies/acl/not-of-a-grant', 'auth/token/create-orphan', 'auth/token/create', 'sys/mounts/any'];
+/** Listed to find what no record knows of; credentials are made without it. */
+const ENTITIES = 'identity/entity/name';
 const WRITES = ['create', 'update', 'sudo', 'root'];
 
 /** The token role and the broker's own policy, for what a profile needs. @throws ProviderError when they cannot be asked. */
@@ -38,7 +40,7 @@ export async function checkNeed(ask: Server, need: Need, signal: AbortSignal): P
 async function checkCapabilities(ask: Server, need: Need, signal: AbortSignal): Promise<readonly HealthFinding[]> {
   const step = 'own_capabilities';
   const wanted = required(need);
-  const body = { paths: [...Object.keys(wanted), ...TOO_WIDE] };
+  const body = { paths: [...Object.keys(wanted), ...(need.entity ? [ENTITIES] : []), ...TOO_WIDE] };
   const path = at`sys/capabilities-self`;
   const reply = await ask({ step, method: 'POST', path, body, accept: [403] }, signal);
   if (reply.status === 403) return [finding('capability_missing', { path, capability: 'update' })];
@@ -50,8 +52,9 @@ async function checkCapabilities(ask: Server, need: Need, signal: AbortSignal): 
     return lacks.map((capability) => finding('capability_missing', { path: asked, capability }));
   });
   if (may(TOO_WIDE[0] ?? '').includes('root')) return missing; // told once, as `broker_is_root`
+  const unseen = need.entity && !may(ENTITIES).includes('list') ? [finding('strays_unseen', { path: ENTITIES })] : [];
   const wide = TOO_WIDE.filter((asked) => may(asked).some((each) => WRITES.includes(String(each))));
-  return [...missing, ...wide.map((asked) => finding('broker_too_wide', { path: asked }))];
+  return [...missing, ...unseen, ...wide.map((asked) => finding('broker_too_wide', { path: asked }))];
 }
 
 async function checkRole(ask: Server, need: Need, signal: AbortSignal): Promise<readonly HealthFinding[]> {

@@ -14,6 +14,8 @@ export interface Call {
   readonly step: string;
   readonly method: 'GET' | 'POST' | 'DELETE';
   readonly path: VaultPath;
+  /** What there is below the path, which needs the capability `list`. */
+  readonly list?: true;
   readonly body?: JsonObject;
   /** For a login there is none. */
   readonly token?: Secret<string>;
@@ -40,7 +42,7 @@ export function makeClient({ address, namespace }: Server, wire: Wire): Client {
     let reply: Reply | undefined;
     const outgoing = {
       method: call.method,
-      path: `/${call.path}`,
+      path: `/${call.path}${call.list ? '?list=true' : ''}`,
       // Made anew for each call, as node-vault keeps the first token in them.
       headers: {
         ...(call.token && { 'X-Vault-Token': call.token.reveal() }),

@@ -82,6 +82,10 @@ const FINDINGS = {
     ({ name }) =>
       `The role ${name ?? ''} allows every policy but root: name those of the profiles in allowed_policies.`,
   ),
+  strays_unseen: warning(
+    ({ path }) =>
+      `Entities that no record knows of, such as after a restored backup, are not looked for: allow the broker list on ${path ?? ''}.`,
+  ),
   connection_not_encrypted: warning(() => 'The connection is not encrypted: use an https address.'),
   clock_differs: warning(({ seconds }) => `The server's clock is ${seconds ?? ''} s off.`),
   provider_unreachable: error(() => 'The server cannot be reached, or is sealed or a standby.'),

@@ -1,4 +1,5 @@
 import { ProviderError } from '../../domain/errors.ts';
+import type { Profile } from '../../domain/profile.ts';
 import { makeGate, makeGates } from '../gate.ts';
 import type { Health, HealthFinding, ProviderKind } from '../provider.ts';
 import { AuthMounts, parse } from './answers.ts';
@@ -15,6 +16,7 @@ import { findToken } from './find.ts';
 import { finding, type FindingCode } from './findings.ts';
 import { readHandle } from './handle.ts';
 import { mintToken } from './mint.ts';
+import { listMints } from './names.ts';
 import { needOf, needOfPlan, type Need } from './need.ts';
 import { makeOutliveCheck } from './outlive.ts';
 import { isHere, planToken, readRequest, type Place } from './plan.ts';
@@ -65,6 +67,8 @@ export const vault: ProviderKind<VaultConfig> = {
     const serverGate = makeGate(inspectServer, clock);
     const needGate = makeGates(inspectNeed, clock, (need: Need) => JSON.stringify(need));
     const mayOutlive = makeOutliveCheck(ask, clock);
+    // Where profiles are known to have no entities none are listed: a call that is refused every ten minutes alarms somebody.
+    let entities: boolean | undefined;
 
     return {
       name,
@@ -74,6 +78,7 @@ export const vault: ProviderKind<VaultConfig> = {
       async mint(plan, signal) {
         const request = readRequest(plan);
         if (!isHere(place, request)) throw refused('plan_of_another_set_up');
+        if (request.entity) entities = true;
         for (const gate of [serverGate, needGate(needOfPlan(request))]) await gate(signal);
         return mintToken(self, mayOutlive, request, signal);
       },
@@ -81,9 +86,11 @@ export const vault: ProviderKind<VaultConfig> = {
       find: async (mint, signal) => findToken(self, mint, signal),
       end: async (_mint, handle, _why, signal) => endToken(self, readHandle(handle), signal),
       cleanup: async (mint, signal) => clearAway(self, mint, signal),
+      names: async (signal) => (entities === false ? [] : listMints(self, signal)),
       upkeep: () => session.keep(),
       async check(signal, profiles = []) {
         const findings: HealthFinding[] = [];
+        if (profiles.length > 0) entities ||= profiles.some(hasEntity);
         try {
           findings.push(...(await inspectServer(signal)));
           if (!isHealthy(findings)) return healthOf(findings);
@@ -120,6 +127,8 @@ function makeTokenMount(ask: Vault['ask'], cluster: () => string | undefined): V
     return accessor;
   };
 }
+
+const hasEntity = ({ section }: Profile) => VaultSection.parse(section).entity !== undefined;
 
 function whyOf({ facts }: ProviderError): string {
   const { finding: why, status } = facts;

@@ -33,7 +33,8 @@ export function atPath(written: string): VaultPath {
 
 /** What is named after a mint: its identity entity, the entity's alias, its own policy. Known without any record. */
 export function nameOf(mint: string): string {
-  return `writ-${mint}`;
+  return `${NAME_PREFIX}${mint}`;
 }
+export const NAME_PREFIX = 'writ-';
 /** Of those names, as token roles and the broker's policy allow them. */
 export const NAMES = 'writ-m*';

@@ -78,6 +78,19 @@ export const EXCEPTIONS: readonly Transition[] = [
     },
   },
   {
+    name: 'claim_notices, of an approval that has lapsed before anybody could be told',
+    events: ['approval.untold'],
+    arrange: async (world) => {
+      const { grant } = await lastAttempt(world);
+      const past = `now() - interval '1 second'`;
+      await world.sql(`update grants set expires_at = ${past} where id = $1`, [grant]);
+      await world.sql(`update approvals set expires_at = ${past} where grant_id = $1`, [grant]);
+      await world.ledger.approvals.lapse(500);
+      const claiming = { targets: [CHANNEL], owner: grant, limit: 100, lease_seconds: 30 };
+      return { run: () => world.ledger.notices.claim(claiming) };
+    },
+  },
+  {
     name: 'request_call_approval',
     events: ['approval.requested'],
     arrange: async (world) => {

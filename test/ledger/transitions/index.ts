@@ -1,8 +1,10 @@
+import { CALLS } from './calls.ts';
 import { ENDING } from './ending.ts';
 import { EXCEPTIONS } from './exceptions.ts';
 import { ISSUING } from './issuing.ts';
 import { OTHERS } from './others.ts';
 import { RECORDS } from './records.ts';
+import { RECORD } from './record.ts';
 import { TASKS } from './tasks.ts';
 import type { Transition } from './transition.ts';
 import { WAITING } from './waiting.ts';
@@ -14,5 +16,7 @@ export const TRANSITIONS: readonly Transition[] = [
   ...TASKS,
   ...EXCEPTIONS,
   ...RECORDS,
+  ...CALLS,
+  ...RECORD,
   ...OTHERS,
 ];

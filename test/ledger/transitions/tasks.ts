@@ -1,3 +1,5 @@
+import { ids } from '../world.ts';
+import { refused } from './transition.ts';
 import type { Transition } from './transition.ts';
 
 /** Tasks that are made, handed on and ended. */
@@ -11,12 +13,28 @@ export const TASKS: readonly Transition[] = [
     },
   },
   {
-    name: 'open_task, of another',
+    name: 'take_task',
     events: ['decision.made', 'task.delegated'],
     arrange: async (world) => {
       const parent = await world.task();
       const opening = world.openingTask({ parent }, { subject: 'spiffe://dev.local/agent/two' });
       return { run: () => world.ledger.tasks.open(opening) };
+    },
+  },
+  {
+    name: 'open_task, under a key',
+    events: ['decision.made', 'task.created'],
+    arrange: async (world) => {
+      const opening = { ...world.openingTask(), idempotency: { key: ids.grant(), request_hash: 'h' } };
+      return { run: () => world.ledger.tasks.open(opening) };
+    },
+  },
+  {
+    name: 'open_task, one too many',
+    events: ['decision.made'],
+    arrange: async (world) => {
+      const opening = { ...world.openingTask({}, { subject: ids.grant() }), max_open: 0 };
+      return { run: () => refused(world.ledger.tasks.open(opening), 'too_many_open_tasks') };
     },
   },
   {

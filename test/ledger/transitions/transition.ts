@@ -24,6 +24,6 @@ export async function unsweptOrder(world: World) {
   return { ...opened, order: await world.order({ kind: 'profile', value: opened.shape.profile }) };
 }
 
-export async function refused(call: Promise<unknown>): Promise<void> {
-  await expect(call).rejects.toMatchObject({ name: 'Refusal', code: 'under_order' });
+export async function refused(call: Promise<unknown>, code = 'under_order'): Promise<void> {
+  await expect(call).rejects.toMatchObject({ name: 'Refusal', code });
 }

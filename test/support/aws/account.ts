@@ -50,9 +50,15 @@ export interface Session extends FakeSession {
 
 export type Principal = User | Session;
 
+/** How an account's IAM is: it may answer nothing but 503, or nothing at all. STS is the region's, and well. */
+export type IamHealth = 'well' | 'failing' | 'silent';
+
 export interface Account {
   readonly id: string;
   readonly clock: Clock;
+  iam: IamHealth;
+  /** All that there are, this one among them; keys, sessions and tokens of all are in one place. */
+  readonly all: Map<string, Account>;
   readonly keys: Map<string, { readonly keys: AwsKeys; readonly principal: Principal }>;
   readonly roles: Map<string, Role>;
   readonly policies: Map<string, ManagedPolicy>;
@@ -65,17 +71,40 @@ export interface Account {
 const NAME = /^[\w+=,.@-]{1,64}$/u;
 const ROLE_POLICIES_MAX = 10_240;
 
-export function makeAccount(id: string, clock: Clock): Account {
-  return {
-    id,
-    clock,
+export function makeAccount(id: string, clock: Clock, beside?: Account): Account {
+  const { all, keys, sessions, webTokens } = beside ?? {
+    all: new Map<string, Account>(),
     keys: new Map(),
-    roles: new Map(),
-    policies: new Map(),
-    oidc: new Map(),
     sessions: [],
     webTokens: new Map(),
   };
+  if (all.has(id)) throw new Error(`there is an account ${id} already`);
+  const account: Account = {
+    id,
+    clock,
+    iam: 'well',
+    all,
+    keys,
+    roles: new Map(),
+    policies: new Map(),
+    oidc: new Map(),
+    sessions,
+    webTokens,
+  };
+  all.set(id, account);
+  return account;
+}
+
+/** The account that an ARN is of, where there is one. */
+export function accountOf(arn: string, { all }: Account): Account | undefined {
+  return all.get(arn.split(':')[4] ?? '');
+}
+
+/** The account of whoever asks. */
+export function homeOf({ arn }: Principal, any: Account): Account {
+  const home = accountOf(arn, any);
+  if (!home) throw new Error(`${arn} is of no account`);
+  return home;
 }
 
 export function addUser(account: Account, name: string, documents: readonly object[]): AwsKeys {

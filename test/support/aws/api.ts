@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { Account, Principal } from './account.ts';
+import { homeOf, type Account, type Principal } from './account.ts';
 import type { Action, Result, Service } from './actions.ts';
 import { authenticate } from './authorize.ts';
 import { AwsError, Unsupported } from './errors.ts';
@@ -14,6 +14,8 @@ export interface Answer {
   readonly status: number;
   readonly requestId: string;
   readonly xml: string;
+  /** Nobody ever answers it, and it had no effect. */
+  readonly silent?: true;
 }
 
 export interface Api {
@@ -71,8 +73,13 @@ export function makeApi({ account, services, regions }: ApiOptions): Api {
       if (action.signed) who = verify(request, service);
       const failure = faults.failing(form.action);
       if (failure) throw failure;
+      const home = who ? homeOf(who, account) : account;
+      if (service.name === 'iam' && home.iam === 'silent')
+        return { action: form.action, status: 0, requestId, xml: '', silent: true };
+      if (service.name === 'iam' && home.iam === 'failing')
+        throw new AwsError(503, 'ServiceUnavailable', `IAM of the account ${home.id} is away`);
       requireKnown(form, action.params);
-      const result = run(action, account, form, who);
+      const result = run(action, home, form, who);
       const xml = resultXml(
         service.namespace,
         form.action,

@@ -1,4 +1,4 @@
-import type { Account, Principal, Role } from './account.ts';
+import { accountOf, type Account, type Principal, type Role } from './account.ts';
 import type { Result, SignedAction } from './actions.ts';
 import { requireTrusted, type Extras } from './authorize.ts';
 import { accessDenied, invalid } from './errors.ts';
@@ -31,10 +31,11 @@ export const assumeRole: SignedAction = {
     const externalId = optionalText(form, 'ExternalId', EXTERNAL_ID);
     const pairs = structs(form, 'Tags', ['Key', 'Value']).map(({ Key = '', Value = '' }) => [Key, Value] as const);
     const tags = checkTags(pairs, list(form, 'TransitiveTagKeys'), who);
-    const layer = sessionPolicies(account, form);
-
-    const role = account.roles.get(arn);
-    if (!role) throw accessDenied(who.arn, 'sts:AssumeRole', arn, 'because no policy allows the sts:AssumeRole action');
+    const whose = accountOf(arn, account);
+    const role = whose?.roles.get(arn);
+    if (!whose || !role)
+      throw accessDenied(who.arn, 'sts:AssumeRole', arn, 'because no policy allows the sts:AssumeRole action');
+    const layer = sessionPolicies(whose, form);
     const inherited = who.is === 'session' ? who.sourceIdentity : undefined;
     const identity = sourceIdentity ?? inherited;
     const extras: Extras = {
@@ -57,7 +58,7 @@ export const assumeRole: SignedAction = {
     }
     checkDuration(seconds, role, who);
 
-    const opened = openSession(account, form, {
+    const opened = openSession(whose, form, {
       role,
       name,
       tags: all,

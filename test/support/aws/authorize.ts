@@ -1,4 +1,4 @@
-import { defaultPolicy, type Account, type Principal, type Role } from './account.ts';
+import { accountOf, defaultPolicy, type Account, type Principal, type Role } from './account.ts';
 import { accessDenied, AwsError } from './errors.ts';
 import { iso } from './iso.ts';
 import { makeContext } from './policy/context.ts';
@@ -86,7 +86,8 @@ export function requireAllowed(
 }
 
 /**
- * Whether `who` may do one of AssumeRole's actions on a role of the same account. The trust policy must allow it: where it
+ * Whether `who`, of this account, may do one of AssumeRole's actions on a role. In another account the trust policy and the asker's
+ * own policies must both allow it. In the same account the trust policy must allow it: where it
  * names the asker, that is enough (boundary and session policies limit what is said of a role or of everyone, not of the
  * session itself); where it names the account, the asker's own policies must allow it too. A Deny of either side decides.
  */
@@ -106,6 +107,7 @@ function judgeTrust(account: Account, who: Principal, role: Role, question: Ques
   const named = new Set(namings.map(({ naming }) => naming));
   const chained = question.action === 'sts:SetSourceIdentity' && who.is === 'session';
   if (named.size > 0 && own === 'allow') return 'allow';
+  if (accountOf(role.arn, account) !== account) return 'implicit deny';
   if (chained) return 'implicit deny'; // a session that passes a source identity on needs its own permission as well
   if (named.has('self')) return 'allow';
   if (!named.has('role') && !named.has('everyone')) return 'implicit deny';

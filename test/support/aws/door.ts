@@ -19,6 +19,7 @@ export async function openDoor(api: Api, now: () => Date): Promise<Door> {
     );
     const method = request.method ?? '';
     const answer = api.answer({ method, target: request.url ?? '/', headers, body }, faults);
+    if (answer.silent) return;
     const ms = faults.delaying(answer.action);
     if (ms > 0) await sleep(ms, undefined, { ref: false });
     if (faults.cuts()) return void request.socket.destroy();

@@ -1,4 +1,13 @@
-import { addManagedPolicy, addOidc, addRole, addUser, makeAccount } from './account.ts';
+import {
+  accountOf,
+  addManagedPolicy,
+  addOidc,
+  addRole,
+  addUser,
+  homeOf,
+  makeAccount,
+  type Account,
+} from './account.ts';
 import { makeApi } from './api.ts';
 import { mayAssume } from './assume-role.ts';
 import { authenticate, requireAllowed } from './authorize.ts';
@@ -6,7 +15,7 @@ import { openDoor } from './door.ts';
 import { AwsError } from './errors.ts';
 import type { Delays } from './eventual.ts';
 import { makeServices } from './services.ts';
-import type { Door, FakeAws, FakeAwsOptions } from './types.ts';
+import type { Door, FakeAccount, FakeAws, FakeAwsOptions } from './types.ts';
 import { judgeWebToken } from './web-identity-token.ts';
 
 export type * from './types.ts';
@@ -14,7 +23,7 @@ export type * from './types.ts';
 const ACCOUNT = '123456789012';
 const IAM_REGION = 'us-east-1';
 
-/** An AWS of one account in this process: see `FakeAws`. */
+/** An AWS in this process, of one account and those that are added: see `FakeAws`. */
 export async function startFakeAws(options: FakeAwsOptions = {}): Promise<FakeAws> {
   const { region = 'eu-west-1', scoped = true, now: base = () => new Date() } = options;
   let ahead = 0;
@@ -29,34 +38,26 @@ export async function startFakeAws(options: FakeAwsOptions = {}): Promise<FakeAw
     return opened;
   };
   const main = await door();
-  const { roles, policies } = account;
 
   return {
     url: main.url,
     region,
     iamRegion: IAM_REGION,
-    account: ACCOUNT,
+    ...fakeAccount(account),
     now,
     advance: (ms) => {
       ahead += ms;
     },
-    user: (name, documents) => addUser(account, name, documents),
-    role: (name, role) => addRole(account, name, role),
-    managedPolicy: (name, document) => addManagedPolicy(account, name, document),
-    setBoundary: (name, arn) => {
-      const role = roles.get(`arn:aws:iam::${ACCOUNT}:role/${name}`);
-      if (!role) throw new Error(`there is no role ${name}`);
-      if (arn !== undefined && !policies.has(arn)) throw new Error(`there is no policy ${arn}`);
-      role.boundary.replace(arn);
-    },
+    addAccount: (id) => fakeAccount(makeAccount(id, account.clock, account)),
     oidc: (issuer, provider) => addOidc(account, issuer, provider),
     can: (keys, action, resource) => {
       try {
         const who = authenticate(account, keys);
         if (action === 'sts:GetCallerIdentity') return 'allowed';
-        const role = action === 'sts:AssumeRole' ? roles.get(resource) : undefined;
-        if (role) mayAssume(account, who, role);
-        else requireAllowed(account, who, action, resource);
+        const home = homeOf(who, account);
+        const role = action === 'sts:AssumeRole' ? accountOf(resource, account)?.roles.get(resource) : undefined;
+        if (role) mayAssume(home, who, role);
+        else requireAllowed(home, who, action, resource);
         return 'allowed';
       } catch (error) {
         if (!(error instanceof AwsError)) throw error;
@@ -77,5 +78,22 @@ export async function startFakeAws(options: FakeAwsOptions = {}): Promise<FakeAw
       if (api.unsupported.length > 0)
         throw new AggregateError(api.unsupported, 'the fake AWS could not judge what came in');
     },
+  };
+}
+
+function fakeAccount(account: Account): FakeAccount {
+  const { id, roles, policies } = account;
+  return {
+    account: id,
+    user: (name, documents) => addUser(account, name, documents),
+    role: (name, role) => addRole(account, name, role),
+    managedPolicy: (name, document) => addManagedPolicy(account, name, document),
+    setBoundary: (name, arn) => {
+      const role = roles.get(`arn:aws:iam::${id}:role/${name}`);
+      if (!role) throw new Error(`there is no role ${name}`);
+      if (arn !== undefined && !policies.has(arn)) throw new Error(`there is no policy ${arn}`);
+      role.boundary.replace(arn);
+    },
+    setIam: (health) => void (account.iam = health),
   };
 }

@@ -88,18 +88,9 @@ export interface FakeAwsOptions {
   readonly now?: () => Date;
 }
 
-/**
- * STS and IAM of one account on one plain HTTP address. Close it in the end: `close` throws when anything came in that
- * could not be judged as AWS would.
- */
-export interface FakeAws {
-  readonly url: string;
-  readonly region: string;
-  /** What IAM calls must be signed for, as in all of the `aws` partition. */
-  readonly iamRegion: 'us-east-1';
+/** One account: its users, roles and policies. */
+export interface FakeAccount {
   readonly account: string;
-  now(): Date;
-  advance(ms: number): void;
   /** An IAM user with keys. */
   user(name: string, policies: readonly object[]): AwsKeys;
   /** Returns the role's ARN. */
@@ -108,6 +99,23 @@ export interface FakeAws {
   managedPolicy(name: string, document: object): string;
   /** Somebody else changes a role's permissions boundary; counts at once. */
   setBoundary(role: string, policyArn: string | undefined): void;
+  /** Whether this account's IAM answers what it is asked, or 503, or never. */
+  setIam(health: 'well' | 'failing' | 'silent'): void;
+}
+
+/**
+ * STS and IAM of one account, and of others that are added, on one plain HTTP address. Close it in the end: `close` throws when anything came in that
+ * could not be judged as AWS would.
+ */
+export interface FakeAws extends FakeAccount {
+  readonly url: string;
+  readonly region: string;
+  /** What IAM calls must be signed for, as in all of the `aws` partition. */
+  readonly iamRegion: 'us-east-1';
+  now(): Date;
+  advance(ms: number): void;
+  /** One more account at the same address. */
+  addAccount(id: string): FakeAccount;
   /** An OIDC provider for AssumeRoleWithWebIdentity; returns its ARN. Condition keys: the issuer without its scheme, `:aud`, `:sub`. */
   oidc(issuer: string, options: OidcOptions): string;
   /** May these credentials do that on that resource, now? Keys and session token are verified too. */

@@ -129,7 +129,7 @@ async function read(incoming: IncomingMessage): Promise<Request> {
   let text = '';
   for await (const chunk of incoming.setEncoding('utf8') as AsyncIterable<string>) text += chunk;
   return {
-    method: incoming.method ?? '',
+    method: /\?list=true$/.test(incoming.url ?? '') ? 'LIST' : (incoming.method ?? ''),
     path: decodeURIComponent((incoming.url ?? '').replace(/^\/v1\//, '').replace(/\?.*$/, '')),
     headers: incoming.headers,
     body: text === '' ? {} : (JSON.parse(text) as Record<string, unknown>),

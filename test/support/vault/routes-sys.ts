@@ -79,6 +79,14 @@ export const SYSTEM_ROUTES: readonly Route[] = [
 
 export const IDENTITY_ROUTES: readonly Route[] = [
   {
+    method: 'LIST',
+    path: /^identity\/entity\/name$/,
+    handle: ({ state }) => {
+      const keys = [...state.entities.values()].map(({ name }) => name).sort();
+      return keys.length > 0 ? answer({ data: { keys } }) : NOT_FOUND;
+    },
+  },
+  {
     method: 'POST',
     path: /^identity\/entity\/name\/([^/]+)$/,
     handle: (asked, name = '') => {

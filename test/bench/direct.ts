@@ -1,0 +1,128 @@
+/** A provider's own calls, made directly and in the order in which the provider makes them. */
+import { randomBytes } from 'node:crypto';
+import { Agent, request as httpRequest } from 'node:http';
+import { AssumeRoleCommand, STSClient } from '@aws-sdk/client-sts';
+import { makeIds } from '../../src/domain/ids.ts';
+import type { JsonObject } from '../../src/domain/json.ts';
+import type { Profile } from '../../src/domain/profile.ts';
+import { aws } from '../../src/providers/aws/index.ts';
+import { AwsRequest } from '../../src/providers/aws/plan.ts';
+import type { Plan, ProviderKind } from '../../src/providers/provider.ts';
+import { vault } from '../../src/providers/vault/index.ts';
+import { VaultRequest } from '../../src/providers/vault/plan.ts';
+
+/** As `writ.yaml` and the profiles have them. */
+export interface DirectInput {
+  readonly aws: { readonly entry: JsonObject; readonly section: JsonObject };
+  readonly vault: { readonly entry: JsonObject; readonly section: JsonObject; readonly entity: JsonObject };
+}
+export type CallKind = 'aws' | 'vault' | 'vault-entity';
+export type Calls = Readonly<Record<CallKind, () => Promise<void>>>;
+
+const ids = makeIds(randomBytes, Date.now);
+const clock = { now: () => new Date(), offsetMs: () => 0 };
+
+/** What the provider would ask for a grant of five minutes. */
+function planOf<Config>(kind: ProviderKind<Config>, entry: JsonObject, section: JsonObject): Plan {
+  const provider = kind.create('bench', kind.config.parse(entry), {
+    clock,
+    issuer: 'http://127.0.0.1',
+    introspectingAudiences: new Set(),
+    reservedAudiences: new Set(),
+    signer: { sign: () => Promise.reject(new Error('nothing is signed')) },
+    readFile: () => Promise.reject(new Error('no file is read')),
+  });
+  const profile: Profile = {
+    name: 'bench',
+    provider: 'bench',
+    owner: 'bench',
+    environment: 'development',
+    effect: 'read',
+    ttl: { default: 300, max: 3_600, min: 1 },
+    parameters: {},
+    section: kind.section.parse(section),
+  };
+  const names = { mint: ids.mint(), grant: ids.grant(), task: ids.task() };
+  const subject = { trust: 'dev', id: 'spiffe://dev.local/agent/0' };
+  const now = clock.now();
+  return provider.plan(profile, {}, { ...names, subject, now, endsAt: new Date(now.getTime() + 300_000) });
+}
+
+function assumeRole({ entry, section }: DirectInput['aws']): () => Promise<void> {
+  const { assume_role: asked } = AwsRequest.parse(planOf(aws, entry, section).request);
+  const { region, endpoint, credentials } = entry as Record<string, string> & { credentials: Record<string, string> };
+  const { access_key_id: accessKeyId = '', secret_access_key: secretAccessKey = '' } = credentials;
+  const sts = new STSClient({
+    region: region ?? '',
+    endpoint: endpoint ?? '',
+    credentials: { accessKeyId, secretAccessKey },
+    requestHandler: { httpAgent: { keepAlive: true, maxSockets: 50 } },
+  });
+  return async () => {
+    const { Credentials: made } = await sts.send(new AssumeRoleCommand(asked));
+    if (!made?.SessionToken) throw new Error('no session');
+  };
+}
+
+const agent = new Agent({ keepAlive: true });
+type Call = (method: string, path: string, token: string, body?: JsonObject) => Promise<JsonObject>;
+const callTo =
+  (address: string): Call =>
+  (method, path, token, body) => {
+    const text = body === undefined ? undefined : JSON.stringify(body);
+    const length = text === undefined ? {} : { 'content-length': Buffer.byteLength(text) };
+    return new Promise((resolve, reject) => {
+      const url = `${address}/v1/${path}`;
+      const sent = httpRequest(url, { method, agent, headers: { 'x-vault-token': token, ...length } }, (answer) => {
+        let received = '';
+        answer.setEncoding('utf8').on('data', (chunk: string) => (received += chunk));
+        answer.on('end', () => {
+          if ((answer.statusCode ?? 0) >= 300) reject(new Error(`${path}: ${answer.statusCode} ${received}`));
+          else resolve((received === '' ? {} : JSON.parse(received)) as JsonObject);
+        });
+      });
+      sent.on('error', reject).end(text);
+    });
+  };
+
+/** A token, a look at what it became, and its extension; before it, where there is one, its entity. */
+async function makeToken(entry: JsonObject, section: JsonObject): Promise<() => Promise<void>> {
+  const call = callTo(String(entry['address']));
+  const { token_role: role, token, entity } = VaultRequest.parse(planOf(vault, entry, section).request);
+  const { role_id, secret_id } = entry['auth'] as Record<string, string>;
+  const { auth } = (await call('POST', 'auth/approle/login', '', {
+    role_id: role_id ?? '',
+    secret_id: secret_id ?? '',
+  })) as {
+    auth: { client_token: string };
+  };
+  const own = auth.client_token;
+  const mounts = (await call('GET', 'sys/auth', own)) as { data: Record<string, { accessor: string }> };
+  const mount_accessor = mounts.data['token/']?.accessor ?? '';
+  return async () => {
+    const name = `writ-${ids.mint()}`;
+    if (entity) {
+      const path = `identity/entity/name/${name}`;
+      const made = (await call('POST', path, own, { metadata: entity.metadata })) as { data: { id: string } };
+      await call('POST', 'identity/entity-alias', own, { name, canonical_id: made.data.id, mount_accessor });
+    }
+    const body = { ...token, ...(entity && { entity_alias: name }) };
+    const made = (await call('POST', `auth/token/create/${role}`, own, body)) as { auth: { accessor: string } };
+    const { accessor } = made.auth;
+    const paths = ['auth/token/renew-self', 'auth/token/renew', 'auth/token/create-orphan'];
+    await Promise.all([
+      call('POST', 'auth/token/lookup-accessor', own, { accessor }),
+      entity && call('POST', 'sys/capabilities-accessor', own, { accessor, paths }),
+    ]);
+    await call('POST', 'auth/token/renew-accessor', own, { accessor, increment: '299s' });
+  };
+}
+
+export async function makeCalls(input: DirectInput): Promise<Calls> {
+  const { entry, section, entity } = input.vault;
+  return {
+    aws: assumeRole(input.aws),
+    vault: await makeToken(entry, section),
+    'vault-entity': await makeToken(entry, entity),
+  };
+}

@@ -1,0 +1,161 @@
+/**
+ * What the broker adds to a provider's own call: an issuance through all of it, beside the calls that the provider makes for it made
+ * directly, and beside the floor with the same calls in it. Providers are those of the tests, each in a process of its own; rounds
+ * of all are in turn.
+ */
+import type { CallKind } from './direct.ts';
+import type { Figures } from './measure.ts';
+import { withProviders, type ProvidersWorld } from './overhead-world.ts';
+import { median } from './paired.ts';
+import type { Part } from './part.ts';
+import type { World } from './world.ts';
+
+const CALLERS = [1, 8, 64];
+const FINER = 4;
+
+interface Wanted {
+  readonly title: string;
+  /** Absent: nobody is asked. */
+  readonly call?: CallKind;
+  readonly profile: string;
+  /** What each of the provider's calls takes longer. */
+  readonly delayMs: number;
+  readonly rounds: number;
+  readonly callers?: readonly number[];
+  /** Issuances of a round, by callers. */
+  count(callers: number): number;
+}
+
+interface Round {
+  /** The provider's calls alone. */
+  readonly direct: Figures;
+  /** The floor without them, and with them in it. */
+  readonly floor: Figures;
+  readonly both: Figures;
+  readonly broker: Figures;
+}
+
+async function measureRow(world: World, { broker, floor, setDelay }: ProvidersWorld, wanted: Wanted, callers: number) {
+  const { call, profile, delayMs } = wanted;
+  // One caller feels most what else the machine does: more rounds, each of them shorter.
+  const finer = callers === 1 ? FINER : 1;
+  const rounds = wanted.rounds * finer;
+  const count = Math.ceil(wanted.count(callers) / finer / (world.quick ? 4 : 1));
+  const all: Round[] = [];
+  for (let round = 0; round < rounds; round++) {
+    await setDelay(delayMs);
+    const direct = call ? await floor.measure(callers, count, { call, alone: true }) : NOTHING;
+    const plain = await floor.measure(callers, count);
+    await setDelay(delayMs);
+    const both = call ? await floor.measure(callers, count, { call }) : plain;
+    await setDelay(delayMs);
+    const issued = await broker.issuances({ profile, callers, count, tokens: world.tokens });
+    all.push({ direct, floor: plain, both, broker: issued });
+  }
+  const of = (value: (round: Round) => number) => median(all.map(value)).toFixed(2).padStart(8);
+  for (const p of ['p50', 'p99'] as const) {
+    const figures = [
+      of(({ direct }) => direct[p]),
+      of(({ floor: plain }) => plain[p]),
+      of(({ both }) => both[p]),
+      of(({ broker: issued }) => issued[p]),
+      of(({ broker: issued, direct }) => issued[p] - direct[p]),
+      of(({ broker: issued, both }) => issued[p] - both[p]),
+    ];
+    world.say(`  ${String(callers).padStart(7)}   ${p} ${figures.join(' ')}`);
+  }
+}
+
+async function tableOf(world: World, providers: ProvidersWorld, wanted: Wanted): Promise<void> {
+  world.say(`${wanted.title} (medians of ${wanted.rounds} rounds in turn, ms; of one caller ${wanted.rounds * FINER})`);
+  world.say('  callers         direct    floor     both   broker    added   beyond');
+  for (const callers of wanted.callers ?? CALLERS) await measureRow(world, providers, wanted, callers);
+  world.say('');
+}
+
+const NOTHING: Figures = { callers: 0, perSecond: 0, p50: 0, p99: 0 };
+const many = (callers: number) => (callers === 1 ? 300 : callers * 50 > 1_000 ? 1_000 : 500);
+const few = (callers: number) => (callers === 1 ? 60 : callers === 8 ? 160 : 640);
+
+/** What all issuances cost beyond the floor, whichever provider they are of: HTTP, the answer, and all that is checked on the way. */
+const control = (world: World, providers: ProvidersWorld) =>
+  tableOf(world, providers, {
+    title: 'jwt, for which nobody is asked',
+    profile: 'tools-refund-read',
+    delayMs: 0,
+    rounds: 5,
+    count: many,
+  });
+
+export const overheadAws: Part = {
+  name: 'overhead-aws',
+  run: (world) =>
+    withProviders(world, 'overhead_aws', async (providers) => {
+      await control(world, providers);
+      const base = { call: 'aws', profile: 'bench-aws' } as const;
+      await tableOf(world, providers, { ...base, title: 'aws: AssumeRole', delayMs: 0, rounds: 5, count: many });
+      await tableOf(world, providers, { ...base, title: 'aws, 20 ms slower', delayMs: 20, rounds: 3, count: few });
+    }),
+};
+
+export const overheadVault: Part = {
+  name: 'overhead-vault',
+  run: (world) =>
+    withProviders(world, 'overhead_vault', async (providers) => {
+      await control(world, providers);
+      const base = { call: 'vault', profile: 'bench-vault' } as const;
+      const title = 'vault: a token, a look at it, its extension: three calls';
+      await tableOf(world, providers, { ...base, title, delayMs: 0, rounds: 5, count: many });
+      await tableOf(world, providers, {
+        ...base,
+        title: 'vault, each call 20 ms slower',
+        delayMs: 20,
+        rounds: 3,
+        count: few,
+      });
+      await tableOf(world, providers, {
+        call: 'vault-entity',
+        profile: 'bench-vault-entity',
+        title: 'vault with an entity: six calls, two of them at once',
+        delayMs: 0,
+        rounds: 3,
+        callers: [1, 8],
+        count: () => 150,
+      });
+    }),
+};
+
+const SLOW_MS = 2_000;
+const SLOW_CALLERS = 16;
+const FAST = { profile: 'bench-vault', callers: 8 };
+
+/** One provider that takes seconds, beside one that does not: whether who waits for the second one waits for the first. */
+export const overheadSlow: Part = {
+  name: 'overhead-slow',
+  run: (world) =>
+    withProviders(world, 'overhead_slow', async ({ broker, setDelay, setSlow }) => {
+      const count = world.quick ? 200 : 800;
+      const rounds: { readonly alone: Figures; readonly beside: Figures }[] = [];
+      await setSlow(SLOW_MS);
+      for (let round = 0; round < (world.quick ? 2 : 5); round++) {
+        await setDelay(0);
+        const alone = await broker.issuances({ ...FAST, count, tokens: world.tokens });
+        await setDelay(0);
+        const stream = { going: true };
+        const slow = (async () => {
+          const asked = { profile: 'bench-aws-slow', callers: SLOW_CALLERS, count: SLOW_CALLERS, tokens: world.tokens };
+          while (stream.going) await broker.issuances(asked);
+        })();
+        const beside = await broker.issuances({ ...FAST, count, tokens: world.tokens });
+        stream.going = false;
+        await slow;
+        rounds.push({ alone, beside });
+      }
+      const of = (name: 'alone' | 'beside', p: 'p50' | 'p99') =>
+        median(rounds.map(({ [name]: figures }) => figures[p])).toFixed(2);
+      world.say(`vault, 8 callers, alone and beside ${SLOW_CALLERS} callers of an AWS that takes ${SLOW_MS} ms`);
+      world.say(`  alone: p50 ${of('alone', 'p50')} ms, p99 ${of('alone', 'p99')} ms`);
+      world.say(`  beside: p50 ${of('beside', 'p50')} ms, p99 ${of('beside', 'p99')} ms`);
+      world.say('');
+    }),
+};
