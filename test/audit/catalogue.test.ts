@@ -50,7 +50,8 @@ const MORE = [
   `select record_use_after_revocation(jsonb_build_object('grant', (select id from grants where why is not null limit 1), 'how', 'renew',
     'trust', 'mesh', 'subject', 'agent', 'count', 1, 'origin', '192.0.2.7'))`,
   `select place_hold(jsonb_build_object('id', 'h1', 'reason', 'a case', ${asked}))`,
-  `select lift_hold(jsonb_build_object('id', 'h1', 'reason', 'over', ${asked}))`,
+  // those of other transitions as well: nothing is archived under one
+  `select lift_hold(jsonb_build_object('id', id, 'reason', 'over', ${asked})) from legal_holds where lifted_at is null`,
   `select claim_sink('{"sink": "siem", "owner": "me", "from": "start", "lease_seconds": 9}')`,
   `select replay_dead_letters(jsonb_build_object('sink', 'siem', 'reason', 'fixed', ${asked}))`,
   `do $$ begin

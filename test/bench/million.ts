@@ -50,7 +50,7 @@ export const million: Part = {
   byName: true,
   async run(world) {
     const events = world.quick ? 200_000 : 1_000_000;
-    const broker = await world.startBroker('million', { seal_every: '1h', publish_every: '1h' });
+    const broker = await world.startBroker({ name: 'million', audit: { seal_every: '1h', publish_every: '1h' } });
     await broker.stop();
     const owner = new pg.Client({ connectionString: broker.ledgerUrl });
     await owner.connect();
