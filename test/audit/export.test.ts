@@ -251,7 +251,7 @@ describe('an export that was changed', () => {
           -1,
           (lines.at(-1) ?? '').replace(
             /([A-Za-z0-9+/])([A-Za-z0-9+/])(=*\\n",")/,
-            (_, a: string, b: string, rest: string) => `${b}${a}${rest}`,
+            (_, a: string, b: string, rest: string) => `${a === 'A' ? 'B' : 'A'}${b}${rest}`,
           ),
         ),
       found: ['checkpoint_forged checkpoint '],
