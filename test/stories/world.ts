@@ -7,6 +7,7 @@ import type { Client } from '../../src/client/index.ts';
 import type { JsonObject } from '../../src/domain/json.ts';
 import { readRules } from '../../src/config/index.ts';
 import type { RuleFiles } from '../../src/config/index.ts';
+import { keepEvidence } from './evidence.ts';
 import { agentId, AUDIENCE, makeAuthority, OPERATORS, TRUST_DOMAIN } from '../support/agents.ts';
 import { auditLedger } from '../support/audit-ledger.ts';
 import type { AuditedTarget } from '../support/audit-ledger.ts';
@@ -75,7 +76,8 @@ export async function startStory(rules: RuleFiles, options: StoryOptions = {}): 
     for (let next = undo.pop(); next; next = undo.pop()) await next();
   };
   try {
-    return { ...(await build(rules, options, (later) => undo.push(later))), close };
+    const story = await build(rules, options, (later) => undo.push(later));
+    return { ...story, close: () => keepEvidence(story).finally(close) };
   } catch (error) {
     await close();
     throw error;
