@@ -75,7 +75,7 @@ export function compileSchema(
   if (schema['type'] !== 'object') faults.push({ path: ['type'], message: 'must be object: arguments are members' });
   if (faults.length > 0) return faults;
   try {
-    jsonSchema.validateSchema(closed, true);
+    if (jsonSchema.validateSchema(closed, true) !== true) throw new Error('it does not fit JSON Schema');
     // One for each: what is compiled stays in it.
     const validate = new Ajv2020({ ...OPTIONS, meta: false, validateSchema: false }).compile(closed);
     return (given) => (validate(given) ? undefined : faultOf(validate.errors?.[0]));
