@@ -48,8 +48,11 @@ const ROUTERS: Readonly<Record<string, Router>> = {
     step,
   ),
   ordersRouter: ordersRouter({ show: never, dryRun: never, create: never, lift: never }, step, step),
-  tasksRouter: tasksRouter({ resolvePrincipal: never, list: never,
-      create: never, show: never, end: never }, step, step),
+  tasksRouter: tasksRouter(
+    { resolvePrincipal: never, list: never, create: never, show: never, end: never },
+    step,
+    step,
+  ),
   tokenRouter: tokenRouter({ delegate: never, attest: never, issuer: '' }, step, errors),
   generationsRouter: generationsRouter({ apply: never, find: never, filesOf: () => ({}) }, step, step),
   decisionsRouter: decisionsRouter({ decision: never, decisions: never, now: () => new Date(0) }, step),
