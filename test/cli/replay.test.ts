@@ -107,9 +107,14 @@ async function record(): Promise<void> {
   await make(one, { on_behalf_of: 'customer:7' });
   await make(two, { on_behalf_of: 'customer:7' });
   await make(one, { profiles: ['ticket'], tools: ['search'], parameters: { ticket: ['7'] } });
+  await issue(one, { profile: 'lookup', task: tasks.at(-1)?.id });
+  await issue(one, { profile: 'lookup', task: tasks[0]?.id });
+  await evaluate(one, 'nobody-knows', {});
   await make(two, { max_calls: 2, max_grants: 1 });
   await make(two, { purpose: 'ended early' });
-  await security(`/v1/tasks/${tasks.at(-1)?.id ?? ''}/end`, { reason: 'test' });
+  const ended = tasks.at(-1)?.id ?? '';
+  await security(`/v1/tasks/${ended}/end`, { reason: 'test' });
+  await evaluate(two, 'search', { text: 'x' }, { task: ended });
   await broker.exchange('agent/three', tasks[2]?.token ?? '', { mode: 'observe' });
   await broker.exchange('agent/three', tasks[0]?.token ?? '', { mode: 'autonomous' });
   const frozen = { scope: { profile: 'frozen' }, policies: ['freeze'], reason: 'test' };

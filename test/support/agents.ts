@@ -5,6 +5,9 @@ export const TRUST_DOMAIN = 'test.example';
 export const AUDIENCE = 'https://writ.test';
 export const OPERATORS = { issuer: 'https://sso.test', audience: 'writ-operators' } as const;
 
+/** Longer than usual: brokers are stopped on purpose, on machines that are slow. */
+const PATIENCE = { timeoutMs: 55_000 };
+
 /** A SPIFFE id of the trust domain that a test's brokers trust. */
 export const agentId = (name: string) => `spiffe://${TRUST_DOMAIN}/agent/${name}`;
 
@@ -39,13 +42,14 @@ export function makeAuthority(): Authority {
     operatorsJwks: JSON.stringify({ keys: [{ ...operators.jwk, use: 'sig' }] }),
     agent: (url, id, taskToken) =>
       makeClient({
+        ...PATIENCE,
         url,
         identityToken: () => sign(workloads, { sub: id, aud: AUDIENCE }),
         ...(taskToken === undefined ? {} : { taskToken }),
       }),
-    ownAgent: (url, sub) => makeClient({ url, identityToken: () => person(sub) }),
+    ownAgent: (url, sub) => makeClient({ ...PATIENCE, url, identityToken: () => person(sub) }),
     person,
-    operator: (url, sub) => makeClient({ url, operatorToken: () => operatorToken(sub) }),
+    operator: (url, sub) => makeClient({ ...PATIENCE, url, operatorToken: () => operatorToken(sub) }),
     operatorToken,
   };
 }
