@@ -63,7 +63,9 @@ export async function checkLog(source: LogSource, options: CheckOptions, finding
 
   const read = (first: number) => {
     const end = Math.min(first + WINDOW, size);
-    return Promise.all([source.events(first, end), source.stored(storedCount(first), storedCount(end))]);
+    const both = Promise.all([source.events(first, end), source.stored(storedCount(first), storedCount(end))]);
+    both.catch(() => undefined); // nobody waits for it yet, or any more where something else went wrong
+    return both;
   };
   let frontier: readonly Uint8Array[] = [];
   let next = size > 0 ? read(0) : undefined;

@@ -7,7 +7,9 @@ import { fileURLToPath } from 'node:url';
 const MAIN = process.env['WRIT_TEST_MAIN'] ?? fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 
 /** A child that outlives its test run would go on reaping: it ends when the pipe to its standard input does. */
-const END_WITH_PARENT = `data:text/javascript,process.stdin.on("close",()=>process.exit(99)).resume().unref()`;
+const END_WITH_PARENT =
+  `data:text/javascript,import{isMainThread}from"node:worker_threads";` +
+  `if(isMainThread)process.stdin.on("close",()=>process.exit(99)).resume().unref()`;
 
 export interface WritProcess {
   readonly pid: number;
