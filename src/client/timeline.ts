@@ -10,6 +10,8 @@ export interface TaskTimeline {
   readonly decisions: readonly TimelineDecision[];
   readonly credentials: readonly TimelineCredential[];
   readonly orders: readonly JsonObject[];
+  /** Months that it reaches into and that were put away: what happened then is in their archives, and not here. */
+  readonly archived: readonly string[];
   /** There are more tasks or credentials than are shown. */
   readonly cut: boolean;
   readonly next_cursor?: string;

@@ -30,6 +30,8 @@ export interface TimelineView {
   readonly decisions: readonly DecidedView[];
   readonly credentials: readonly CredentialRow[];
   readonly orders: readonly OrderOfTimeline[];
+  /** Months that it reaches into and that were put away: what happened then is in their archives, and not here. */
+  readonly archived: readonly string[];
   /** The number to go on behind, where there is more. */
   readonly next: string | undefined;
   /** There are more tasks, or more credentials, than are shown. */
@@ -64,10 +66,17 @@ export function makeTimeline({ ledger }: Pick<ExchangeContext, 'ledger'>) {
       decisions: await decided(entries),
       credentials: credentials.slice(0, MAX_CREDENTIALS),
       orders: await reads.orders(factsOf(entries, 'order')),
+      archived: await archivedSince(shown),
       next: rows.length > limit ? page.at(-1)?.seq : undefined,
       cut: hops.length > MAX_HOPS || credentials.length > MAX_CREDENTIALS,
     };
   };
+
+  async function archivedSince(shownHops: readonly HopRow[]): Promise<string[]> {
+    const first = Math.min(...shownHops.map(({ createdAt }) => createdAt.getTime()));
+    const since = new Date(first).toISOString().slice(0, 'yyyy-mm'.length);
+    return (await ledger.archives.list()).flatMap(({ month }) => (month >= since ? [month] : []));
+  }
 
   async function decided(entries: readonly TimelineEntry[]): Promise<DecidedView[]> {
     const ids = entries.flatMap(({ event }) => (typeof event['decision'] === 'string' ? [event['decision']] : []));

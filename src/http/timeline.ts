@@ -74,6 +74,7 @@ function timelineBody(view: TimelineView) {
       created_at: createdAt.toISOString(),
       lifted_at: liftedAt?.toISOString() ?? null,
     })),
+    archived: view.archived,
     cut: view.cut,
     ...(view.next === undefined ? {} : { next_cursor: view.next }),
   };

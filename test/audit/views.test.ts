@@ -360,3 +360,17 @@ function expectHarmless(page: string): void {
   expect(page).toContain("default-src 'none'");
   for (const [, link] of page.matchAll(/(?:href|src)="([^"]*)"/g)) expect(link).toMatch(/^#leaf-\d+$/);
 }
+
+test('a timeline says which months that it reaches into were put away', async () => {
+  const now = new Date().toISOString().slice(0, 7);
+  for (const month of ['2020-01', now]) {
+    await broker.database.pool.query(
+      `insert into event_archives (month, events, leaves, sha256) values ($1, 0, '{}', repeat('0', 64))`,
+      [month],
+    );
+  }
+  expect((await client().timeline(grant.task)).archived).toEqual([now]);
+  const { stderr } = await writ(['audit', 'timeline', grant.task]);
+  expect(stderr).toContain(`${now} was put away`);
+  expect(stderr).not.toContain('2020-01');
+});

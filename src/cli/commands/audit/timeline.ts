@@ -62,6 +62,8 @@ async function joined(
 ): Promise<{ steps: Step[]; notes: string[] }> {
   const known = knownOf(found);
   const notes: string[] = found.cut ? ['there are more tasks or credentials below this one than are shown'] : [];
+  for (const month of found.archived)
+    notes.push(`${month} was put away: what happened on this task in that month is in its archive, and not here`);
   const steps = stepsOf(found);
   for (const file of options.cloudtrail ?? []) {
     const records = await readObjects(resolve(shell.cwd, file));
