@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import {
   CreatePolicyVersionCommand,
+  DeletePolicyVersionCommand,
   GetPolicyCommand,
   GetPolicyVersionCommand,
   ListPolicyVersionsCommand,
@@ -368,6 +369,40 @@ describe('the boundary', () => {
     world.fake.advance(PROPAGATION_MS + 1);
     expect(await end(two)).toEqual({ kind: 'ended' });
     expect(world.warnings.map(({ code }) => code)).toEqual(warned);
+  });
+
+  const putBack = (version: string | undefined) =>
+    admin.send(new SetDefaultPolicyVersionCommand({ PolicyArn: world.boundary, VersionId: version }));
+  test.each([
+    [
+      'put back to an older version that denies it too',
+      async (older: string | undefined) => {
+        await write(ALLOW_ALL);
+        await putBack(older);
+      },
+    ],
+    [
+      'written again with what it said, where a version in between is gone',
+      async () => {
+        const said = JSON.parse((await documentNow()).text) as object;
+        const { PolicyVersion } = await write(ALLOW_ALL);
+        await write(said);
+        const gone = { PolicyArn: world.boundary, VersionId: PolicyVersion?.VersionId };
+        await admin.send(new DeletePolicyVersionCommand(gone));
+      },
+    ],
+  ])('%s: nobody knows what counted meanwhile, and an end has to wait again', async (_name, change) => {
+    const [one, two] = [await mint(), await mint()];
+    await revoke(one);
+    const { version } = await documentNow();
+    await revoke(two);
+    await change(version);
+    world.fake.advance(PROPAGATION_MS + 1);
+    await provider.upkeep?.(forever);
+    expect(one.can()).toBe('denied');
+    expect((await end(one)).kind).toBe('pending');
+    world.fake.advance(PROPAGATION_MS + 1);
+    expect(await end(one)).toEqual({ kind: 'ended' });
   });
 
   test.each([
