@@ -6,7 +6,7 @@ import type { FromVerifyWorker, ToVerifyWorker, VerifyWork } from './verify-work
 /** A ledger of fewer events is looked at sooner than a thread is started. */
 const WORTH_A_THREAD = 20_000;
 /** Events live for a moment: with room for some parts of them they are gone before anything has to be moved. */
-const YOUNG_MIB = 96;
+const YOUNG_MIB = 256;
 /** So many parts are on their way at once: enough that neither side waits, and no more than that is held in memory. */
 const AHEAD = 4;
 
