@@ -71,8 +71,7 @@ export function makeTasks(connection: Connection) {
     /** @throws Refusal `under_order`, `task_not_found`, `task_ended`, `task_budget_spent`, `too_many_hops`, `delegation_loop`, `too_many_open_tasks`, `request_in_progress`; Fault. */
     async open(opening: OpenTask): Promise<{ createdAt: Date }> {
       type Opened = Answer & { created_at: string };
-      const name = opening.task.parent === null ? 'open_task' : 'take_task';
-      const answer = await keyed(async () => admit(await connection.transition<Opened>(name, opening)));
+      const answer = await keyed(async () => admit(await connection.transition<Opened>('open_task', opening)));
       return { createdAt: new Date(answer.created_at) };
     },
 

@@ -19,14 +19,15 @@ export interface PooledSet {
 }
 
 /** Small enough that threads share a batch evenly, and that two batches take turns. */
-const CHUNK = 8;
+const CHUNK = 4;
+/** Chunks that a thread has at once, so that it need not wait for the next one to come. */
+const AHEAD = 2;
 const RESTART_MS = 5_000;
 
 interface Thread {
   readonly worker: Worker;
   readonly loaded: Set<number>;
   readonly asked: Set<number>;
-  busy: number;
 }
 
 /** @param file - the compiled worker.js. Threads are started when there is first something to decide. */
@@ -41,7 +42,7 @@ export function makeDecisionPool(file: URL, size: number, nowMs: () => number = 
   function start(): void {
     if (closed || threads.length > 0 || nowMs() < mayStartAt) return;
     threads = Array.from({ length: size }, () => {
-      const thread: Thread = { worker: new Worker(file), loaded: new Set(), asked: new Set(), busy: 0 };
+      const thread: Thread = { worker: new Worker(file), loaded: new Set(), asked: new Set() };
       thread.worker.unref();
       thread.worker.on('message', (told: FromWorker) => hear(thread, told));
       thread.worker.on('error', () => lose(thread));
@@ -55,7 +56,6 @@ export function makeDecisionPool(file: URL, size: number, nowMs: () => number = 
       thread.loaded.add(told.loaded);
       return;
     }
-    thread.busy -= 1;
     const job = jobs.get(told.job);
     jobs.delete(told.job);
     job?.done(told.answers === undefined ? undefined : (JSON.parse(told.answers) as PolicyAnswer[]));
@@ -82,7 +82,6 @@ export function makeDecisionPool(file: URL, size: number, nowMs: () => number = 
 
   function ask(thread: Thread, set: number, requests: readonly string[]): Promise<PolicyAnswer[] | undefined> {
     const job = next++;
-    thread.busy += 1;
     return new Promise((done) => {
       jobs.set(job, { thread, done });
       tell(thread, { job, set, requests: `[${requests.join(',')}]` });
@@ -99,12 +98,18 @@ export function makeDecisionPool(file: URL, size: number, nowMs: () => number = 
       }
       const ready = threads.filter(({ loaded }) => loaded.has(number));
       if (ready.length === 0) return undefined;
-      const parts: Promise<PolicyAnswer[] | undefined>[] = [];
-      for (let from = 0; from < requests.length; from += CHUNK) {
-        const [idlest] = [...ready].sort((a, b) => a.busy - b.busy);
-        if (idlest) parts.push(ask(idlest, number, requests.slice(from, from + CHUNK)));
-      }
-      const answers = await Promise.all(parts);
+      const answers: (PolicyAnswer[] | undefined)[] = [];
+      let from = 0;
+      // Dealt out as threads come free, not in advance: one that the machine does not run keeps nothing back.
+      const work = async (thread: Thread) => {
+        while (from < requests.length && threads.includes(thread)) {
+          const [at, chunk] = [from / CHUNK, requests.slice(from, from + CHUNK)];
+          from += CHUNK;
+          answers[at] = await ask(thread, number, chunk);
+          if (!answers[at]) return;
+        }
+      };
+      await Promise.all(ready.flatMap((thread) => Array.from({ length: AHEAD }, () => work(thread))));
       const all = answers.flatMap((part) => part ?? []);
       return all.length === requests.length ? all : undefined;
     },

@@ -13,7 +13,7 @@ export const TASKS: readonly Transition[] = [
     },
   },
   {
-    name: 'take_task',
+    name: 'open_task, of a part',
     events: ['decision.made', 'task.delegated'],
     arrange: async (world) => {
       const parent = await world.task();
