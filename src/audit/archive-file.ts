@@ -46,7 +46,7 @@ export function makeLeafReader(file: ArchiveFile): (first: number, end: number) 
     while (!isOver && first < last && (pending.at(-1)?.leaf ?? -1) < end) {
       const part = await parts.next();
       if (part.done) isOver = true;
-      else for (const line of part.value) if (line) pending.push(line);
+      else for (const line of part.value) if (line && line.leaf >= first) pending.push(line);
     }
     const taken = pending.filter(({ leaf }) => leaf >= first && leaf < end);
     pending = pending.filter(({ leaf }) => leaf >= end);

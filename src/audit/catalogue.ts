@@ -319,6 +319,8 @@ export const EVENT_GROUPS: readonly EventGroup[] = [
           expires_at: '',
           owner: '',
           environment: '',
+          chain: 'who may not answer: those on the way to whoever asks',
+          asked_by: 'who put it before a person, for another',
           notify: 'channels',
         },
       },

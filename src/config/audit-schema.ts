@@ -1,14 +1,14 @@
 import { z } from 'zod';
+import { NOTE_NAME } from '../domain/note-name.ts';
 import { duration, name, text } from './fields.ts';
 
 /** The section `audit` of `writ.yaml`: who signs the log's checkpoints, and who else keeps them. */
 
 const HOUR = 3_600;
 
-/** As signed notes want names: no space, no plus. */
 const noteName = z
   .string()
-  .regex(/^[^\s+\p{Cc}]{1,200}$/u, '{value} is not a name for a log: no space and no +, such as writ.example/log');
+  .regex(NOTE_NAME, '{value} is not a name for a log: no space and no +, such as writ.example/log');
 
 const upTo = (max: number, what: string) =>
   duration.refine((seconds) => seconds >= 1 && seconds <= max, `must be from 1s to ${what}`);
