@@ -1,9 +1,8 @@
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { link, open, rm } from 'node:fs/promises';
-import { createInterface } from 'node:readline';
 import { archiveLine, checkArchive, makeRanges } from './audit/archive.ts';
-import type { ArchiveHeader } from './audit/archive.ts';
+import type { ArchiveFault, ArchiveHeader } from './audit/archive.ts';
+import { LineTooLong, readLines } from './audit/lines.ts';
 import { makeProver } from './audit/proofs.ts';
 import type { ArchiveOptions } from './cli/index.ts';
 import { openArchive } from './ledger/archive.ts';
@@ -52,7 +51,7 @@ export async function runArchive(
     };
     const sha256 = await write(out, header, archive.events());
     try {
-      const fault = await checkArchive(linesOf(out));
+      const fault = await faultOf(out);
       if (fault) throw new StartError(`what was written to ${out} does not verify (${fault}); nothing was changed`);
       refuse(await archive.detach(events, sha256, await request()));
     } catch (error) {
@@ -70,7 +69,7 @@ export async function runArchive(
 
 /** `writ audit archive --check`: whether a file holds what was signed. */
 export async function runArchiveCheck(file: string, print: Print): Promise<number> {
-  const fault = await checkArchive(linesOf(file));
+  const fault = await faultOf(file);
   print(fault ? `${file}: ${fault}` : `${file}: every event is what was signed`);
   return fault ? 1 : 0;
 }
@@ -111,4 +110,16 @@ async function write(
   return digest.digest('hex');
 }
 
-const linesOf = (path: string) => createInterface({ input: createReadStream(path), crlfDelay: Infinity });
+/** What is wrong with a file; null: nothing. */
+async function faultOf(path: string): Promise<ArchiveFault | null> {
+  try {
+    return await checkArchive(linesOf(path));
+  } catch (error) {
+    if (error instanceof LineTooLong) return 'malformed';
+    throw error;
+  }
+}
+
+async function* linesOf(path: string): AsyncGenerator<string> {
+  for await (const lines of readLines(path)) yield* lines;
+}

@@ -114,9 +114,14 @@ function nextBehind(line: string): number | undefined {
 
 /** Broken off within its first line. */
 async function isHalfHeader(path: string): Promise<boolean> {
-  const text = await readFile(path, 'utf8');
   const start = headerLine({ origin: '', first: 0, end: 0 }).slice(0, HEADER_START);
-  return text.startsWith(start) || start.startsWith(text);
+  const file = await open(path, 'r');
+  try {
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(HEADER_START), 0, HEADER_START, 0);
+    return start.startsWith(buffer.toString('utf8', 0, bytesRead));
+  } finally {
+    await file.close();
+  }
 }
 const HEADER_START = '{"writ_export":1'.length;
 

@@ -1,3 +1,9 @@
+/** Leaves from `first` up to, not including, `end`. */
+export interface Span {
+  readonly first: number;
+  readonly end: number;
+}
+
 /** A month that was put away, as the ledger has it on record. */
 export interface ArchivedMonth {
   /** Such as `2026-11`. */
@@ -5,8 +11,8 @@ export interface ArchivedMonth {
   readonly events: number;
   /** Of the file that its events were written to. */
   readonly sha256: string;
-  /** Leaves from `first` up to, not including, `end`; rising. */
-  readonly ranges: readonly { readonly first: number; readonly end: number }[];
+  /** Rising. */
+  readonly ranges: readonly Span[];
   /** That it was put away is said by an event that was put away since. */
   readonly isEventAway?: true;
 }

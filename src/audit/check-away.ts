@@ -1,8 +1,8 @@
 import { makeLeafReader } from './archive-file.ts';
 import type { ArchiveFile } from './archive-file.ts';
 import { endOfMonth } from './archived.ts';
-import type { LookedMonth } from './archived.ts';
-import { rangesOf } from './believed-archives.ts';
+import type { LookedMonth, Span } from './archived.ts';
+import { hasSpan, rangesOf } from './believed-archives.ts';
 import type { Event } from './event.ts';
 import { textOrNull } from './event.ts';
 import type { ExportedArchive } from './export-file.ts';
@@ -16,12 +16,16 @@ import { subtreesOf } from './stored.ts';
 /** So many are held in memory. */
 const PART = 10_000;
 
-type Span = { readonly first: number; readonly end: number };
+/** What the lines of a month have said so far. */
+interface Away extends LookedMonth {
+  events: number;
+  readonly ranges: { first: number; end: number }[];
+}
 
 /** What was put away of an export's range: held against the archives that are given, or else against the events that say so. */
 export function makeAwayCheck(files: readonly ArchiveFile[], findings: Findings) {
   const readers = new Map(files.map((file) => [file.header.month, { file, read: makeLeafReader(file) }]));
-  const seen = new Map<string, LookedMonth & { events: number; ranges: { first: number; end: number }[] }>();
+  const seen = new Map<string, Away>();
   /** Nobody has looked at what is there: it takes an event that says that it was put away. */
   const unread: Pick<ExportedArchive, 'month' | 'sha256' | 'first' | 'end'>[] = [];
   const told: Event[] = [];
@@ -83,16 +87,15 @@ export function makeAwayCheck(files: readonly ArchiveFile[], findings: Findings)
 
     /** Everything was heard: whatever was left out of the export without an event that says why could be anything. */
     finish(): void {
-      const archivings = told.map(({ facts, at }) => ({ facts, at, ranges: rangesOf(textOrNull(facts['leaves'])) ?? [] }));
+      const ranges = new Map<string, Span[][]>();
+      for (const { facts, at } of told) {
+        const [month, sha256] = [textOrNull(facts['month']) ?? '', textOrNull(facts['sha256']) ?? ''];
+        const leaves = rangesOf(textOrNull(facts['leaves']));
+        const key = `${month} ${sha256}`;
+        if (leaves && at >= endOfMonth(month)) ranges.set(key, [...(ranges.get(key) ?? []), leaves]);
+      }
       for (const { month, sha256, first, end } of unread) {
-        const isTold = archivings.some(
-          ({ facts, at, ranges }) =>
-            facts['month'] === month &&
-            facts['sha256'] === sha256 &&
-            at >= endOfMonth(month) &&
-            hasSpan(ranges, { first, end }),
-        );
-        if (isTold) continue;
+        if (ranges.get(`${month} ${sha256}`)?.some((leaves) => hasSpan(leaves, { first, end }))) continue;
         const message = 'no event that can be looked at says that they were put away: give --archive';
         findings.add('archive_unproven', spanOf(first, end - 1), message);
       }
@@ -100,16 +103,4 @@ export function makeAwayCheck(files: readonly ArchiveFile[], findings: Findings)
 
     archived: (): readonly LookedMonth[] => [...seen.values()],
   };
-}
-
-/** Of rising spans, whether one has all of it. */
-function hasSpan(spans: readonly Span[], { first, end }: Span): boolean {
-  let [from, to] = [0, spans.length];
-  while (to - from > 1) {
-    const middle = Math.floor((from + to) / 2);
-    if ((spans[middle]?.first ?? 0) <= first) from = middle;
-    else to = middle;
-  }
-  const span = spans[from];
-  return span !== undefined && span.first <= first && end <= span.end;
 }

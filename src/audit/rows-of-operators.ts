@@ -63,10 +63,10 @@ export const STATEMENTS_OF_OPERATORS: Readonly<Record<string, (event: Event) => 
       },
       near: { activated_at: event.at },
     }),
-  'key.added': ({ body, facts }) =>
+  'key.added': ({ body, facts, at }) =>
     made('signing_keys', body['resource'], {
       columns: { ...named(facts, ['class', 'alg', 'signs_from']), thumbprint: body['resource'] ?? null },
-      near: {},
+      near: { created_at: at },
     }),
   'key.wiped': ({ body, at }) => step('signing_keys', body['resource'], { columns: {}, near: { wiped_at: at } }),
 

@@ -7,7 +7,11 @@ import type { Statement, TableName } from './statement.ts';
 export const STEPS_OF_ROWS: Readonly<
   Record<string, { readonly table: TableName; readonly taken: string; readonly at: string }>
 > = {
-  'task.ended': { table: 'tasks', taken: `(state = 'ended' or ended_at is not null or ended_why is not null)`, at: 'ended_at' },
+  'task.ended': {
+    table: 'tasks',
+    taken: `(state = 'ended' or ended_at is not null or ended_why is not null)`,
+    at: 'ended_at',
+  },
   'order.swept': { table: 'orders', taken: 'swept_at is not null', at: 'swept_at' },
   'order.lift_requested': {
     table: 'orders',

@@ -2,7 +2,7 @@ import type { ArchiveFile } from './archive-file.ts';
 import { withArchives } from './archive-source.ts';
 import { makeUnseen } from './archived.ts';
 import type { ArchivedMonth, LookedMonth } from './archived.ts';
-import { archivings, archivingsOf, believedArchives } from './believed-archives.ts';
+import { archivingsIn, believedArchives, sealedArchivings } from './believed-archives.ts';
 import { checkLog } from './check-log.ts';
 import type { CheckOptions, LogSource, LogSummary } from './check-log.ts';
 import type { TableRows } from './check-tables.ts';
@@ -32,7 +32,7 @@ export type VerifyOptions = Pick<CheckOptions, 'keys' | 'kept' | 'onProgress'> &
 /** A whole ledger: its log, what was signed of it, and its tables, as of one moment. */
 export async function verifyLedger(ledger: LogSource & TableRows, options: VerifyOptions): Promise<VerifyReport> {
   const findings = collectFindings();
-  const believed = await archivesOf(ledger, options.archives ?? []);
+  const believed = await archivesOf(ledger, options.archives ?? [], findings);
   const given = givenArchives(believed, options.archives ?? [], findings);
   const isGiven = ({ month }: ArchivedMonth) => given.some(({ header }) => header.month === month);
   const source = withArchives(ledger, given);
@@ -54,13 +54,20 @@ export async function verifyLedger(ledger: LogSource & TableRows, options: Verif
 }
 
 /** The months that were put away, and not those that only a row says it of. */
-async function archivesOf(ledger: LogSource, files: readonly ArchiveFile[]): Promise<ArchivedMonth[]> {
+async function archivesOf(
+  ledger: LogSource,
+  files: readonly ArchiveFile[],
+  findings: Findings,
+): Promise<ArchivedMonth[]> {
   const recorded = await ledger.archives();
   if (recorded.length === 0) return [];
-  const told = archivings(await ledger.archivings());
-  const isTold = (month: string) => told.some(({ facts }) => facts['month'] === month);
-  if (!recorded.every(({ month }) => isTold(month))) told.push(...(await archivingsOf(files)));
-  return believedArchives(recorded, told, (month) => files.some(({ header }) => header.month === month));
+  const stored = (from: number, to: number) => ledger.stored(from, to);
+  const told = await sealedArchivings(await ledger.archivings(), stored);
+  const isTold = (month: string) => told.some(({ event }) => event.facts['month'] === month);
+  if (!recorded.every(({ month }) => isTold(month)))
+    told.push(...(await sealedArchivings(archivingsIn(files), stored)));
+  const isGiven = (month: string) => files.some(({ header }) => header.month === month);
+  return believedArchives(recorded, told, isGiven, findings);
 }
 
 /** Those that are of this ledger. One that was changed is read all the same: from its leaves can be told what was. */
