@@ -45,6 +45,7 @@ export function believedArchives(
     const holder = at < endOfMonth(row.month) ? undefined : believed.find((later) => mayHold(later, row, at));
     if (!holder || isGiven(holder.month) || believed.some(({ ranges }) => overlap(ranges, row.ranges))) {
       findings.add('archive_unproven', about, 'no event that is sealed says that it was put away');
+      if (isGiven(row.month)) believed.push(row); // nothing of it is taken on trust
       continue;
     }
     believed.push({ ...row, isEventAway: true });
