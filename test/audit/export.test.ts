@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readCheckpoint } from '../../src/audit/checkpoint.ts';
-import { eventLine, readEventLine } from '../../src/audit/export-file.ts';
+import { eventLine, readEventLine, readTrailer } from '../../src/audit/export-file.ts';
 import { leafHash } from '../../src/audit/merkle.ts';
 import { runAuditExport } from '../../src/audit-export.ts';
 import type { ExportOptions } from '../../src/cli/index.ts';
@@ -128,7 +128,7 @@ describe('a part of the log', () => {
     const { rows } = await broker.database.pool.query<{ note: string }>(
       'select note from log_checkpoints order by size',
     );
-    expect(rows.length).toBeGreaterThan(2);
+    expect(rows.length).toBeGreaterThan(1);
     await writeFile(at('witness'), rows.map(({ note }) => `\n${note}`).join(''));
     const range = { from: String(size - 3), to: String(size - 1) };
     const proven = await exportTo('proven.jsonl', { ...range, checkpoints: [at('witness')] });
@@ -146,15 +146,12 @@ describe('a part of the log', () => {
     const { lines } = await verify(await exportTo('bare.jsonl', range), '--checkpoint', at('older'));
     expect(lines.filter((line) => line.startsWith('export_incomplete'))).toHaveLength(within ? 0 : 1);
     // one that is not the log's is found among them
-    const { rows: roots } = await broker.database.pool.query<{ root: Buffer }>(
-      'select root from log_checkpoints limit 1',
-    );
-    const other = rows
-      .at(-1)
-      ?.note.replace(/\n[^\n]{44}\n/, `\n${(roots[0]?.root ?? Buffer.alloc(32)).toString('base64')}\n`);
-    await writeFile(at('other'), `${rows[0]?.note ?? ''}\n${other ?? ''}`);
-    expect((await writ('audit', 'verify', '--export', proven, '--checkpoint', at('other'))).lines).toContain(
-      `checkpoint_differs kept checkpoint ${size}: says another root: the log is not the one that it was of`,
+    const trailer = readTrailer((await read('proven.jsonl')).at(-1) ?? '');
+    const root = Buffer.alloc(32, 1).toString('base64');
+    const other = (trailer?.checkpoint ?? '').replace(/\n[^\n]{44}\n/, `\n${root}\n`);
+    await writeFile(at('other'), `${rows[0]?.note ?? ''}\n${other}`);
+    expect((await writ('audit', 'verify', '--export', proven, '--checkpoint', at('other'))).lines[0]).toMatch(
+      /^checkpoint_differs kept checkpoint \d+: says another root/,
     );
   });
 
