@@ -1,10 +1,12 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { checkArchive } from '../../src/audit/archive.ts';
 import { runArchive, runArchiveCheck } from '../../src/archive-command.ts';
 import { OPERATOR } from '../ledger/world.ts';
 import { startLedgerServer } from '../support/own-ledger-server.ts';
+import { until } from '../support/waiting.ts';
 import { askFor, makeMonth, makeSigned, MONTH } from './past.ts';
 import { makeLogWorld } from './world.ts';
 import type { LogWorld } from './world.ts';
@@ -81,6 +83,36 @@ test.each([
   expect((await world.one(`select archive_refused($1, false) as code`, [MONTH]))['code']).toBeNull();
 });
 
+test('until the month was read, putting it away has no transaction id: it would hold up the sealing of everything', async () => {
+  const [holder, archiver] = await Promise.all([world.database.pool.connect(), world.database.pool.connect()]);
+  try {
+    const { rows } = await archiver.query<{ pid: number }>('select pg_backend_pid() as pid');
+    const request = await askFor(world.ledger);
+    await holder.query('begin');
+    await holder.query('lock table events_202603 in access exclusive mode');
+    const done = archiver.query<{ code: string }>(`select archive_events($1, 99, repeat('0', 64), $2) as code`, [
+      MONTH,
+      request,
+    ]);
+    const waiting = until(async () => {
+      const { wait } = await world.one<{ wait: string | null }>(
+        'select wait_event as wait from pg_stat_activity where pid = $1',
+        [rows[0]?.pid],
+      );
+      return wait === 'relation';
+    });
+    const found = await waiting.then(() =>
+      world.one('select backend_xid::text as xid from pg_stat_activity where pid = $1', [rows[0]?.pid]),
+    );
+    await holder.query('commit');
+    expect((await done).rows).toEqual([{ code: 'changed' }]);
+    expect(found).toEqual({ xid: null });
+  } finally {
+    holder.release(true);
+    archiver.release(true);
+  }
+});
+
 test('the broker’s own login may not', async () => {
   const broker = await world.connection();
   await expect(broker.query(`select archive_events('${MONTH}', 3, repeat('0', 64), 'v1')`)).rejects.toMatchObject({
@@ -126,7 +158,7 @@ describe('a sink', () => {
     await sink('siem');
     expect(await refusal()).toBe('undelivered');
     expect(await refusal(true)).toBeNull();
-    await expect(put('behind')).rejects.toThrow(/a sink has not been given all of it/);
+    await expect(put('behind')).rejects.toThrow(/a sink has not been given all of it.* \(held by siem\)/);
     const { rows } = await world.database.pool.query<{ leaf: string }>('select max(leaf) as leaf from events_202603');
     const last = Number(rows[0]?.leaf);
     await world.tamper('update sinks set position = $1', [last]);
@@ -233,6 +265,24 @@ test('what is forced says which sinks and dead letters were given up', async () 
   });
   expect(await count('dead_letters')).toBe(0);
   await world.tamper('delete from sinks');
+});
+
+test('the directory that names the file is on the disk before the month is taken out', async () => {
+  await makeMonth(world.database.pool, '2025-12');
+  const handle = await open(directory, 'r');
+  const synced = jest.spyOn(Object.getPrototypeOf(handle) as typeof handle, 'sync');
+  const there: boolean[] = [];
+  synced.mockImplementation(async function (this: FileHandle) {
+    const { rows } = await world.database.pool.query(`select from event_archives where month = '2025-12'`);
+    if ((await this.stat()).isDirectory()) there.push(rows.length > 0);
+  });
+  try {
+    expect(await runArchive({ ...asked('2025-12'), out: file('synced.jsonl') }, print)).toBe(0);
+    expect(there).toEqual([false]);
+  } finally {
+    synced.mockRestore();
+    await handle.close();
+  }
 });
 
 test('a file that is there is not written over', async () => {
