@@ -98,7 +98,7 @@ function refuseStart(error: WitnessDisagrees, log: Log): never {
   const { witness, code, message } = error;
   log.error({ alarm: 'witness_disagrees', witness, code, detail: message }, 'a witness disagrees with the ledger');
   throw new StartError(
-    `the witness ${witness} disagrees with the ledger (${code}): ${message}. The ledger was restored from a backup, or changed, or is another one; see docs/audit.md, "A witness disagrees"`,
+    `the witness ${witness} disagrees with the ledger (${code}): ${message}. The ledger was restored from a backup, or changed, or is another one; see docs/audit.md, "A witness that cannot be asked, or disagrees"`,
   );
 }
 
