@@ -32,6 +32,7 @@ export function makeSealer(store: LogStore) {
 
   async function frontierOf({ size, root }: LogHead): Promise<readonly Uint8Array[]> {
     const frontier = known?.size === size ? known.frontier : await prover.frontier(size);
+    known = undefined; // noticed once: what is repaired is read anew
     throwUnless(growFrom(size, frontier).root(), { size, root });
     return frontier;
   }

@@ -121,14 +121,14 @@ export async function openArchive(url: string, month: string) {
       try {
         await client.query('commit');
       } catch (error) {
-        if (error instanceof pg.DatabaseError || !(await isDetached(url, { month, sha256, request }, error)))
-          throw error;
+        // an error of the server's is no answer either: one that is shut down says so after it has committed
+        if (!(await isDetached(url, { month, sha256, request }, error))) throw error;
       }
       return undefined;
     },
 
-    /** The detached table, gone for good. */
-    drop: () => client.query(`drop table if exists ${part}`).then(() => undefined),
+    /** The detached table, gone for good. The connection may have been lost with the answer to `detach`. */
+    drop: () => on(url, (own) => own.query(`drop table if exists ${part}`)),
     close: () => client.end(),
   };
 }
@@ -144,6 +144,16 @@ async function connect(connectionString: string): Promise<pg.Client> {
   return client;
 }
 
+/** By a connection of its own. */
+async function on<T>(url: string, ask: (client: pg.Client) => Promise<T>): Promise<T> {
+  const client = await connect(url);
+  try {
+    return await ask(client);
+  } finally {
+    await client.end();
+  }
+}
+
 /** By another connection, and not before the transaction that was asked to commit is over. @throws OutcomeUnknown */
 async function isDetached(
   url: string,
@@ -151,8 +161,7 @@ async function isDetached(
   cause: unknown,
 ): Promise<boolean> {
   try {
-    const client = await connect(url);
-    try {
+    return await on(url, async (client) => {
       await client.query(`set lock_timeout = '${OUTCOME_TIMEOUT}'`);
       await client.query('select lock_holds()');
       const { rowCount } = await client.query(
@@ -160,9 +169,7 @@ async function isDetached(
         [month, sha256, request],
       );
       return rowCount === 1;
-    } finally {
-      await client.end();
-    }
+    });
   } catch {
     throw new OutcomeUnknown(cause);
   }

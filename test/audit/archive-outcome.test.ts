@@ -15,11 +15,17 @@ let world: LogWorld;
 let directory: string;
 let wire: Awaited<ReturnType<typeof makeWire>>;
 
+/** What a server says on each of its connections when it is shut down. */
+const FIELDS = Buffer.from('SFATAL\0VFATAL\0C57P01\0Mterminating connection due to administrator command\0\0');
+const LENGTH = Buffer.alloc(4);
+LENGTH.writeUInt32BE(4 + FIELDS.length);
+const FAREWELL = Buffer.concat([Buffer.from('E'), LENGTH, FIELDS]);
+
 /** Between a client and the server. Up to `commit` everything passes. */
 async function makeWire(url: string) {
   const { hostname, port } = new URL(url);
   const sockets: Socket[] = [];
-  const state = { lose: 'answer' as 'answer' | 'question', isCut: false, staysAway: false };
+  const state = { lose: 'answer' as 'answer' | 'question' | 'answer for a farewell', isCut: false, staysAway: false };
   const listener: Server = createServer((client) => {
     if (state.isCut && state.staysAway) return void client.destroy();
     const upstream = connect(Number(port), hostname);
@@ -37,7 +43,8 @@ async function makeWire(url: string) {
     upstream.on('data', (part) => {
       if (!committing) return void client.write(part);
       state.isCut = true;
-      client.destroy();
+      if (state.lose === 'answer for a farewell') client.end(FAREWELL);
+      else client.destroy();
       upstream.destroy();
     });
     client.on('close', () => upstream.destroy());
@@ -83,13 +90,13 @@ async function monthOf(month: string): Promise<void> {
   await makeSigned(world.ledger, 'log.test').seal();
 }
 
-const put = (month: string, said: string[] = []) =>
+const put = (month: string, said: string[] = [], drop = false) =>
   runArchive(
     {
       url: wire.url,
       month,
       out: join(directory, month),
-      drop: false,
+      drop,
       force: false,
       request: () => askFor(world.ledger, { month }),
     },
@@ -110,6 +117,15 @@ test('it was done, and the record says so: the file stays, and it counts as done
   expect(wire.state.isCut).toBe(true);
   expect([await isArchived('2026-01'), await isThere('2026-01')]).toEqual([true, true]);
   expect(said[0]).toContain('no longer in the record');
+});
+
+test('it was done, and the server said goodbye instead: the file stays, and the table goes where that was asked for', async () => {
+  await monthOf('2026-03');
+  wire.state.lose = 'answer for a farewell';
+  expect(await put('2026-03', [], true)).toBe(0);
+  expect(wire.state.isCut).toBe(true);
+  expect([await isArchived('2026-03'), await isThere('2026-03')]).toEqual([true, true]);
+  expect((await world.one(`select to_regclass('events_202603') is null as gone`))['gone']).toBe(true);
 });
 
 test('it was done, and the record cannot be asked: the file stays, and it is said that nothing is known', async () => {

@@ -28,12 +28,12 @@ const asked = (month = MONTH, forced = false) => ({
 });
 
 /** Events of a month that is over: only somebody who owns the database can write such. */
-async function old(count: number): Promise<void> {
+async function old(count: number, month = MONTH): Promise<void> {
   await world.tamper(
-    `insert into events (at, seq, type, body) select '2026-03-15T00:00:00Z'::timestamptz + n * interval '1 second', seq, 'evidence.refused',
-       '{"at":"2026-03-15","n":' || n || ',"seq":' || seq || ',"type":"evidence.refused"}' from (
+    `insert into events (at, seq, type, body) select ($2 || '-15T00:00:00Z')::timestamptz + n * interval '1 second', seq, 'evidence.refused',
+       '{"at":"' || $2 || '-15","n":' || n || ',"seq":' || seq || ',"type":"evidence.refused"}' from (
        select n, nextval('events_seq') as seq from generate_series(1, $1) n) as numbered`,
-    [count],
+    [count, month],
   );
 }
 
@@ -170,6 +170,17 @@ describe('a sink', () => {
     await world.tamper('delete from dead_letters');
     await world.tamper('delete from sinks');
   });
+
+  test('that is gone for good is taken out of the ledger as the page says, and holds nothing any more', async () => {
+    const page = await readFile(new URL('../../docs/audit.md', import.meta.url), 'utf8');
+    const [, sql = ''] = /```sql\n(begin;\n[^`]*'old-siem'[^`]*)```/.exec(page) ?? [];
+    await sink('old-siem');
+    await world.tamper(`insert into dead_letters (sink, leaf, error) values ('old-siem', 0, 'status_400')`);
+    expect(await refusal()).toBe('undelivered');
+    await world.database.pool.query(sql);
+    expect(await refusal()).toBeNull();
+    expect(await count('sinks')).toBe(0);
+  });
 });
 
 test('a month beside another, put away: the file leads to the signed root, and the log goes on', async () => {
@@ -205,6 +216,38 @@ test('a month beside another, put away: the file leads to the signed root, and t
   });
   await expect(put('again.jsonl')).rejects.toThrow(/archived before/);
   expect(await runArchiveCheck(file('month.jsonl'), print)).toBe(0);
+});
+
+test('leaves with gaps between them are ranges, the same in the file and in the record', async () => {
+  const month = '2025-11';
+  await makeMonth(world.database.pool, month);
+  await world.seal(true);
+  const { size } = await world.ledger.sealing.head();
+  const want: { first: number; end: number }[] = [];
+  let end = size;
+  for (const [mine, others] of [
+    [1, 1],
+    [3, 2],
+    [2, 700],
+    [1, 1],
+    [40, 0],
+  ] as const) {
+    await old(mine, month);
+    await world.write(others);
+    want.push({ first: end, end: end + mine });
+    end += mine + others;
+  }
+  await world.seal(true);
+  await signed();
+  expect(await runArchive({ ...asked(month), out: file('gaps.jsonl') }, print)).toBe(0);
+  const [header = ''] = (await readFile(file('gaps.jsonl'), 'utf8')).split('\n');
+  expect(JSON.parse(header)).toMatchObject({ events: 47, ranges: want });
+  const { events, leaves } = await world.one<{ events: string; leaves: string }>(
+    'select events, leaves::text as leaves from event_archives where month = $1',
+    [month],
+  );
+  expect([events, leaves]).toEqual(['47', `{${want.map((range) => `[${range.first},${range.end})`).join(',')}}`]);
+  expect(await runArchiveCheck(file('gaps.jsonl'), print)).toBe(0);
 });
 
 test.each([
