@@ -1,8 +1,11 @@
 import { LogDamaged } from '../../src/audit/store.ts';
 import type { LogHead } from '../../src/audit/store.ts';
 import { startSealing } from '../../src/reaper/sealing.ts';
-import type { SealingParts } from '../../src/reaper/sealing.ts';
+import type { Sealing, SealingParts } from '../../src/reaper/sealing.ts';
 import { until } from '../support/waiting.ts';
+
+let running: Sealing | undefined;
+afterEach(() => running?.stop());
 
 /** What a damaged log stops, and what alone sets it going again. */
 function world() {
@@ -49,7 +52,8 @@ function world() {
     nowMs: () => Date.now(),
     log: { info: note, warn: note, error: note },
   };
-  return { state, logged, sealing: startSealing(parts) };
+  running = startSealing(parts);
+  return { state, logged, sealing: running };
 }
 
 test('a damaged log stays one in quiet rounds, nothing is sealed on top of it, and what is repaired goes on', async () => {
@@ -69,11 +73,10 @@ test('a damaged log stays one in quiet rounds, nothing is sealed on top of it, a
   await until(() => state.signed > before.signed);
   expect(sealing.status().problem).toBeUndefined();
   expect(logged).toEqual(['sealing has stopped', 'the log is whole again']);
-  await sealing.stop();
 });
 
 test('sealing does not wait for a witness that was never asked; signing does', async () => {
-  const { state, sealing } = world();
+  const { state } = world();
   await until(() => state.signed > 0);
   state.unasked = ['away'];
   const { sealed } = state;
@@ -83,5 +86,4 @@ test('sealing does not wait for a witness that was never asked; signing does', a
   expect(state.signed).toBe(signed);
   state.unasked = [];
   await until(() => state.signed > signed);
-  await sealing.stop();
 });
