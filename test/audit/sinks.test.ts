@@ -155,7 +155,7 @@ test.each([401, 404, 429, 500, 503, 302])(
     receiver.answer = () => status;
     await write(['a', 'b']);
     const running = run(receiver);
-    await until(async () => (await states())[0]?.attempts === 1);
+    await until(async () => ((await states())[0]?.attempts ?? 0) >= 1);
     expect(await states()).toMatchObject([{ position: 0, lastError: `status_${status}`, dead: 0 }]);
     const [first] = receiver.seen;
     receiver.answer = () => 200;
@@ -173,7 +173,7 @@ test('a receiver that is away', async () => {
   await receiver.close();
   await write(['a']);
   const running = run(receiver);
-  await until(async () => (await states())[0]?.attempts === 1);
+  await until(async () => ((await states())[0]?.attempts ?? 0) >= 1);
   await running.stop();
   expect(await states()).toMatchObject([{ position: 0, lastError: 'unreachable', dead: 0 }]);
 });
@@ -259,9 +259,10 @@ test('what is replayed while the receiver is away stays asked for, and is not tr
   receiver.answer = () => 503;
   await world.ledger.sinks.replay({ sink: 'siem', task: null, reason: 'try', actor: OPERATOR, origin: null });
   const running = run(receiver);
-  await until(async () => (await states())[0]?.attempts === 1);
-  expect(receiver.seen).toHaveLength(1);
-  expect(await states()).toMatchObject([{ lastError: 'status_503', dead: 3 }]);
+  await until(async () => ((await states())[0]?.attempts ?? 0) >= 1);
+  const [state] = await states();
+  expect(state).toMatchObject({ lastError: 'status_503', dead: 3 });
+  expect(receiver.seen.length).toBeLessThanOrEqual((state?.attempts ?? 0) + 1); // one may be on its way
   expect((await world.ledger.sinks.deadLetters('siem', null, 9)).filter(({ replayAt }) => replayAt)).toHaveLength(3);
   receiver.answer = () => 200;
   await until(async () => {
@@ -368,7 +369,7 @@ test('nobody waits for a sink: events are written while a receiver hangs', async
   await write(['b', 'c']);
   expect((await world.one('select count(*)::int as n from events where leaf is not null'))['n']).toBe(3);
   const held = await world.database.pool.query(
-    `select count(*)::int as n from pg_stat_activity where datname = current_database() and state <> 'idle' and pid <> pg_backend_pid()`,
+    `select count(*)::int as n from pg_stat_activity where datname = current_database() and state <> 'idle' and backend_type = 'client backend' and pid <> pg_backend_pid()`,
   );
   expect(held.rows).toEqual([{ n: 0 }]);
   server.closeAllConnections();
