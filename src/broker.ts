@@ -25,7 +25,7 @@ import { makeReadiness, startProviderChecks } from './readiness.ts';
 import { makeRouters } from './routes.ts';
 import { makeRulesTools } from './rules-tools.ts';
 import { startSealedLog } from './sealed-log.ts';
-import { sinkStates } from './sink-states.ts';
+import { configuredSinks } from './sink-states.ts';
 import { makeVerbs } from './verbs.ts';
 
 /** More than this would only wait for the ledger. */
@@ -162,7 +162,7 @@ async function build(
     clockOffsetMs: clock.offsetMs,
     generation: rules.status,
     log: sealedLog,
-    sinks: sinkStates(ledger, settings.audit.sinks),
+    sinks: configuredSinks(ledger, settings.audit.sinks),
     approvalsWaiting: ledger.approvals.waiting,
     longPolls: waiting.count,
     notices: ledger.notices.counts,

@@ -116,12 +116,6 @@ export function makeEvidenceCounts(connection: Connection) {
 
     /** Exceptions that were asked for before the end of the span and had not ended before it began. */
     async exceptions({ from, to }: Span, limit: number): Promise<JsonObject[]> {
-      const there = await connection.call<{ there: boolean }>(
-        'exceptions_there',
-        `select to_regclass('exceptions') is not null as there`,
-        [],
-      );
-      if (!there[0]?.there) return [];
       const sql = `select to_jsonb(x) as row from exceptions x where created_at < coalesce($2::timestamptz, 'infinity')
           and least(ends_at, ended_at) >= coalesce($1::timestamptz, '-infinity') order by created_at limit $3`;
       const rows = await connection.call<{ row: JsonObject }>('evidence_exceptions', sql, [from, to, limit]);
