@@ -11,6 +11,8 @@ const WITHOUT_MS = 10_000;
 export interface RoleFound {
   readonly boundary: string | undefined;
   readonly maxSession: number | undefined;
+  /** Seen to have another boundary before; with this one since then. */
+  readonly since: Date | undefined;
 }
 
 /** @throws ProviderError; each failure is asked about again. */
@@ -23,9 +25,12 @@ export function makeFindRole(iam: IAMClient, clock: Clock): FindRole {
     if (there && clock.now().getTime() < there.until) return there.found;
     const command = new GetRoleCommand({ RoleName: parseRoleArn(role)?.name });
     const { Role } = await ask(signal, (options) => iam.send(command, options));
+    const boundary = Role?.Arn === role ? Role.PermissionsBoundary?.PermissionsBoundaryArn : undefined;
+    const changed = there !== undefined && there.found.boundary !== boundary;
     const found = {
-      boundary: Role?.Arn === role ? Role.PermissionsBoundary?.PermissionsBoundaryArn : undefined,
+      boundary,
       maxSession: Role?.MaxSessionDuration,
+      since: changed ? clock.now() : there?.found.since,
     };
     const ms = found.boundary === undefined ? WITHOUT_MS : KNOWN_MS;
     known.set(role, { found, until: clock.now().getTime() + ms });

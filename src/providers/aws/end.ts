@@ -1,4 +1,5 @@
 import type { Clock } from '../../domain/clock.ts';
+import { ProviderError } from '../../domain/errors.ts';
 import type { EndReason } from '../../domain/grant.ts';
 import type { JsonObject } from '../../domain/json.ts';
 import type { Ended, Found, MintRecord } from '../provider.ts';
@@ -40,7 +41,7 @@ export async function endSession(
   // Its session has other children, which are not to end.
   if (isChild && goesOn) return { kind: 'pending', until: endsAt };
 
-  const denial = await revocation.deny(sessionOf(mint, request, handle), signal);
+  const denial = await revocation.deny(sessionOf(mint, request, handle), signal).catch(unlessBounded(isChild));
   switch (denial.kind) {
     case 'since': {
       if (denial.probed === 'denied') return { kind: 'ended' };
@@ -53,7 +54,8 @@ export async function endSession(
       return { kind: 'pending', until: at(now.getTime() + UNSEEN_MS) };
     case 'no_room':
     case 'not_attached':
-      return { kind: 'not_revocable', until: at(now.getTime() + ASK_AGAIN_MS) };
+    case 'failed':
+      return { kind: isChild ? 'pending' : 'not_revocable', until: at(now.getTime() + ASK_AGAIN_MS) };
     case 'no_list':
       return isChild ? { kind: 'pending', until: endsAt } : { kind: 'not_revocable', until: endsAt };
   }
@@ -69,8 +71,17 @@ export async function findSession(
   signal: AbortSignal,
 ): Promise<Found> {
   const request = readRequest(mint);
-  if (mint.endsAt > clock.now()) await revocation.deny(sessionOf(mint, request, {}), signal);
+  if (mint.endsAt > clock.now())
+    await revocation.deny(sessionOf(mint, request, {}), signal).catch(unlessBounded(request.mode === 'child'));
   return { kind: 'unknowable', until: mint.endsAt };
+}
+
+/** A child is over soon by itself: a denial that fails is no more than one that is missing. */
+function unlessBounded(isChild: boolean): (error: unknown) => { readonly kind: 'failed' } {
+  return (error) => {
+    if (isChild && error instanceof ProviderError) return { kind: 'failed' };
+    throw error;
+  };
 }
 
 /** Its grant had longer to go, or nothing ended it but its time. */
