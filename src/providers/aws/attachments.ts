@@ -11,8 +11,8 @@ const WITHOUT_MS = 10_000;
 export interface RoleFound {
   readonly boundary: string | undefined;
   readonly maxSession: number | undefined;
-  /** Seen to have another boundary before; with this one since then. */
-  readonly since: Date | undefined;
+  /** Seen with this boundary since then, without another in between. */
+  readonly since: Date;
 }
 
 /** @throws ProviderError; each failure is asked about again. */
@@ -26,12 +26,8 @@ export function makeFindRole(iam: IAMClient, clock: Clock): FindRole {
     const command = new GetRoleCommand({ RoleName: parseRoleArn(role)?.name });
     const { Role } = await ask(signal, (options) => iam.send(command, options));
     const boundary = Role?.Arn === role ? Role.PermissionsBoundary?.PermissionsBoundaryArn : undefined;
-    const changed = there !== undefined && there.found.boundary !== boundary;
-    const found = {
-      boundary,
-      maxSession: Role?.MaxSessionDuration,
-      since: changed ? clock.now() : there?.found.since,
-    };
+    const since = there && there.found.boundary === boundary ? there.found.since : clock.now();
+    const found = { boundary, maxSession: Role?.MaxSessionDuration, since };
     const ms = found.boundary === undefined ? WITHOUT_MS : KNOWN_MS;
     known.set(role, { found, until: clock.now().getTime() + ms });
     return found;

@@ -7,9 +7,13 @@ import type { Revocation } from './revocation.ts';
 import type { Parents } from './parents.ts';
 import { readRequest, type AwsRequest } from './plan.ts';
 
-/** When to look again: for what was written and is not seen yet, for a probe, and for a list that has no room, or is not heeded. */
+/**
+ * When to look again: for what was written and is not seen yet, for a probe, for a list that could not be written, and for one
+ * that has no room, or is not heeded.
+ */
 const UNSEEN_MS = 2_000;
 const PROBED_MS = 1_000;
+const FAILED_MS = 10_000;
 const ASK_AGAIN_MS = 60_000;
 
 export interface Ending {
@@ -52,9 +56,10 @@ export async function endSession(
     }
     case 'unseen':
       return { kind: 'pending', until: at(now.getTime() + UNSEEN_MS) };
+    case 'failed':
+      return { kind: 'pending', until: at(now.getTime() + FAILED_MS) };
     case 'no_room':
     case 'not_attached':
-    case 'failed':
       return { kind: isChild ? 'pending' : 'not_revocable', until: at(now.getTime() + ASK_AGAIN_MS) };
     case 'no_list':
       return isChild ? { kind: 'pending', until: endsAt } : { kind: 'not_revocable', until: endsAt };
@@ -71,8 +76,9 @@ export async function findSession(
   signal: AbortSignal,
 ): Promise<Found> {
   const request = readRequest(mint);
-  if (mint.endsAt > clock.now())
+  if (mint.endsAt > clock.now()) {
     await revocation.deny(sessionOf(mint, request, {}), signal).catch(unlessBounded(request.mode === 'child'));
+  }
   return { kind: 'unknowable', until: mint.endsAt };
 }
 

@@ -40,18 +40,19 @@ export function makeRevocation(
   async function denyAt({ boundary, findRole }: Account, session: Session, signal: AbortSignal) {
     // It is denied whatever is known of its role: that may come right, and nothing is lost by it.
     const [looked, denied] = await Promise.allSettled([
-      findRole(session.role, signal),
+      findRole(session.role, signal).catch(unlessRefused),
       boundary.deny(session, signal),
     ]);
-    if (looked.status === 'rejected' && !(looked.reason instanceof ProviderError)) throw looked.reason;
     const found = looked.status === 'fulfilled' ? looked.value : undefined;
-    if (found && found.boundary !== boundary.config.boundary_arn) {
-      known.noteDeniable(session.role, false);
-      return { kind: 'not_attached' } as const;
-    }
+    if (found && found.boundary !== boundary.config.boundary_arn) return notAttached(session);
     if (denied.status === 'rejected') throw denied.reason;
-    if (!found) return { kind: 'not_attached' } as const;
-    return heeded(denied.value, found.since);
+    if (looked.status === 'rejected') throw looked.reason;
+    return found ? heeded(denied.value, found.since) : notAttached(session);
+  }
+
+  function notAttached({ role }: Session): NotDenied {
+    known.noteDeniable(role, false);
+    return { kind: 'not_attached' };
   }
 
   return {
@@ -72,9 +73,15 @@ export function makeRevocation(
   };
 }
 
-/** A list that was there before its role heeded it counts from then on, and no probe has tried that. */
-function heeded(denial: Denial, since: Date | undefined): Denial {
-  if (denial.kind !== 'since' || !since || since <= denial.since) return denial;
+/** What may not be looked at is not known to heed anything; what does not answer is asked again, and soon. */
+function unlessRefused(error: unknown): undefined {
+  if (error instanceof ProviderError && error.code === 'provider_refused') return undefined;
+  throw error;
+}
+
+/** A list that was there before its role was seen to heed it counts from then on, and no probe has tried that. */
+function heeded(denial: Denial, since: Date): Denial {
+  if (denial.kind !== 'since' || since <= denial.since) return denial;
   return { kind: 'since', since, probed: undefined };
 }
 

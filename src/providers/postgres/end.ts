@@ -22,8 +22,9 @@ const MOST_TRIES = 6;
 const HELD_UP_MS = 500;
 
 /**
- * No login, no privileges, no sessions, in this order where the login does not hold it up. A login that raced NOLOGIN is seen by a later look, and by then it has
- * no privileges but PUBLIC's; what was starting during the first looks may be one, and is waited for.
+ * No login, no privileges, no sessions, in this order where the login does not hold it up. A login that raced NOLOGIN is seen
+ * by a later look, and by then it has no privileges but PUBLIC's; what was starting during the first looks may be one, and is
+ * waited for.
  */
 export async function endRole(
   server: Server,
