@@ -420,6 +420,7 @@ describe('what AWS answers', () => {
 
   test('a time that is none: an end that is too late is found by our own', async () => {
     const by = make({ config: { scoped: 'off' } });
+    await mint(by); // after which it has AWS's time
     world.fake.faults.date = 'some time';
     expect(world.can((await mint(by)).credential)).toBe('allowed');
     world.fake.faults.lie = (_action, result) => {

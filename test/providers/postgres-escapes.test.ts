@@ -256,7 +256,12 @@ describe('a login that holds up its own end', () => {
 
   test.each(
     Object.entries(changes).flatMap(([name, sql]) =>
-      [target.database, shared].map((database) => ({ name, sql, database, where: database === shared ? 'another' : 'the' })),
+      [target.database, shared].map((database) => ({
+        name,
+        sql,
+        database,
+        where: database === shared ? 'another' : 'the',
+      })),
     ),
   )('$name, and prepares that in $where database', async ({ sql, database }) => {
     const issued = await issue();

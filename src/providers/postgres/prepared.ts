@@ -4,10 +4,9 @@ import type { Server } from './server.ts';
 /** A prepared transaction outlives its session, and keeps its locks. Takes a member of the role, see `joinRole`. */
 export async function rollBackPrepared(server: Server, name: string, signal: AbortSignal): Promise<void> {
   const { rows } = await server.run(signal, (client) =>
-    client.query<{ gid: string; database: string }>(
-      'SELECT gid, database FROM pg_prepared_xacts WHERE owner = $1',
-      [name],
-    ),
+    client.query<{ gid: string; database: string }>('SELECT gid, database FROM pg_prepared_xacts WHERE owner = $1', [
+      name,
+    ]),
   );
   for (const { gid, database } of rows) {
     await server.runAs({ database }, signal, (client) => rollBack(client, name, gid));

@@ -1,16 +1,15 @@
 import type { Cleaned, MintRecord } from '../provider.ts';
 import type { Vault } from './context.ts';
 import { deleteEntity, readEntity } from './entity.ts';
-import { harmlessFrom, isHere, readRequest } from './plan.ts';
+import { harmlessFrom, readRequest } from './plan.ts';
 import { at } from './values.ts';
 
 /**
  * The policy and the entity that were made for one grant. A disabled entity stays until nothing of its mint can come any
- * more: it is what a late token fails on. Where the provider's address was changed, what it made elsewhere stays there.
+ * more: it is what a late token fails on.
  */
 export async function clearAway(vault: Vault, mint: MintRecord, signal: AbortSignal): Promise<Cleaned> {
   const request = readRequest(mint);
-  if (!isHere(vault.place, request)) return { kind: 'done' };
   const { policy, entity } = request;
   if (policy) {
     const path = at`sys/policies/acl/${policy.name}`;
