@@ -340,6 +340,24 @@ describe('when the broker refuses, or is away', () => {
       );
     });
 
+    test('it is another than was wanted: that goes back, and what still works stays', async () => {
+      broker.offer('aws', CREDENTIALS.jwt, { grant: 900 });
+      expect((await ask()).stderr).toMatch(/^writ: credential_unfit: /);
+      expect(states()).toEqual(['active', 'revoked']);
+      expect(await forget()).toMatchObject({ code: 0, stderr: 'writ: grant g000000000001 of aws given back\n' });
+    });
+
+    test('it was approved, and the broker is not done with an earlier claim: what still works is handed out', async () => {
+      const approval = { id: 'a1', url: 'https://writ.example/a1', expires_at: '2026-11-23T13:00:00Z' };
+      const inProgress = { status: 409, body: { code: 'request_in_progress' } };
+      const claimed = { status: 201, body: { ...broker.seed({ id: 'g000000000009' }), credential: aws(9) } };
+      broker.next(ISSUE, { status: 202, body: { id: 'g000000000009', state: 'pending_approval', approval } });
+      broker.next('POST /v1/grants/g000000000009/claim', ...Array.from({ length: 7 }, () => inProgress), claimed);
+      expect((await ask()).stderr).toMatch(/^writ: approval_pending: /);
+      expect([keyOf(await ask()), keyOf(await ask())]).toEqual(['ASIA1', 'ASIA9']);
+      expect(issued()).toBe(2);
+    });
+
     test('the grant ends meanwhile: the request is not swept away, and is repeated under its key', async () => {
       broker.next(ISSUE, away);
       await ask();

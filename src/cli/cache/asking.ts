@@ -44,7 +44,7 @@ export type Before = Pick<Entry, 'asked' | 'waits' | 'held'>;
 
 /**
  * Another grant: what a person has approved, or what is asked for now. What is in hand stays in the cache until then; where
- * the broker is away it is the answer while it works. @throws as `claimed` and `issueAnew`.
+ * the broker is away, or is not done with what came before, it is the answer while it works. @throws as `claimed` and `issueAnew`.
  */
 export async function another(wanted: Wanted, before: Before, until: AbortSignal): Promise<IssuedGrant> {
   const { waits, held } = before;
@@ -74,12 +74,14 @@ function works({ shell }: Wanted, grant: IssuedGrant): boolean {
   return msLeft(grant, shell.now()) > WORKS_MS;
 }
 
+const PASSING: ReadonlySet<string> = new Set(['unreachable', 'request_in_progress']);
+
 function isPassing(error: unknown): boolean {
-  return error instanceof WritError && (error.code === 'unreachable' || error.status === 429 || error.status >= 500);
+  return error instanceof WritError && (PASSING.has(error.code) || error.status === 429 || error.status >= 500);
 }
 
 /** What came to nothing is forgotten, and not what is in hand. */
-async function forgetAllBut({ store, key }: Wanted, held: Held | undefined): Promise<void> {
+export async function forgetAllBut({ store, key }: Wanted, held: Held | undefined): Promise<void> {
   await (held ? store.write({ ...key, held }) : store.remove(key.key)).catch(() => undefined);
 }
 

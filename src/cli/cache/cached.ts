@@ -3,7 +3,7 @@ import { CliError, EXIT } from '../exit.ts';
 import { giveBack } from '../giving-back.ts';
 import { isAging, isUsable } from '../lifetime.ts';
 import type { Shell } from '../shell.ts';
-import { another, followUp, noteUnkept } from './asking.ts';
+import { another, followUp, forgetAllBut, noteUnkept, type Before } from './asking.ts';
 import type { CacheKey } from './key.ts';
 import type { Lock } from './lock.ts';
 import type { Store } from './store.ts';
@@ -57,9 +57,10 @@ async function underLock(wanted: Wanted, lock: Lock): Promise<IssuedGrant> {
     if (held && !isAging(held, shell.now())) return held.grant;
     const next = held ? await followUp(wanted, held, signal) : 'over';
     if (typeof next === 'object') return next === held?.grant ? next : await keep(wanted, lock, next);
-    const grant = await another(wanted, next === 'over' ? rest : { ...entry }, signal);
+    const before = next === 'over' ? rest : { ...entry };
+    const grant = await another(wanted, before, signal);
     if (grant === held?.grant) return grant;
-    await fits(wanted, grant);
+    await fits(wanted, grant, before);
     await keep(wanted, lock, grant);
     await store.sweep().catch(() => undefined);
     return grant;
@@ -68,12 +69,13 @@ async function underLock(wanted: Wanted, lock: Lock): Promise<IssuedGrant> {
   }
 }
 
-async function fits({ shell, store, client, key, accept }: Wanted, grant: IssuedGrant): Promise<void> {
+async function fits(wanted: Wanted, grant: IssuedGrant, { held }: Before): Promise<void> {
+  const { shell, client, accept } = wanted;
   try {
     accept(grant);
   } catch (error) {
     await giveBack({ shell, client, grant, reason: 'credential: it did not fit' });
-    await store.remove(key.key).catch(() => undefined);
+    await forgetAllBut(wanted, held);
     throw error;
   }
 }
