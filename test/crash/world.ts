@@ -78,6 +78,8 @@ export interface GrantRow {
   readonly id: string;
   readonly state: string;
   readonly why: string | null;
+  /** It was active once. */
+  readonly issued: boolean;
   readonly mints: readonly { readonly state: string; readonly outcome: string | null }[];
 }
 
@@ -195,7 +197,7 @@ async function build(
     (await ledger.query<[string]>({ text: sql, rowMode: 'array' })).rows.map(([value]) => value);
   const grants = async () => {
     const { rows } = await ledger.query<GrantRow>(
-      `select id, state, why, (select jsonb_agg(jsonb_build_object('state', m.state, 'outcome', m.outcome) order by m.id)
+      `select id, state, why, issued_at is not null as issued, (select jsonb_agg(jsonb_build_object('state', m.state, 'outcome', m.outcome) order by m.id)
          from mints m where m.grant_id = grants.id) as mints from grants order by opened_at`,
     );
     return rows;
