@@ -5,7 +5,7 @@ import { askedOfDraft, draftCall } from './call-draft.ts';
 import type { CallQuestion } from './call-question.ts';
 import type { Caller, ExchangeContext } from './context.ts';
 import { readFacts } from './evaluate.ts';
-import type { Client } from './introspect.ts';
+import type { Client } from './clients.ts';
 import { withRules } from './rules.ts';
 
 /**

@@ -25,7 +25,7 @@ const CONDITIONS: Readonly<Record<keyof TaskFilter | 'after', (value: string) =>
   state: (value) => `state = ${value}`,
   trust: (value) => `trust = ${value}`,
   agent: (value) => `subject = ${value}`,
-  task: (value) => `${value} = any (path)`,
+  task: (value) => `id in (select descendants(${value}))`,
   onBehalfOf: (value) => `on_behalf_of = ${value}`,
   environment: (value) => `${REACHED} @> to_jsonb(${value}::text)`,
   mode: (value) => `mode = ${value}`,
