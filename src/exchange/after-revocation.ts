@@ -30,7 +30,7 @@ interface Noted {
 }
 
 export function makeAlert(parts: {
-  readonly ledger: Pick<Ledger, 'tasks'>;
+  readonly ledger: { readonly tasks: Pick<Ledger['tasks'], 'takenBack' | 'noteUse'> };
   readonly log: Log;
   /** Told of every single use. */
   readonly onUse: (how: string) => void;

@@ -83,6 +83,16 @@ describe.each([
   });
 });
 
+test('what is asked about a call ends with its task', async () => {
+  const ends = new Date(Date.now() + 60_000).toISOString();
+  const json = { purpose: 'tidy up', mode: 'supervised', environment: 'test', ends_at: ends };
+  const { body } = await calls.post('/v1/tasks', json);
+  const asking = shown(String(body['token']));
+  const denied = await calls.evaluate(cancel(), asking);
+  const asked = await submit(cancel(), denied.context, asking);
+  expect((asked.body['task'] as { expires_at: string }).expires_at).toBe(body['ends_at']);
+});
+
 test('a question that names another task than the one shown is none', async () => {
   const [one, other] = [await supervised(), await supervised()];
   const question = cancel({ task: other.id });
