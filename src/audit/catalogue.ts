@@ -321,6 +321,8 @@ export const EVENT_GROUPS: readonly EventGroup[] = [
           expires_at: '',
           owner: '',
           environment: '',
+          chain: 'the workloads on the way to whoever asks, where the task was handed on',
+          asked_by: 'the client that asked for them, where one did',
           notify: 'channels',
         },
       },

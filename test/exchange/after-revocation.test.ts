@@ -5,7 +5,7 @@ import { ids } from '../ledger/world.ts';
 
 /** An alarm takes nothing from the answer that it goes with, costs a look once a minute, and is not lost where it could not be written. */
 const BY = { trust: 'mesh', id: 'spiffe://test.example/agent/one' };
-const CALLER = { identity: { ...BY, groups: [], attributes: {}, vouchedUntil: new Date(0) }, origin: null };
+const CALLER = { identity: { ...BY, groups: [], attributes: {}, vouchedUntil: new Date(0), expiresAt: new Date(0) }, origin: null };
 
 function start(takenBack: () => Promise<'grant' | 'task' | undefined> = () => Promise.resolve('grant')) {
   const state = { now: 0, looks: 0, atOnce: 0, most: 0, uses: 0, failing: false };
