@@ -68,7 +68,9 @@ function redecide(rules: Pick<ExplainedRules, 'profiles' | 'policies'>, request:
   }
   const answer = rules.policies.decide(request);
   const { policies } = answer;
-  if (!('resource' in request)) return { outcome: answer.outcome, code: codeOfAnswer(answer), policies };
+  // Of what was denied there may be no question that could be read.
+  if (!('resource' in request) || answer.outcome === 'deny')
+    return { outcome: answer.outcome, code: codeOfAnswer(answer), policies };
   const { task, approval } = request.context;
   const asked = { mode: task.mode, effect: request.resource.effect, approved: approval !== undefined };
   const { outcome, code } = judgeProfile(asked, answer);
