@@ -13,10 +13,10 @@ export interface VainUse {
 }
 
 /**
- * Looks whether what was refused had been taken back, and puts that on record. An alarm takes nothing from the answer that it goes with:
- * it never fails, and never delays it for long.
+ * Looks whether what was refused had been taken back, and puts that on record. An alarm takes nothing from the answer that it goes with: it
+ * never fails. False where the ledger could not be asked or told.
  */
-export type Alert = (use: VainUse) => Promise<void>;
+export type Alert = (use: VainUse) => Promise<boolean>;
 
 /** The same thing, used again in the same way, is looked up and written once in so long, with how often it was: a loop must not fill the record. */
 const QUIET_MS = 60_000;
@@ -78,13 +78,17 @@ export function makeAlert(parts: {
   }
 
   return async function alert(use) {
-    await look(use).catch((cause: unknown) => {
+    try {
+      await look(use);
+      return true;
+    } catch (error) {
       const { how, grant, task } = use;
       parts.log.warn(
-        { how, grant, task, code: (cause as { code?: unknown }).code },
+        { how, grant, task, code: (error as { code?: unknown }).code },
         'an alert could not be put on record',
       );
-    });
+      return false;
+    }
   };
 }
 
@@ -113,7 +117,10 @@ export interface WatchedCall {
 
 const LOOKED_AT: ReadonlySet<string | null> = new Set(['grant_not_active', 'task_ended', 'under_order']);
 
-/** Calls of a batch that were denied: the alarm, where a grant or a task was taken back; each is looked up once, and one after another. */
+/**
+ * Calls of a batch that were denied: the alarm, where a grant or a task was taken back. Each is looked up once and one after another, as far as
+ * the ledger answers: nobody waits for one that is away more than once.
+ */
 export async function watchCalls(
   { alert }: Pick<ExchangeContext, 'alert'>,
   { identity, origin }: Caller,
@@ -121,6 +128,7 @@ export async function watchCalls(
 ): Promise<void> {
   const denied = calls.filter(({ code, grant, task }) => LOOKED_AT.has(code) && (grant ?? task) !== null);
   for (const { grant, task } of new Map(denied.map((call) => [`${call.grant} ${call.task?.id}`, call])).values()) {
-    await alert({ how: 'call', ...(grant && { grant }), ...(task && { task: task.id }), by: identity, origin });
+    if (!(await alert({ how: 'call', ...(grant && { grant }), ...(task && { task: task.id }), by: identity, origin })))
+      return;
   }
 }

@@ -10,9 +10,6 @@ import { withRules } from './rules.ts';
 import { found } from './tasks.ts';
 import type { NewTask, OpenedTask, TaskParts } from './tasks.ts';
 
-/** Where a repeat of the same request may have been faster, and has committed: it has the key, and perhaps the last place. */
-const OVERTAKEN: ReadonlySet<string> = new Set(['request_in_progress', 'too_many_open_tasks']);
-
 /**
  * Makes a task under an idempotency key: a repeat gets the task that is there, with a token anew, as long as it counts. A token gives nothing by
  * itself, so nothing has to be ended first. @throws Refusal `idempotency_key_reused` for another request; `under_order`, on record, where an
@@ -56,7 +53,8 @@ export function makeCreateTaskOnce(
     try {
       return await create(caller, wanted);
     } catch (error) {
-      if (!(error instanceof Refusal) || !OVERTAKEN.has(error.code)) throw error;
+      if (!(error instanceof Refusal) || error.code !== 'request_in_progress') throw error;
+      // Its repeat was faster, and has committed.
       const made = await earlier(caller, idempotency);
       if (!made) throw error;
       return made;

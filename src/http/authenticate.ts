@@ -53,17 +53,16 @@ export function makeAuthenticate(parts: Authentication) {
         parts.onRefusal('too_many_refusals');
         throw new Refusal('too_many_refusals');
       }
-      const countRefused = (code: string) => {
-        parts.refusals.take(source, now);
-        parts.onRefusal(code);
-      };
-      res.locals.countRefused = countRefused;
+      res.locals.countRefused = parts.onRefusal;
       try {
         const token = BEARER.exec(req.headers.authorization ?? '')?.[1];
         if (token === undefined) throw new Refusal('evidence_missing');
         res.locals.principal = await identify(first, second, token);
       } catch (error) {
-        if (error instanceof Refusal) countRefused(error.code);
+        if (error instanceof Refusal) {
+          parts.refusals.take(source, now);
+          parts.onRefusal(error.code);
+        }
         throw error;
       }
       limitWorkload(res.locals, now);
@@ -85,8 +84,8 @@ function moreTelling(first: Refusal, second: unknown): unknown {
 }
 
 /**
- * Looks at evidence that is shown beside who asks: a task's token, a principal's, an actor's. One that does not hold counts as that of a
- * caller does, so that nobody tries tokens without end behind an identity of their own.
+ * Looks at evidence that is shown beside who asks: a task's token, a principal's, an actor's. One that does not hold is counted as that of a
+ * caller is, and not held against the source: whoever hands a workload or an enforcement point something to pass on could lock it out.
  * @param counts - which refusals are of the evidence; a token that holds, of a task that is over, is none.
  */
 export async function counting<T>(

@@ -14,7 +14,7 @@ export interface Context extends Record<string, unknown> {
   principal?: Principal;
   /** The task whose token was shown, and is the caller's. */
   task?: TaskId;
-  /** Counts evidence that was refused against where it came from. */
+  /** Counts evidence that was refused. */
   countRefused?: (code: string) => void;
 }
 

@@ -93,6 +93,17 @@ test('what is asked about a call ends with its task', async () => {
   expect((asked.body['task'] as { expires_at: string }).expires_at).toBe(body['ends_at']);
 });
 
+test('asking a person about a call on a task that was taken back is an alarm', async () => {
+  const { id, token } = await supervised();
+  const denied = await calls.evaluate(cancel(), shown(token));
+  const as = calls.people.operator('security');
+  await calls.ask('POST', `/v1/tasks/${id}/end`, { as, json: { reason: 'incident 7' } });
+  const asked = await submit(cancel(), denied.context, shown(token));
+  expect([asked.code, asked.body['reason']]).toEqual(['invalid_denial_binding', 'task_ended']);
+  const uses = await calls.rows(`select body from events where type = 'use.after_revocation' and task_id = $1`, id);
+  expect(uses).toHaveLength(1);
+});
+
 test('a question that names another task than the one shown is none', async () => {
   const [one, other] = [await supervised(), await supervised()];
   const question = cancel({ task: other.id });

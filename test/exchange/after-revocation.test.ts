@@ -5,7 +5,10 @@ import { ids } from '../ledger/world.ts';
 
 /** An alarm takes nothing from the answer that it goes with, costs a look once a minute, and is not lost where it could not be written. */
 const BY = { trust: 'mesh', id: 'spiffe://test.example/agent/one' };
-const CALLER = { identity: { ...BY, groups: [], attributes: {}, vouchedUntil: new Date(0), expiresAt: new Date(0) }, origin: null };
+const CALLER = {
+  identity: { ...BY, groups: [], attributes: {}, vouchedUntil: new Date(0), expiresAt: new Date(0) },
+  origin: null,
+};
 
 function start(takenBack: () => Promise<'grant' | 'task' | undefined> = () => Promise.resolve('grant')) {
   const state = { now: 0, looks: 0, atOnce: 0, most: 0, uses: 0, failing: false };
@@ -111,6 +114,16 @@ describe('calls of a batch', () => {
     ];
     await watchCalls({ alert }, CALLER, [...many, ...others]);
     expect([state.looks, state.most, noted.length]).toEqual([3, 1, 3]);
+  });
+
+  test('nobody waits more than once for a ledger that is away', async () => {
+    const { alert, state, warned } = start(() => Promise.reject(new Error('away')));
+    await watchCalls(
+      { alert },
+      CALLER,
+      Array.from({ length: 100 }, () => call('grant_not_active', ids.grant(), null)),
+    );
+    expect([state.looks, warned.length]).toEqual([1, 1]);
   });
 
   test('on a grant that only ran out, and on a task that was ended, are an alarm of the task', async () => {

@@ -127,7 +127,7 @@ export async function startProcess(
     ids,
     owner: ids.mint(),
     log: { info: () => undefined, warn: note, error: note },
-    alert: async (use) => void alerts.push(use),
+    alert: async (use) => alerts.push(use) > 0,
   };
   const settle = makeSettle(context);
   const lost = makeGiveUp(context, settle);

@@ -76,16 +76,19 @@ test('one that holds, of a task that is over, is not; nor what a policy refuses'
   expect(await Promise.all(all.map(counts))).toEqual(before);
 });
 
-test('past so many the source is refused before anything is looked at', async () => {
+test('a source is not locked out for what was handed to it, and is for its own; both stand in the record', async () => {
   const strict = await startTaskBroker({ limits: { refusals_per_minute: 3 } });
-  try {
-    const { token } = await strict.task('agent/one');
-    const said: unknown[] = [];
-    for (let n = 0; n < 4; n++) said.push((await strict.grant('agent/thief', {}, token)).code);
-    expect(said).toEqual([...Array<string>(3).fill('task_token_invalid'), 'too_many_refusals']);
-  } finally {
-    await strict.close();
-  }
+  const { token } = await strict.task('agent/one');
+  const said: unknown[] = [];
+  for (let n = 0; n < 4; n++) said.push((await strict.grant('agent/thief', {}, token)).code);
+  expect(said).toEqual(Array(4).fill('task_token_invalid'));
+  expect((await strict.grant('agent/one', {}, token)).status).toBe(201);
+  for (let n = 0; n < 3; n++) await strict.ask('POST', '/v1/grants', { as: 'garbage' });
+  expect((await strict.grant('agent/one', {}, token)).code).toBe('too_many_refusals');
+  await strict.stop();
+  const facts = { counts: { task_token_invalid: 4, evidence_malformed: 3, too_many_refusals: 1 } };
+  expect(await strict.events('evidence.refused')).toMatchObject([{ success: false, facts }]);
+  await strict.close();
 });
 
 test.each([

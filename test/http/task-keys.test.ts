@@ -110,6 +110,8 @@ describe('a repeat', () => {
       const answers = await Promise.all(Array.from({ length: 8 }, (_, n) => ask('c', {}, who, n % 2 ? broker : other)));
       expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 201));
       expect(new Set(answers.map(({ body }) => body['id'])).size).toBe(1);
+      // and nothing on record says that it was too many
+      expect(await count(`decisions where outcome = 'deny' and subject = $1`, `spiffe://test.example/${who}`)).toBe(0);
     }
   });
 

@@ -151,20 +151,3 @@ test.each(CASES)('$name: $want', async ({ want, arrange }) => {
   const { grant = null, task = null } = await arrange();
   expect(await world.ledger.tasks.takenBack(grant, task)).toBe(want);
 });
-
-test('what was handed on below, up to so many, those nearest first', async () => {
-  const root = await world.task();
-  const part = await world.task({ parent: root }, { subject: 'spiffe://dev.local/agent/two' });
-  const below = await world.task({ parent: part }, { subject: 'spiffe://dev.local/agent/three' });
-  const second = await world.task({ parent: root }, { subject: 'spiffe://dev.local/agent/four' });
-  const shown = async (limit: number) => (await world.ledger.tasks.below(root, limit)).map(({ id, hop }) => [id, hop]);
-  expect(await shown(10)).toEqual([
-    [part, 1],
-    [second, 1],
-    [below, 2],
-  ]);
-  expect(await shown(2)).toEqual([
-    [part, 1],
-    [second, 1],
-  ]);
-});
