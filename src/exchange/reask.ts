@@ -30,7 +30,7 @@ export function makeReask(
       const { owner, environment } = tool.tool;
       const { source } = request.principal;
       const asked = askedOfDraft(draft);
-      const more = { ...(task ? { task: task.task } : {}), ...(source ? { source } : {}) };
+      const more = { ...(task && { task: task.task }), ...(grant && { grant: grant.id }), ...(source && { source }) };
       return { subject, asked, askedHash: hashOf(asked), owner, environment, ...more };
     });
 }
