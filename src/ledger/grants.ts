@@ -41,9 +41,6 @@ export interface GrantOfMint {
   readonly grant: GrantId;
   readonly trust: string;
   readonly subject: string;
-  readonly why: string | null;
-  readonly orderId: string | null;
-  readonly live: boolean;
 }
 
 const LIVE = LIVE_STATES.map((state) => `'${state}'`).join(', ');
@@ -131,10 +128,9 @@ export function makeGrants(connection: Connection) {
       return rows[0]?.active ?? undefined;
     },
 
-    /** The grant that a mint belongs to, whose it is, and whether and why it ended; `live`: the mint and its grant are, by state. */
+    /** The grant that a mint belongs to, and whose it is. */
     async ofMint(mint: MintId): Promise<GrantOfMint | undefined> {
-      const sql = `select grants.id as "grant", trust, subject, why, order_id as "orderId", grants.state = 'active' and mints.state = 'live' as live
-        from grants join mints on mints.grant_id = grants.id where mints.id = $1`;
+      const sql = `select grants.id as "grant", trust, subject from grants join mints on mints.grant_id = grants.id where mints.id = $1`;
       const rows = await connection.call<GrantOfMint>('grant_of_mint', sql, [mint]);
       return rows[0];
     },

@@ -166,6 +166,13 @@ describe('show and end', () => {
     });
   });
 
+  test('show says what is cut off', async () => {
+    const whole = await writ(['task', 'show', TASK_ID, '--json']);
+    broker.next(`GET /v1/tasks/${TASK_ID}`, { body: { ...(JSON.parse(whole.stdout) as object), cut: true } });
+    const { stdout } = await writ(['task', 'show', TASK_ID]);
+    expect(stdout).toMatch(/^below +and more, which are not shown$/m);
+  });
+
   test('show, as an operator, for programs', async () => {
     const { stdout } = await writ(['task', 'show', TASK_ID, '--json'], {
       WRIT_OPERATOR_TOKEN: OPERATOR_TOKENS.security,

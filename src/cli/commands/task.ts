@@ -201,6 +201,7 @@ async function print(shell: Shell, { json }: CommonOptions, task: TaskTree): Pro
       'below',
       `${'  '.repeat(part.hop)}${part.id} (${part.state}) ${part.subject}`,
     ]),
+    ...(task.cut ? [['below', 'and more, which are not shown'] satisfies [string, unknown]] : []),
   ];
   for (const [name, value] of lines) await shell.out.line(`${name.padEnd(13)}${String(value)}`);
   return EXIT.ok;
