@@ -66,6 +66,7 @@ export function makeIntrospect(context: Pick<ExchangeContext, 'ledger' | 'clock'
     if (Number(claims['exp']) * 1000 <= clock.now().getTime()) return undefined;
     if (await ledger.grants.mintIsActive(mint)) return { active: true, token_type: 'Bearer', ...claims };
     const grant = await ledger.grants.ofMint(mint);
+    // Live by state and in time, and yet not active: an order stands against it, whose sweep has not come to it.
     if (grant && (grant.live || grantTakenBack(grant)))
       await alert({ how: 'introspect', grant: grant.grant, by: asking, origin: caller.origin });
     return undefined;

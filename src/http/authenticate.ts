@@ -3,6 +3,7 @@ import type { Buckets } from '../domain/bucket.ts';
 import type { Identity, Operator, OperatorRole } from '../domain/identity.ts';
 import type { Context, Principal, Step } from './context.ts';
 import { operatorOf, workloadOf } from './context.ts';
+import { sourceOf } from './source.ts';
 
 export interface Authentication {
   readonly attest: (token: string) => Promise<Identity>;
@@ -46,7 +47,7 @@ export function makeAuthenticate(parts: Authentication) {
   const step =
     (first: typeof workload, second: typeof workload): Step =>
     async (req, res, next) => {
-      const source = res.locals.origin ?? 'unknown';
+      const source = sourceOf(res.locals.origin ?? 'unknown');
       const now = parts.nowMs();
       if (!parts.refusals.has(source, now)) {
         parts.onRefusal('too_many_refusals');

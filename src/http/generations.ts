@@ -2,7 +2,6 @@ import { Router } from 'express';
 import type { RequestHandler } from 'express';
 import { z } from 'zod';
 import { Refusal } from '../domain/errors.ts';
-import { mayActOn } from '../domain/may-act.ts';
 import type { makeApply } from '../exchange/apply.ts';
 import type { GenerationView } from '../ledger/index.ts';
 import { roles } from './authenticate.ts';
@@ -10,6 +9,7 @@ import { body } from './body.ts';
 import type { Step } from './context.ts';
 import { operatorOf } from './context.ts';
 import { appliedBody, generationBody } from './representations.ts';
+import { unlimited } from './reach.ts';
 import { noStore } from './steps.ts';
 
 const MAX_FILES = 2_000;
@@ -33,8 +33,6 @@ export function generationsRouter(
   json: RequestHandler,
 ): Router {
   const activate = body(ApplyBody, async (input, _req, res) => {
-    // Rules are everybody's: a role with limits does not reach them.
-    if (!mayActOn(operatorOf(res).operator, 'platform', {})) throw new Refusal('role_limited', { role: 'platform' });
     const applied = await apply(operatorOf(res), input.files, input.dry_run);
     res.status(input.dry_run || applied.unchanged ? 200 : 201).json(appliedBody(applied));
   });
@@ -47,7 +45,8 @@ export function generationsRouter(
 
   const router = Router();
   router.get('/v1/generations/:id', noStore, asOperator, roles('platform', 'auditor'), show);
-  router.post('/v1/generations', noStore, asOperator, roles('platform'), json, activate);
+  // Rules are everybody's: a role with limits does not reach them.
+  router.post('/v1/generations', noStore, asOperator, unlimited('platform'), json, activate);
   return router;
 }
 

@@ -94,7 +94,7 @@ export function grantsRouter(
     async (input, req, res) => {
       const task = agreed(input.task, res.locals.task);
       const { on_behalf_of: given } = input;
-      if (task !== undefined && given !== undefined) throw carriedByTask();
+      if (task !== undefined) refuseCarriedByTask(input);
       const principal = given === undefined ? undefined : await verbs.resolvePrincipal(given);
       const request = {
         profile: input.profile,
@@ -206,9 +206,13 @@ function maySee(principal: Principal | undefined, view: GrantView): boolean {
 }
 
 /** Whom a task is for was decided when it was made. */
-function carriedByTask(): Refusal {
+/** A task says these itself: what stood beside it would be passed over. @throws Refusal `invalid_request`. */
+function refuseCarriedByTask(asked: z.output<typeof IssueBody>): void {
   const problem = 'is not asked for with a task, which has it';
-  return new Refusal('invalid_request', { errors: [{ path: 'on_behalf_of', problem }] });
+  const errors = (['on_behalf_of', 'purpose'] as const).flatMap((path) =>
+    asked[path] === undefined ? [] : [{ path, problem }],
+  );
+  if (errors.length > 0) throw new Refusal('invalid_request', { errors });
 }
 
 function grantId(req: Req): GrantId {

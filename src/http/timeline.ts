@@ -2,6 +2,7 @@ import { Router } from 'express';
 import { z } from 'zod';
 import { Refusal } from '../domain/errors.ts';
 import { parseId } from '../domain/ids.ts';
+import { TIMELINE_READERS } from '../exchange/timeline.ts';
 import type { Timeline, TimelineView } from '../exchange/timeline.ts';
 import { roles } from './authenticate.ts';
 import { query } from './body.ts';
@@ -25,7 +26,7 @@ export function timelineRouter(timeline: Timeline, asOperator: Step): Router {
     res.json(timelineBody(await timeline(operatorOf(res), id, cursor, limit)));
   });
   const router = Router();
-  router.get('/v1/tasks/:id/timeline', noStore, asOperator, roles('auditor', 'security', 'platform'), show);
+  router.get('/v1/tasks/:id/timeline', noStore, asOperator, roles(...TIMELINE_READERS), show);
   return router;
 }
 
