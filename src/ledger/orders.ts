@@ -56,7 +56,8 @@ export function makeOrders(connection: Connection) {
 
     /**
      * One statement, so that a grant that is being swept is counted once; what is still to be swept is pending. So is what was ending
-     * before the order came, and keeps its own reason: it lives, and whoever gave the order must not be told that nothing does.
+     * before the order came, and keeps its own reason: it lives, and whoever gave the order must not be told that nothing does. What is
+     * ending has a mint that is, by which it is found.
      */
     async progress(id: OrderId): Promise<OrderProgress> {
       const order = await connection.prisma((client) => client.order.findUnique({ where: { id } }));
@@ -65,7 +66,8 @@ export function makeOrders(connection: Connection) {
       const others = `from grants where opened_at <= (select created_at from orders where id = $1) and order_id is distinct from $1 and ${CONDITIONS[kind]}`;
       const sql = `select provider, state, count(*)::integer as n from grants where order_id = $1 group by provider, state
         union all select provider, 'ending', count(*)::integer ${others} and state in ('pending_approval', 'issuing', 'active') group by provider
-        union all select provider, case state when 'stuck' then state else 'ending' end, count(*)::integer ${others} and state in ('ending', 'stuck') group by 1, 2`;
+        union all select provider, case state when 'stuck' then state else 'ending' end, count(*)::integer ${others} and state in ('ending', 'stuck')
+            and id in (select grant_id from mints where state = 'ending') group by 1, 2`;
       type Row = { provider: string; state: string; n: number };
       const rows = await connection.call<Row>(`order_progress_${kind}`, sql, [id, order.value]);
       const progress: Record<
