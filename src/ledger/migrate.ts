@@ -5,8 +5,8 @@ import pg from 'pg';
 
 /** The migrations that this version can work with: two neighbouring versions run at once (DESIGN, *The record*). */
 export const SCHEMA_RANGE = {
-  oldest: '20261125000011_archives',
-  newest: '20261125000011_archives',
+  oldest: '20261125000013_on_record',
+  newest: '20261125000013_on_record',
 } as const;
 
 const LOCK = [1465010516, 4];
