@@ -6,11 +6,6 @@ export interface About {
   readonly environment?: string | undefined;
 }
 
-/** Everything that a task reaches; of whose profiles is not known before they are asked for. */
-export function aboutTask(environments: readonly string[]): About[] {
-  return environments.map((environment) => ({ environment }));
-}
-
 /** Whether an operator has a role, and it reaches this. The one place where limits of roles are held. */
 export function mayActOn(operator: Operator, role: OperatorRole, about: About): boolean {
   if (!operator.roles.includes(role)) return false;

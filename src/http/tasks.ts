@@ -4,8 +4,6 @@ import { z } from 'zod';
 import { Refusal } from '../domain/errors.ts';
 import { OPERATOR_ROLES } from '../domain/identity.ts';
 import { parseId } from '../domain/ids.ts';
-import { aboutTask } from '../domain/may-act.ts';
-import type { About } from '../domain/may-act.ts';
 import type { TaskId } from '../domain/ids.ts';
 import { TASK_MODES } from '../domain/task.ts';
 import type { Principal } from '../domain/task.ts';
@@ -86,7 +84,7 @@ export function tasksRouter(verbs: TaskVerbs, asWorkload: Step, json: RequestHan
     const { origin, principal } = res.locals;
     if (principal?.kind === 'operator') {
       const { row } = await verbs.show(task, { kind: 'operator', operator: principal.operator });
-      mustReach(principal.operator, 'security', OPERATOR_ROLES, aboutRow(row));
+      mustReach(principal.operator, 'security', OPERATOR_ROLES, aboutTask(row));
     }
     const ended = await verbs.end({ task, reason, origin, ...ender(res) });
     res.json(endedTaskBody(await shown(req, res), ended));
@@ -95,7 +93,7 @@ export function tasksRouter(verbs: TaskVerbs, asWorkload: Step, json: RequestHan
   async function shown(req: Req, res: Res): Promise<TaskView> {
     const view = await verbs.show(taskIdOf(req), onlookerOf(res));
     const { principal } = res.locals;
-    if (principal?.kind === 'operator' && !seenBy(principal.operator, OPERATOR_ROLES, aboutRow(view.row)))
+    if (principal?.kind === 'operator' && !seenBy(principal.operator, OPERATOR_ROLES, aboutTask(view.row)))
       throw new Refusal('not_found');
     return view;
   }
@@ -128,8 +126,10 @@ function newTask(input: z.output<typeof TaskBody>, principal: Principal | undefi
   };
 }
 
-function aboutRow({ environment, environments }: TaskRow): About[] {
-  return aboutTask((environments ?? [environment]) as readonly string[]);
+/** Everything that a task reaches; of whose profiles is not known before they are asked for. */
+function aboutTask({ environment, environments }: TaskRow) {
+  const names = (environments ?? [environment]) as readonly string[];
+  return names.map((name) => ({ environment: name }));
 }
 
 function onlookerOf(res: Res): Onlooker {
