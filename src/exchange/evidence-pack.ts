@@ -93,7 +93,10 @@ export function makeEvidencePack({ ledger }: Pick<ExchangeContext, 'ledger'>, lo
     const exceptions = await counts.exceptions(span, MAX_EXCEPTIONS + 1);
     const inForce = await eachPolicyFile(
       generations.map(({ body }) => body),
-      summarisePolicies,
+      (path, text) => {
+        gone.throwIfAborted();
+        return summarisePolicies(path, text);
+      },
     );
     const leaves = [...new Set([...events, ...policies].flatMap(({ first, last }) => [first, last]))];
     return {

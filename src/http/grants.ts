@@ -94,7 +94,7 @@ export function grantsRouter(
     async (input, req, res) => {
       const task = agreed(input.task, res.locals.task);
       const { on_behalf_of: given } = input;
-      if (task !== undefined) refuseCarriedByTask(input);
+      if (task !== undefined && given !== undefined) throw carriedByTask();
       const principal = given === undefined ? undefined : await verbs.resolvePrincipal(given);
       const request = {
         profile: input.profile,
@@ -206,13 +206,9 @@ function maySee(principal: Principal | undefined, view: GrantView): boolean {
 }
 
 /** Whom a task is for was decided when it was made. */
-/** A task says these itself: what stood beside it would be passed over. @throws Refusal `invalid_request`. */
-function refuseCarriedByTask(asked: z.output<typeof IssueBody>): void {
+function carriedByTask(): Refusal {
   const problem = 'is not asked for with a task, which has it';
-  const errors = (['on_behalf_of', 'purpose'] as const).flatMap((path) =>
-    asked[path] === undefined ? [] : [{ path, problem }],
-  );
-  if (errors.length > 0) throw new Refusal('invalid_request', { errors });
+  return new Refusal('invalid_request', { errors: [{ path: 'on_behalf_of', problem }] });
 }
 
 function grantId(req: Req): GrantId {
