@@ -77,7 +77,11 @@ function withRecord({ kinds = 1, generations = 1, exceptions = 0, onWindow }: Fo
 test('it goes no further once its caller is gone, and another may ask', async () => {
   const controller = new AbortController();
   let windows = 0;
-  const { asked, pack } = withRecord({ onWindow: () => void (++windows === 2 && controller.abort()) });
+  const { asked, pack } = withRecord({
+    onWindow() {
+      if (++windows === 2) controller.abort();
+    },
+  });
   await expect(pack(controller.signal)).rejects.toMatchObject({ name: 'AbortError' });
   expect(asked).toEqual(['window', 'window']);
   expect((await pack()).range).toEqual({ first: 0, end: SIZE });

@@ -53,7 +53,7 @@ beforeAll(async () => {
 afterAll(() => broker.close());
 
 const operator = (...groups: string[]) => broker.people.operator(undefined, groups.join('+'), { groups });
-const said = ({ status, code }: Answer) => (code === undefined ? String(status) : `${status} ${code}`);
+const said = ({ status, code }: Answer) => (typeof code === 'string' ? `${status} ${code}` : String(status));
 
 const REASON = { reason: 'test' };
 const EXCEPTION = () => {
