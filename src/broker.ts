@@ -64,7 +64,7 @@ async function build(
   closers: Closers,
 ): Promise<Broker> {
   const nowMs = () => Date.now();
-  const metrics = makeMetrics();
+  const metrics = makeMetrics(nowMs);
   let closing = false;
 
   const listening = await startListening(settings.server);
@@ -170,10 +170,8 @@ async function build(
     keysAgeSeconds: identities.keysAgeSeconds,
   });
   const app = makeApp({
-    routers: [
-      ...makeRouters(verbs, { steps, issuer, approvalUrl, now: clock.now, log }),
-      healthRouter(readiness, metrics.registry),
-    ],
+    health: healthRouter(readiness, metrics.registry),
+    routers: makeRouters(verbs, { steps, issuer, approvalUrl, now: clock.now, log }),
     log,
     trustedProxies: settings.server.trustedProxies,
     ...(ownHostOnly ? { hosts: ownHosts(listening.port) } : {}),

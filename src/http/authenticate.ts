@@ -4,6 +4,7 @@ import type { Buckets } from '../domain/bucket.ts';
 import type { Identity, Operator, OperatorRole } from '../domain/identity.ts';
 import type { Context, Principal, Res, Step } from './context.ts';
 import { operatorOf, workloadOf } from './context.ts';
+import { sourceOf } from './source.ts';
 
 export interface Authentication {
   readonly attest: (token: string) => Promise<Identity>;
@@ -47,7 +48,7 @@ export function makeAuthenticate(parts: Authentication) {
   const step =
     (first: typeof workload, second: typeof workload): Step =>
     async (req, res, next) => {
-      const source = res.locals.origin ?? 'unknown';
+      const source = sourceOf(res.locals.origin ?? 'unknown');
       const now = parts.nowMs();
       if (!parts.refusals.has(source, now)) {
         parts.onRefusal('too_many_refusals');

@@ -5,6 +5,7 @@ import type { GrantId, MintId, TaskId } from '../domain/ids.ts';
 import type { Task } from '../domain/task.ts';
 import type { Prisma } from '../generated/client.ts';
 import type { Connection } from './connection.ts';
+import { withinReach } from './reach.ts';
 import { toTask } from './tasks.ts';
 
 /** A grant with its task, decision and mints: what the API shows, the credential never being there to show. */
@@ -46,13 +47,6 @@ export interface GrantOfMint {
 const LIVE = LIVE_STATES.map((state) => `'${state}'`).join(', ');
 const include = { decision: true, mints: { orderBy: { openedAt: 'asc' } } } as const;
 
-function lyingWithin({ owners, environments }: Reach): Prisma.GrantWhereInput {
-  return {
-    ...(owners && { owner: { in: [...owners] } }),
-    ...(environments && { environment: { in: [...environments] } }),
-  };
-}
-
 export function makeGrants(connection: Connection) {
   return {
     find: (id: GrantId): Promise<GrantView | null> =>
@@ -72,7 +66,7 @@ export function makeGrants(connection: Connection) {
             ...(filter.environment ? { environment: filter.environment } : {}),
             ...(filter.provider ? { provider: filter.provider } : {}),
             ...(filter.onBehalfOf ? { onBehalfOf: filter.onBehalfOf } : {}),
-            ...(filter.within ? { OR: filter.within.map(lyingWithin) } : {}),
+            ...(filter.within ? withinReach(filter.within) : {}),
             // where the index is entered; what came later in that millisecond is passed over by the cursor
             ...(last ? { openedAt: { lt: new Date(last.openedAt.getTime() + 1) } } : {}),
           },

@@ -23,7 +23,7 @@ import { makeTimelineReads } from './timeline.ts';
 import { listen } from './listen.ts';
 
 export { COUNT_WINDOW } from './evidence-counts.ts';
-export type { EventCount, GenerationInForce, PolicyCount, UsageCursor, UsageRow } from './evidence-counts.ts';
+export type { EventCount, GenerationInForce, PolicyCount, Span, UsageCursor, UsageRow } from './evidence-counts.ts';
 export type { EventFilter, EventPage, SealedEvent } from './evidence.ts';
 export type { ArchiveRow } from './archives.ts';
 export type { HoldRow } from './holds.ts';
