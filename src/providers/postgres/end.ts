@@ -62,14 +62,15 @@ export async function endRole(
 async function disarm(server: Server, name: string, signal: AbortSignal): Promise<void> {
   for (let tries = 1; ; tries++) {
     const heldUp = await server.run(signal, async (client) => {
-      let failure: unknown;
+      const failures: pg.DatabaseError[] = [];
       for (const step of [forbidLogin, revokeMemberships, joinRole]) {
         await step(client, name).catch((error: unknown) => {
           if (!isHeldUp(error)) throw error;
-          failure ??= error;
+          failures.push(error);
         });
       }
-      if (failure === undefined) return false;
+      const [failure] = failures;
+      if (!failure) return false;
       await lookAndTerminate(client, name);
       if (tries === MOST_TRIES) throw failure;
       return true;
@@ -80,7 +81,7 @@ async function disarm(server: Server, name: string, signal: AbortSignal): Promis
 }
 
 /** Whether somebody else has what is to be changed, or was faster: `lock_not_available`, "tuple concurrently updated". */
-function isHeldUp(error: unknown): boolean {
+function isHeldUp(error: unknown): error is pg.DatabaseError {
   const state = sqlState(error);
   return state === '55P03' || state === 'XX000';
 }

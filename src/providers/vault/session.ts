@@ -165,7 +165,7 @@ export function makeSession({ auth, caFile, client, wire, clock, readFile }: Nee
       const { signal } = new AbortController();
       const late = loggingIn && (await within(FAREWELL_MS, signal, loggingIn).catch(() => undefined));
       login = undefined;
-      await Promise.all([last, late].map((each) => each && giveBack(each)));
+      await Promise.all([last, late].flatMap((each) => (each ? [giveBack(each)] : [])));
     },
   };
 
