@@ -170,6 +170,7 @@ describe('calls', () => {
 
   test.each([
     { name: 'of another workload', change: {}, of: { subject: 'spiffe://dev.local/agent/thief' } },
+    { name: 'of a namesake in another trust entry', change: {}, of: { trust: 'other' } },
     { name: 'that was denied for good', change: { outcome: 'deny', code: 'policy_denied' }, of: {} },
     { name: 'that was allowed', change: { outcome: 'allow', code: null }, of: {} },
     { name: 'of another action', change: { action: 'issue' }, of: {} },
@@ -184,6 +185,29 @@ describe('calls', () => {
     await world.order({ kind: 'agent', value: decision.subject });
     expect(await codeOf(put(decision))).toBe('under_order');
     await world.calm();
+  });
+
+  test.each(['owner', 'environment', 'task', 'on_behalf_of'] as const)('and so does one by %s', async (kind) => {
+    const task = await world.task({ on_behalf_of: 'user:ada' });
+    const decision = await denied({ task_id: task, on_behalf_of: 'user:ada' });
+    await world.order({
+      kind,
+      value: { owner: 'payments', environment: 'production', task, on_behalf_of: 'user:ada' }[kind],
+    });
+    expect(await codeOf(put(decision))).toBe('under_order');
+    await world.calm();
+    expect(await codeOf(put(decision))).toBe('done');
+  });
+
+  test('of a task that has ended nobody is asked; of one that ends sooner, no longer than it lasts', async () => {
+    const ended = await world.task();
+    const late = await denied({ task_id: ended });
+    await world.endTask(ended);
+    expect(await codeOf(put(late))).toBe('task_ended');
+
+    const ends_at = new Date(Date.now() + 20_000).toISOString();
+    const soon = await put(await denied({ task_id: await world.task({ ends_at }) }));
+    expect((await world.ledger.approvals.find(soon))?.expiresAt.toISOString()).toBe(ends_at);
   });
 
   test('a call made with a grant has an approval of its own, beside the one that the grant waited for', async () => {
