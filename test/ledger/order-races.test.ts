@@ -1,5 +1,6 @@
 import pg from 'pg';
 import { isOpen, until } from '../support/waiting.ts';
+import { askAbout, callRecord, deniedCall, recordOne } from './calling.ts';
 import { ids, makeWorld, OPERATOR } from './world.ts';
 import type { OpenedGrant, World } from './world.ts';
 
@@ -62,6 +63,30 @@ const GIVING: readonly Giving[] = [
       const opening = world.openingMint(grant, 'renewal');
       const { epoch } = await world.ledger.issuing.openMint(opening);
       return { grant, run: () => world.activate({ mint: opening.mint.id, epoch }) };
+    },
+  },
+  {
+    name: 'claim',
+    arrange: async (subject) => {
+      const waiting = await world.pending({ subject });
+      await world.answer(waiting);
+      return { run: () => world.ledger.issuing.claimGrant(world.claimOf(waiting)) };
+    },
+  },
+  { name: 'make a task', arrange: async (subject) => ({ run: () => world.task({}, { subject }) }) },
+  {
+    name: 'hand a part of one on',
+    arrange: async (subject) => {
+      const parent = await world.task({}, { subject });
+      return { run: () => world.task({ parent }, { subject: `${subject}, below` }) };
+    },
+  },
+  { name: 'call', arrange: async (subject) => ({ run: () => recordOne(world, callRecord({ subject })) }) },
+  {
+    name: 'ask a person about a call',
+    arrange: async (subject) => {
+      const denied = await deniedCall(world, { subject });
+      return { run: () => askAbout(world, denied) };
     },
   },
 ];
