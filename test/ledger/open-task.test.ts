@@ -1,3 +1,4 @@
+import type { TaskId } from '../../src/domain/ids.ts';
 import { codeOf } from '../exchange/world.ts';
 import { makeWorld, OPERATOR, SHAPE } from './world.ts';
 import type { World } from './world.ts';
@@ -45,4 +46,30 @@ test('it is ended by its workload, or by one above', async () => {
   expect(await end(SHAPE.trust, 'three')).toBe('not_found');
   expect(await end(SHAPE.trust, SHAPE.subject)).toBe('done');
   expect(await end(SHAPE.trust, 'two')).toBe('done');
+});
+
+test.each<[string, (task: TaskId) => Promise<unknown>]>([
+  ['its end, before anybody has come to end what hangs off it', (task) => world.endTask(task, 0)],
+  ['its time', (task) => world.sql(`update tasks set ends_at = now() where id = $1`, [task])],
+])('after %s no credential of it counts, and there is no other, which is on record', async (_name, end) => {
+  const task = await world.task();
+  const live = await world.live({ task });
+  expect(await world.ledger.grants.mintIsActive(live.mint)).toBe(true);
+  await end(task);
+  expect(await world.ledger.grants.mintIsActive(live.mint)).toBe(false);
+  expect((await world.grant(live.grant)).state).toBe('active');
+  const opening = world.openingMint(live, 'renewal');
+  expect(await codeOf(world.ledger.issuing.openMint(opening))).toBe('task_ended');
+  expect(await world.sql('select outcome, code from decisions where id = $1', [opening.decision.id])).toEqual([
+    { outcome: 'deny', code: 'task_ended' },
+  ]);
+});
+
+test('what is used of it after its end is on record with why that was', async () => {
+  const task = await world.task();
+  await world.endTask(task);
+  const by = { trust: 'mesh', subject: 'two', count: 1, origin: null };
+  await world.ledger.tasks.noteUse({ ...by, grant: null, task, how: 'introspect' });
+  const told = `select body::jsonb #>> '{facts,why}' as why from events where type = 'use.after_revocation' and task_id = $1`;
+  expect(await world.sql(told, [task])).toEqual([{ why: 'ended' }]);
 });
