@@ -121,6 +121,15 @@ describe('an approval is for exactly what was asked', () => {
     expect((await calls.evaluate(under(question, { approval }))).decision).toBe(true);
   });
 
+  test('also in what nobody is shown', async () => {
+    const question = await refund(900, { note: 'one' });
+    const approval = await approved(question);
+    const given = (question['context'] as { arguments: object }).arguments;
+    const other = under(question, { approval, arguments: { ...given, note: 'two' } });
+    expect((await calls.evaluate(other)).decision).toBe(false);
+    expect((await calls.evaluate(under(question, { approval }))).decision).toBe(true);
+  });
+
   test('under that grant', async () => {
     const question = await refund(900);
     const approval = await approved(question);

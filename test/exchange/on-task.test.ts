@@ -104,6 +104,12 @@ describe('its mode', () => {
     expect('approval' in (await ask(task, { profile: 'orders-write' }))).toBe(true);
     expect('approval' in (await ask(task))).toBe(false);
   });
+
+  test('supervised: nobody is asked for longer than it lasts', async () => {
+    const ends_at = inSeconds(30);
+    const asked = await ask(await make({ mode: 'supervised', ends_at }), { profile: 'orders-write' });
+    expect('approval' in asked && asked.approval.expiresAt.toISOString()).toBe(ends_at);
+  });
 });
 
 describe('ending it', () => {
