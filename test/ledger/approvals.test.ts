@@ -56,7 +56,9 @@ describe('the people and roles that are wanted', () => {
 
   test('past its time it is over, also before anybody has come to end it', async () => {
     const waiting = await world.pending({ needs: [security] });
+    expect(await world.ledger.approvals.settled([waiting.approval])).toEqual([]);
     await world.sql(`update approvals set expires_at = now() - interval '1 second' where id = $1`, [waiting.approval]);
+    expect(await world.ledger.approvals.settled([waiting.approval])).toEqual([waiting.approval]);
     expect(await codeOf(world.answer(waiting, 'approve', OPERATOR, ['security']))).toBe('approval_closed');
     expect((await world.ledger.approvals.find(waiting.approval))?.answers).toEqual([]);
   });
