@@ -23,7 +23,7 @@ beforeEach(() => {
 /** Every token holds; what it says is its text. */
 const requests = () =>
   makeAccessRequests(
-    { ...world.context, clock: { now: () => now } },
+    { ...world.context, clock: { ...world.context.clock, now: () => now } },
     {
       sign: (payload) =>
         signing ? Promise.resolve(JSON.stringify(payload)) : Promise.reject(new Fault('keys_unavailable')),
@@ -34,7 +34,7 @@ const requests = () =>
   );
 const offer = async (decision: DecisionId) =>
   requests().offer({ decision, askedHash: 'exactly', needs: [{ role: 'approver', count: 1 }] });
-async function submitted(askedHash = 'exactly', later = 0): Promise<string> {
+async function submitted(askedHash = 'exactly', later = 0): Promise<unknown> {
   const { id, trust, subject } = await deniedCall(world.record);
   const { bindingToken = '' } = (await offer(id)) ?? {};
   now = new Date(now.getTime() + later * 1000);

@@ -24,7 +24,7 @@ const TASK = {
 const tokens = (change: JsonObject = {}, now = NOW) =>
   makeTaskTokens({
     issuer: 'https://writ.test',
-    clock: { now: () => now },
+    clock: { now: () => now, offsetMs: () => 0 },
     sign: (_class, payload) => Promise.resolve(JSON.stringify(payload)),
     verify: (tokenClass, token) =>
       Promise.resolve(tokenClass === 'task' ? { ...(JSON.parse(token) as JsonObject), ...change } : undefined),

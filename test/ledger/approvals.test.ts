@@ -183,7 +183,8 @@ describe('calls', () => {
     }
   });
 
-  test.each([
+  type Of = Partial<Pick<DecisionRecord, 'id' | 'trust' | 'subject'>>;
+  test.each<{ name: string; change: Partial<DecisionRecord>; of: Of }>([
     { name: 'of another workload', change: {}, of: { subject: 'spiffe://dev.local/agent/thief' } },
     { name: 'of a namesake in another trust entry', change: {}, of: { trust: 'other' } },
     { name: 'that was denied for good', change: { outcome: 'deny', code: 'policy_denied' }, of: {} },
@@ -227,7 +228,7 @@ describe('calls', () => {
 
   test('a call made with a grant has an approval of its own, beside the one that the grant waited for', async () => {
     const waiting = await world.pending();
-    const calls = [await denied({ grant_id: waiting.grant }), await denied({ grant_id: waiting.grant })];
+    const calls = [await denied(), await denied()];
     for (const call of calls) {
       await world.sql('alter table decisions disable trigger user');
       await world.sql('update decisions set grant_id = $1 where id = $2', [waiting.grant, call.id]);
