@@ -42,6 +42,11 @@ function dateOf(response: unknown): { date?: string } {
   return date === undefined ? {} : { date };
 }
 
+function readDate(text: string | undefined): Date | undefined {
+  const date = new Date(text ?? NaN);
+  return Number.isNaN(date.getTime()) ? undefined : date;
+}
+
 /** One call, with the SDK's own attempts. @throws ProviderError as soon as it fails, or as the caller has gone. */
 export async function ask<T>(
   signal: AbortSignal,
@@ -67,7 +72,7 @@ export function askDated<T>(
     attemptsOfCall
       .run(attempts, () => send({ abortSignal: signal }))
       .then(
-        (answer) => resolve({ answer, date: attempts.date === undefined ? undefined : new Date(attempts.date) }),
+        (answer) => resolve({ answer, date: readDate(attempts.date) }),
         (error: unknown) => reject(asProviderError(error, !attempts.open)),
       )
       .finally(() => signal.removeEventListener('abort', gone));

@@ -31,48 +31,63 @@ export interface Reply {
 export interface Wire {
   /** @throws ProviderError; `nothingLives` where nothing of the request can have arrived. */
   send(sent: Sent): Promise<Reply>;
-  /** Trusts this authority (PEM) from now on, and no other; undefined: those of the system. */
+  /** Trusts this authority (PEM) from now on, and no other; undefined: those of the system. What is under way goes on. */
   trust(ca: string | undefined): void;
   /** What is under way fails, and nothing is sent any more. */
   close(): void;
 }
 
 export function makeWire(): Wire {
-  const http = new HttpAgent({ keepAlive: true, timeout: IDLE_MS });
+  const http: Way = { agent: new HttpAgent({ keepAlive: true, timeout: IDLE_MS }), under: 0 };
   let trusted: string | undefined;
-  let https = httpsAgent(undefined);
+  let https: Way = { agent: httpsAgent(undefined), under: 0 };
+  /** With requests that began before another authority was trusted. */
+  const before = new Set<Way>();
   let closed = false;
+
+  const leave = (way: Way) => {
+    way.under--;
+    if (way.under === 0 && before.delete(way)) way.agent.destroy();
+  };
 
   return {
     async send(sent) {
       if (closed) throw new ProviderError('provider_unreachable', { nothingLives: true, facts: { finding: 'closed' } });
       const { signal, clear } = deadline(CALL_MS, sent.signal);
-      const way = { arrived: false };
+      const way = sent.url.protocol === 'https:' ? https : http;
+      const fate = { arrived: false };
+      way.under++;
       try {
-        const message = await open({ ...sent, signal }, sent.url.protocol === 'https:' ? https : http, way);
+        const message = await open({ ...sent, signal }, way.agent, fate);
         const text = await read(message);
         return { status: message.statusCode ?? 0, body: parse(text) };
       } catch (error) {
         if (error instanceof ProviderError) throw error;
         const code = signal.aborted ? 'provider_timeout' : 'provider_unreachable';
-        throw new ProviderError(code, { nothingLives: !way.arrived });
+        throw new ProviderError(code, { nothingLives: !fate.arrived });
       } finally {
         clear();
+        leave(way);
       }
     },
     trust(ca) {
       if (ca === trusted) return;
-      const before = https;
       trusted = ca;
-      https = httpsAgent(ca);
-      before.destroy();
+      if (https.under > 0) before.add(https);
+      else https.agent.destroy();
+      https = { agent: httpsAgent(ca), under: 0 };
     },
     close() {
       closed = true;
-      http.destroy();
-      https.destroy();
+      for (const { agent } of [http, https, ...before]) agent.destroy();
     },
   };
+}
+
+/** Connections, and how many requests are under way on them. */
+interface Way {
+  readonly agent: HttpAgent;
+  under: number;
 }
 
 /** `rejectUnauthorized` is given because the environment could otherwise switch the check off. */
@@ -85,18 +100,18 @@ function httpsAgent(ca: string | undefined): HttpsAgent {
   });
 }
 
-/** @param way.arrived - set as soon as the server may have got something. */
+/** @param fate.arrived - set as soon as the server may have got something. */
 async function open(
   { method, url, headers, body, signal }: Sent,
   agent: HttpAgent,
-  way: { arrived: boolean },
+  fate: { arrived: boolean },
 ): Promise<IncomingMessage> {
   signal.throwIfAborted();
   return new Promise((resolve, reject) => {
     const length = body === undefined ? {} : { 'content-length': String(Buffer.byteLength(body)) };
     const options = { method, agent, signal, headers: { ...headers, 'accept-encoding': 'identity', ...length } };
     const request = url.protocol === 'https:' ? httpsRequest(url, options) : httpRequest(url, options);
-    noteArrival(request, url.protocol, way);
+    noteArrival(request, url.protocol, fate);
     request.on('response', resolve);
     request.on('error', reject);
     request.end(body);
@@ -104,8 +119,8 @@ async function open(
 }
 
 /** Until its connection stands, with TLS where there is TLS, nothing of a request has left. */
-function noteArrival(request: ClientRequest, protocol: string, way: { arrived: boolean }): void {
-  const arrived = () => (way.arrived = true);
+function noteArrival(request: ClientRequest, protocol: string, fate: { arrived: boolean }): void {
+  const arrived = () => (fate.arrived = true);
   request.on('socket', (socket) => {
     if (request.reusedSocket) arrived();
     else socket.once(protocol === 'https:' ? 'secureConnect' : 'connect', arrived);
