@@ -51,6 +51,21 @@ test('for what was asked', async () => {
   expect(await submitted('another')).toBe('invalid_denial_binding');
 });
 
+test('whoever the subject is to its issuer is on the way of it, whoever asks', async () => {
+  const { id, trust, subject } = await deniedCall(world.record);
+  const { bindingToken = '' } = (await offer(id)) ?? {};
+  const source = { issuer: 'https://sso.test', subject: 'ada' };
+  const about = {
+    subject: { trust, id: subject },
+    asked: {},
+    askedHash: 'exactly',
+    owner: 'o',
+    environment: 'e',
+    source,
+  };
+  expect(await requests().submit(caller(), bindingToken, about)).toMatchObject({ chain: [source] });
+});
+
 test.each<[string, JsonObject]>([
   ['another issuer', { iss: 'https://other.test' }],
   ['another audience', { aud: 'https://other.test' }],
