@@ -1,7 +1,9 @@
+import type { RuleFiles } from '../../src/config/index.ts';
 import { makeTestKey, signCompact } from '../support/issuer.ts';
 import type { Answer } from '../support/ask.ts';
 import { reasonOf, startCalls } from './world.ts';
 import type { Calls } from './world.ts';
+import { callRules } from '../support/tool-rules.ts';
 import { until } from '../support/waiting.ts';
 
 /** A denied call is put before a person, and asked again: what binds the one to the other, and that nothing of it is a right. */
@@ -119,6 +121,15 @@ describe('an approval is for exactly what was asked', () => {
     expect((await calls.evaluate(under(question, { approval }))).decision).toBe(true);
   });
 
+  test('also in what nobody is shown', async () => {
+    const question = await refund(900, { note: 'one' });
+    const approval = await approved(question);
+    const given = (question['context'] as { arguments: object }).arguments;
+    const other = under(question, { approval, arguments: { ...given, note: 'two' } });
+    expect((await calls.evaluate(other)).decision).toBe(false);
+    expect((await calls.evaluate(under(question, { approval }))).decision).toBe(true);
+  });
+
   test('under that grant', async () => {
     const question = await refund(900);
     const approval = await approved(question);
@@ -130,6 +141,20 @@ describe('an approval is for exactly what was asked', () => {
     const approval = await approved(await refund(900));
     const others = await refund(900, { who: 'agent/two' });
     expect((await calls.evaluate(under(others, { approval }), { as: 'agent/two' })).decision).toBe(false);
+  });
+
+  test('of that tool, as its file reads', async () => {
+    const apply = (rules: RuleFiles) =>
+      calls.ask('POST', '/v1/generations', { as: calls.people.operator('platform'), json: { files: rules } });
+    const question = await refund(900);
+    const approval = await approved(question);
+    const file = 'tools/refund.yaml';
+    await apply(callRules({ [file]: String(callRules()[file]).replace('max: 50000', 'max: 50001') }));
+    expect(reasonOf(await calls.evaluate(under(question, { approval })))).toMatchObject({
+      reason: 'approval_required',
+    });
+    await apply(callRules());
+    expect((await calls.evaluate(under(question, { approval }))).decision).toBe(true);
   });
 
   test('many at once: one is let through', async () => {

@@ -67,6 +67,20 @@ describe('a registered client', () => {
     });
   });
 
+  test('hears of it as it was attested when it was given its grant; itself, it is who it is now', async () => {
+    const { id } = await world.grant('lookup', { who: 'agent/then' });
+    await world.rows('alter table decisions disable trigger user');
+    await world.rows(
+      `update decisions set inputs = jsonb_set(inputs, '{principal,groups}', '["suspended"]')
+        where id = (select decision_id from grants where id = $1)`,
+      id,
+    );
+    await world.rows('alter table decisions enable trigger user');
+    const asked = about(subject('spiffe://test.example/agent/then'), { grant: id });
+    expect(reasonOf(await world.evaluate(asked, { as }))).toEqual({ reason: 'policy_denied' });
+    expect(reasonOf(await world.evaluate(asked, { as: 'agent/then' }))).toBe('allowed');
+  });
+
   interface Row {
     readonly name: string;
     readonly ask: () => JsonObject;

@@ -33,6 +33,7 @@ test.each<{ name: string; limits: Partial<TtlLimits>; seconds: number; decidedBy
     seconds: 200,
     decidedBy: 'task',
   },
+  { name: 'the task allows less', limits: { taskMaxSeconds: 150 }, seconds: 150, decidedBy: 'task' },
   {
     name: 'the identity is vouched for less',
     limits: { vouchedUntil: at(120.5) },
@@ -75,6 +76,12 @@ test.each<{ name: string; limits: Partial<TtlLimits>; seconds: number; decidedBy
     limits: { startedAt: at(-800), policy: { id: 'p', seconds: 1000 } },
     seconds: 200,
     decidedBy: 'policy:p',
+  },
+  {
+    name: 'renewed: what is left of what the task allows',
+    limits: { startedAt: at(-100), taskMaxSeconds: 250 },
+    seconds: 150,
+    decidedBy: 'task',
   },
   {
     name: 'renewed in the final second that has the minimum',

@@ -1,6 +1,6 @@
 import { ONE_APPROVER } from '../../src/domain/approval.ts';
 import type { Actor } from '../../src/domain/identity.ts';
-import type { GrantId } from '../../src/domain/ids.ts';
+import type { GrantId, TaskId } from '../../src/domain/ids.ts';
 import { OPERATOR, SECOND_OPERATOR } from '../ledger/world.ts';
 import { ALLOW, caller, codeOf, given, lives, makeWorld, PROFILE, REQUEST } from './world.ts';
 import type { World } from './world.ts';
@@ -150,6 +150,15 @@ test('of another workload, and with another key than was approved', async () => 
   expect(await codeOf(claim(pending.grant, caller(undefined, { confirmation: { jkt: 'x' } })))).toBe(
     'approval_required',
   );
+});
+
+test('on the task that is shown with it', async () => {
+  const pending = await ask();
+  await answer(pending.approval);
+  await approved();
+  const shown = (task: TaskId) => codeOf(world.claim(caller(), { grant: pending.grant, task }));
+  expect(await shown(await world.record.task())).toBe('task_token_invalid');
+  expect(await shown(pending.task)).toBe('done');
 });
 
 test('who may answer, and how often', async () => {

@@ -71,6 +71,17 @@ test('never longer than it', async () => {
   expect(await codeOf(ask(await make({ ends_at: inSeconds(5) })))).toBe('ttl_below_minimum');
 });
 
+test('past its time, before anybody has come to end it: refused for that, on record', async () => {
+  const task = await make();
+  await world.record.sql('update tasks set ends_at = now() where id = $1', [task]);
+  expect(await codeOf(ask(task))).toBe('task_ended');
+  const [row] = await world.record.sql('select outcome, code from decisions where task_id = $1 and action = $2', [
+    task,
+    'issue',
+  ]);
+  expect(row).toEqual({ outcome: 'deny', code: 'task_ended' });
+});
+
 test('its budget, and that of the tasks above it, is all that there is, however many ask at once', async () => {
   const task = await make({ max_grants: 3 });
   const codes = await Promise.all(Array.from({ length: 8 }, () => codeOf(ask(task))));
@@ -103,6 +114,12 @@ describe('its mode', () => {
     const task = await make({ mode: 'supervised' });
     expect('approval' in (await ask(task, { profile: 'orders-write' }))).toBe(true);
     expect('approval' in (await ask(task))).toBe(false);
+  });
+
+  test('supervised: nobody is asked for longer than it lasts', async () => {
+    const ends_at = inSeconds(30);
+    const asked = await ask(await make({ mode: 'supervised', ends_at }), { profile: 'orders-write' });
+    expect('approval' in asked && asked.approval.expiresAt.toISOString()).toBe(ends_at);
   });
 });
 

@@ -1,7 +1,7 @@
-import { Fault } from '../../src/domain/errors.ts';
+import { Fault, Refusal } from '../../src/domain/errors.ts';
 import { makeLiveRules, withRules } from '../../src/exchange/rules.ts';
 import { deferred } from '../support/deferred.ts';
-import { compile } from './world.ts';
+import { codeOf as codeOfCall, compile } from './world.ts';
 
 /** A ledger's generations, and how often they were read. */
 function source() {
@@ -114,6 +114,23 @@ describe('withRules', () => {
       (error: unknown) => (error as Fault).code,
     );
     expect([answer, run]).toEqual([code, runs]);
+  });
+
+  test.each([
+    { refused: ['exception_closed'], runs: 2, code: 'done' },
+    { refused: ['exception_closed', 'exception_closed'], runs: 2, code: 'exception_closed' },
+    { refused: ['policy_denied'], runs: 1, code: 'policy_denied' },
+  ] as const)('what was refused because of $refused: $code', async ({ refused, runs, code }) => {
+    const ledger = source();
+    const rules = makeLiveRules(ledger, compile);
+    ledger.add('{}');
+    await rules.refresh();
+    let run = 0;
+    const work = async () => {
+      const refusal = refused[run++];
+      if (refusal) throw new Refusal(refusal);
+    };
+    expect([await codeOfCall(withRules(rules, work)), run]).toEqual([code, runs]);
   });
 
   test('a process that has loaded nothing loads first', async () => {

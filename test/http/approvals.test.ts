@@ -200,6 +200,11 @@ describe('who answers', () => {
     expect((await broker.ask('GET', `/v1/approvals/${others}`, { as: token('treasury-approver') })).code).toBe(
       'not_found',
     );
+    // whoever sees it in another role answers no more for that
+    const seeing = broker.people.operator(undefined, 'both', { groups: ['treasury-approver', 'auditor'] });
+    expect((await broker.ask('GET', `/v1/approvals/${others}`, { as: seeing })).status).toBe(200);
+    for (const word of ['approve', 'deny'] as const)
+      expect((await answer(others, word, seeing)).code).toBe('role_missing');
     expect((await answer(mine, 'approve', token('treasury-approver'))).body['state']).toBe('pending');
     const listed = await broker.ask('GET', '/v1/approvals?limit=500', { as: token('treasury-security') });
     const owners = (listed.body['approvals'] as { owner: string }[]).map(({ owner }) => owner);

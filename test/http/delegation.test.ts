@@ -462,6 +462,13 @@ describe('what was taken back', () => {
     const before = await metric('issue');
     expect((await broker.grant('agent/lead', {}, root.token)).code).toBe('task_ended');
     expect(await introspect('agent/lead', root.token)).toEqual({ active: false });
+    // nor once somebody has come to end it for that
+    await broker.database.pool.query(
+      `update tasks set state = 'ended', ended_at = now(), ended_why = 'deadline' where id = $1 and state = 'open'`,
+      [root.id],
+    );
+    expect((await broker.grant('agent/lead', {}, root.token)).code).toBe('task_ended');
+    expect(await introspect('agent/lead', root.token)).toEqual({ active: false });
     expect(await metric('issue')).toBe(before);
     expect((await broker.events('use.after_revocation')).filter(({ task }) => task === root.id)).toEqual([]);
   });

@@ -230,6 +230,13 @@ describe('who may', () => {
       'not_found',
     );
     expect((await say(id, 'approve', limited('treasury-security'))).code).toBe('not_found');
+    // whoever sees it in another role says no more of it for that
+    const seeing = broker.people.operator(undefined, 'both', { groups: ['treasury-security', 'approver'] });
+    expect((await say(id, 'approve', seeing)).body['state']).toBe('active');
+    expect((await broker.ask('GET', `/v1/exceptions/${id}`, { as: seeing })).status).toBe(200);
+    expect((await say(id, 'end', seeing)).code).toBe('role_limited');
+    expect((await say(id, 'review', seeing, { note: 'seen' })).code).toBe('role_limited');
+    await end(id);
     const listed = await broker.ask('GET', '/v1/exceptions', { as: limited('treasury-security') });
     expect(listed.body['exceptions']).toEqual([]);
   });

@@ -92,6 +92,9 @@ const SELECTORS = [
   { agent: 'spiffe://test.example/agent/one' },
   { profile: 'lookup' },
   { provider: 'tools' },
+  // what is called like an owner or an environment is neither
+  { profile: 'payments' },
+  { provider: 'staging' },
   { on_behalf_of: 'x' },
   { task: 'x' },
   { all: true },

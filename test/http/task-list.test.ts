@@ -96,7 +96,11 @@ test('a workload sees its own, and nothing by asking for another', async () => {
 test('of another trust entry it is another workload', async () => {
   await broker.database.pool.query(`update tasks set trust = 'other' where id = $1`, [made[1]?.id]);
   try {
-    expect(await numbers('', broker.people.workload('agent/one'))).toEqual([2, 0]);
+    const as = broker.people.workload('agent/one');
+    expect(await numbers('', as)).toEqual([2, 0]);
+    const one = `/v1/tasks/${made[1]?.id ?? ''}`;
+    expect((await broker.ask('GET', one, { as })).code).toBe('not_found');
+    expect((await broker.ask('POST', `${one}/end`, { as, json: { reason: 'test' } })).code).toBe('not_found');
   } finally {
     await broker.database.pool.query(`update tasks set trust = 'mesh' where id = $1`, [made[1]?.id]);
   }

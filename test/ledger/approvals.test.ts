@@ -1,9 +1,11 @@
 import { APPROVING_ROLES, meets } from '../../src/domain/approval.ts';
 import type { ApprovalNeeds } from '../../src/domain/approval.ts';
 import type { Actor } from '../../src/domain/identity.ts';
-import type { ApprovalRequest } from '../../src/ledger/index.ts';
+import type { ApprovalRequest, DecisionRecord } from '../../src/ledger/index.ts';
 import { codeOf } from '../exchange/world.ts';
 import { seeded } from '../support/random.ts';
+import { until } from '../support/waiting.ts';
+import { askAbout, callApproval, deniedCall } from './calling.ts';
 import { ids, makeWorld, OPERATOR, SECOND_OPERATOR } from './world.ts';
 import type { World } from './world.ts';
 
@@ -38,12 +40,27 @@ describe('the people and roles that are wanted', () => {
     expect(await world.answer(waiting, 'approve', SECOND_OPERATOR, ['security'])).toBe('approved');
   });
 
+  test('two of one name at two issuers are two', async () => {
+    const waiting = await world.pending({ needs: [{ role: 'security', count: 2 }] });
+    expect(await world.answer(waiting, 'approve', OPERATOR, ['security'])).toBe('pending');
+    expect(await world.answer(waiting, 'approve', person('ada', 'https://other.test'), ['security'])).toBe('approved');
+  });
+
   test('one who denies is enough', async () => {
     const waiting = await world.pending({ needs: [{ role: 'security', count: 3 }] });
     expect(await world.answer(waiting, 'approve', OPERATOR, ['security'])).toBe('pending');
     expect(await world.answer(waiting, 'deny', SECOND_OPERATOR, ['security'])).toBe('denied');
     expect((await world.grant(waiting.grant)).state).toBe('refused');
     expect(await codeOf(world.answer(waiting, 'approve', person('kay'), ['security']))).toBe('approval_closed');
+  });
+
+  test('past its time it is over, also before anybody has come to end it', async () => {
+    const waiting = await world.pending({ needs: [security] });
+    expect(await world.ledger.approvals.settled([waiting.approval])).toEqual([]);
+    await world.sql(`update approvals set expires_at = now() - interval '1 second' where id = $1`, [waiting.approval]);
+    expect(await world.ledger.approvals.settled([waiting.approval])).toEqual([waiting.approval]);
+    expect(await codeOf(world.answer(waiting, 'approve', OPERATOR, ['security']))).toBe('approval_closed');
+    expect((await world.ledger.approvals.find(waiting.approval))?.answers).toEqual([]);
   });
 
   test('the database counts as the program does', async () => {
@@ -135,26 +152,8 @@ describe('so many may wait at once', () => {
 });
 
 describe('calls', () => {
-  async function denied(change = {}) {
-    const decision = world.decision({ action: 'call', outcome: 'approval', code: 'approval_required', ...change });
-    await world.ledger.issuing.recordDecision(decision);
-    return decision;
-  }
-  const put = ({ id, trust, subject }: { id: ReturnType<typeof ids.decision>; trust: string; subject: string }) =>
-    world.ledger.approvals.requestCall({
-      ...{ decision: id, trust, subject, owner: 'payments', environment: 'production', origin: null },
-      approval: {
-        id: ids.approval(),
-        kind: 'call',
-        asked: { arguments: { amount: 900 } },
-        asked_hash: 'exactly',
-        needs: [security],
-        chain: [],
-        expires_at: new Date(Date.now() + 60_000).toISOString(),
-        notify: [],
-        max_open: 1_000,
-      },
-    });
+  const denied = (change: Partial<DecisionRecord> = {}) => deniedCall(world, change);
+  const put = (decision: Parameters<typeof askAbout>[1]) => askAbout(world, decision);
 
   test('one decision is put before a person once, however many ask at once', async () => {
     const decision = await denied();
@@ -168,8 +167,26 @@ describe('calls', () => {
     });
   });
 
-  test.each([
+  test('whoever asks while it is being put there waits, and is told of the same', async () => {
+    const decision = await denied();
+    const first = await world.database.pool.connect();
+    try {
+      await first.query('begin');
+      const asking = callApproval(decision);
+      await first.query('select request_call_approval($1)', [JSON.stringify(asking)]);
+      const second = put(decision).catch((error: unknown) => error);
+      await until(async () => (await world.sql('select 1 from pg_locks where not granted')).length > 0);
+      await first.query('commit');
+      expect(await second).toBe(asking.approval.id);
+    } finally {
+      first.release();
+    }
+  });
+
+  type Of = Partial<Pick<DecisionRecord, 'id' | 'trust' | 'subject'>>;
+  test.each<{ name: string; change: Partial<DecisionRecord>; of: Of }>([
     { name: 'of another workload', change: {}, of: { subject: 'spiffe://dev.local/agent/thief' } },
+    { name: 'of a namesake in another trust entry', change: {}, of: { trust: 'other' } },
     { name: 'that was denied for good', change: { outcome: 'deny', code: 'policy_denied' }, of: {} },
     { name: 'that was allowed', change: { outcome: 'allow', code: null }, of: {} },
     { name: 'of another action', change: { action: 'issue' }, of: {} },
@@ -186,9 +203,32 @@ describe('calls', () => {
     await world.calm();
   });
 
+  test.each(['owner', 'environment', 'task', 'on_behalf_of'] as const)('and so does one by %s', async (kind) => {
+    const task = await world.task({ on_behalf_of: 'user:ada' });
+    const decision = await denied({ task_id: task, on_behalf_of: 'user:ada' });
+    await world.order({
+      kind,
+      value: { owner: 'payments', environment: 'production', task, on_behalf_of: 'user:ada' }[kind],
+    });
+    expect(await codeOf(put(decision))).toBe('under_order');
+    await world.calm();
+    expect(await codeOf(put(decision))).toBe('done');
+  });
+
+  test('of a task that has ended nobody is asked; of one that ends sooner, no longer than it lasts', async () => {
+    const ended = await world.task();
+    const late = await denied({ task_id: ended });
+    await world.endTask(ended);
+    expect(await codeOf(put(late))).toBe('task_ended');
+
+    const ends_at = new Date(Date.now() + 20_000).toISOString();
+    const soon = await put(await denied({ task_id: await world.task({ ends_at }) }));
+    expect((await world.ledger.approvals.find(soon))?.expiresAt.toISOString()).toBe(ends_at);
+  });
+
   test('a call made with a grant has an approval of its own, beside the one that the grant waited for', async () => {
     const waiting = await world.pending();
-    const calls = [await denied({ grant_id: waiting.grant }), await denied({ grant_id: waiting.grant })];
+    const calls = [await denied(), await denied()];
     for (const call of calls) {
       await world.sql('alter table decisions disable trigger user');
       await world.sql('update decisions set grant_id = $1 where id = $2', [waiting.grant, call.id]);

@@ -1,6 +1,9 @@
 import { createHash } from 'node:crypto';
 import type { TaskId } from '../../src/domain/ids.ts';
-import type { CallRecord } from '../../src/ledger/index.ts';
+import { Refusal } from '../../src/domain/errors.ts';
+import type { RefusalCode } from '../../src/domain/errors.ts';
+import type { CallRecord, DecisionRecord } from '../../src/ledger/index.ts';
+import type { CallApproval } from '../../src/ledger/approvals.ts';
 import { ids, SHAPE } from './world.ts';
 import type { World } from './world.ts';
 
@@ -45,7 +48,43 @@ export async function recordCalls(
   return (await world.ledger.calls.record(batch)).map(({ code }) => code);
 }
 
-/** The same with an argument that is kept. */
+/** One alone. @throws Refusal with its code, where it is not allowed. */
+export async function recordOne(world: World, call: CallRecord): Promise<void> {
+  const [code] = await recordCalls(world, [call]);
+  if (code !== null) throw new Refusal(code as RefusalCode);
+}
+
+/** A decision on a call that an approval would change. */
+export async function deniedCall(world: World, change: Partial<DecisionRecord> = {}): Promise<DecisionRecord> {
+  const decision = world.decision({ action: 'call', outcome: 'approval', code: 'approval_required', ...change });
+  await world.ledger.issuing.recordDecision(decision);
+  return decision;
+}
+
+/** What puts it before a person. */
+export const callApproval = ({
+  id,
+  trust,
+  subject,
+}: Pick<DecisionRecord, 'id' | 'trust' | 'subject'>): CallApproval => ({
+  ...{ decision: id, trust, subject, owner: 'payments', environment: 'production', origin: null },
+  approval: {
+    id: ids.approval(),
+    kind: 'call',
+    asked: { arguments: { amount: 900 } },
+    asked_hash: 'exactly',
+    needs: [{ role: 'security', count: 1 }],
+    chain: [],
+    expires_at: new Date(Date.now() + 60_000).toISOString(),
+    notify: [],
+    max_open: 1_000,
+  },
+});
+
+export const askAbout = (world: World, decision: Parameters<typeof callApproval>[0]) =>
+  world.ledger.approvals.requestCall(callApproval(decision));
+
+/** As `callRecord`, with an argument that is kept. */
 export const callOf = (change: Partial<CallRecord> = {}): CallRecord =>
   callRecord({
     argumentsHash: createHash('sha256').update('{"amount":9}').digest('hex'),

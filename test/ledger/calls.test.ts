@@ -498,6 +498,13 @@ test('what decisions rest on, in one reading', async () => {
     }),
   });
   expect(facts.tasks.get(gone.task)).toMatchObject({ budgeted: false, task: { implicit: true } });
+
+  // below a budget there is one, whatever is said of its own; who is verified stays so, and is known again as a person
+  const verified = { trust: 'corp', groups: ['books'], issuer: 'https://sso.test', subject: 'ada' };
+  const handedOn = { parent: task, on_behalf_of: 'user:ada', principal: { id: 'user:ada', ...verified } };
+  const below = await world.task(handedOn, { subject: 'two' });
+  const { tasks } = await world.ledger.calls.facts([], [below], []);
+  expect(tasks.get(below)).toMatchObject({ budgeted: true, subject: 'two', task: { verified, path: [task, below] } });
 });
 
 test('a revocation waits for no decision, and a decision after it sees it', async () => {

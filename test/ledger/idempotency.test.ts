@@ -60,6 +60,21 @@ test('a grant that is closed gives it back, to the same request alone', async ()
   });
 });
 
+test('so does a task that has ended, and no other', async () => {
+  const open = (request_hash: string) => {
+    const opening = world.openingTask();
+    return world.ledger.tasks
+      .open({ ...opening, idempotency: { key: 'task', request_hash } })
+      .then(() => opening.task.id);
+  };
+  const task = await open('h');
+  await expect(open('h')).rejects.toMatchObject(inProgress);
+  await world.endTask(task);
+  await expect(open('another')).rejects.toMatchObject(inProgress);
+  const fresh = await open('h');
+  expect(await world.ledger.tasks.repeated(SHAPE.trust, SHAPE.subject, 'task')).toMatchObject({ task_id: fresh });
+});
+
 test('another workload’s key is another key', async () => {
   await world.open(under('mine'));
   await world.open({ ...under('mine'), subject: 'spiffe://dev.local/agent/two' });

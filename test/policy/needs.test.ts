@@ -138,6 +138,13 @@ describe('in the answer of the policies', () => {
     expect(both.decide(given()).outcome).toBe('approval');
   });
 
+  test('where it cannot be told who was wanted, whoever came was not enough', () => {
+    const overflow = 'datetime("9999-12-31").offset(duration("9223372036854775807ms")) < context.now';
+    const errs = `@id("errs") forbid (principal, action, resource) when { !(context has approval) && ${overflow} };`;
+    const answer = compile(`${ALLOW} ${ask('ask', 'approval')} ${errs}`).decide(given(['approver']));
+    expect(answer).toMatchObject({ outcome: 'deny', errors: [{ policy: 'errs' }] });
+  });
+
   test('an approval that nobody wants does no harm', () => {
     expect(compile(ALLOW).decide(given()).outcome).toBe('allow');
   });
