@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { link, open, rm } from 'node:fs/promises';
-import { createInterface } from 'node:readline';
+import { dirname } from 'node:path';
 import { archiveLine, checkArchive, makeRanges } from './audit/archive.ts';
-import type { ArchiveHeader } from './audit/archive.ts';
+import type { ArchiveFault, ArchiveHeader } from './audit/archive.ts';
+import { LineTooLong, readLines } from './audit/lines.ts';
 import { makeProver } from './audit/proofs.ts';
 import type { ArchiveOptions } from './cli/index.ts';
-import { openArchive } from './ledger/archive.ts';
+import { openArchive, OutcomeUnknown } from './ledger/archive.ts';
 import type { ArchiveRefusal } from './ledger/archive.ts';
 import { StartError } from './start-error.ts';
 
@@ -38,7 +38,8 @@ export async function runArchive(
   if (!MONTH.test(month)) throw new StartError('a month is written as 2026-11');
   const archive = await openArchive(url, month);
   try {
-    refuse(await archive.refusal(force));
+    const refusal = await archive.refusal(force);
+    refuse(refusal, refusal === 'undelivered' ? await archive.heldBy() : []);
     const { events, ranges, checkpoint } = await archive.month();
     const prover = makeProver(archive.hashes);
     const header: ArchiveHeader = {
@@ -52,10 +53,11 @@ export async function runArchive(
     };
     const sha256 = await write(out, header, archive.events());
     try {
-      const fault = await checkArchive(linesOf(out));
+      const fault = await faultOf(out);
       if (fault) throw new StartError(`what was written to ${out} does not verify (${fault}); nothing was changed`);
       refuse(await archive.detach(events, sha256, await request()));
     } catch (error) {
+      if (error instanceof OutcomeUnknown) throw new StartError(unknown(out, sha256, month));
       await rm(out); // a copy of what is still there
       throw error;
     }
@@ -70,14 +72,19 @@ export async function runArchive(
 
 /** `writ audit archive --check`: whether a file holds what was signed. */
 export async function runArchiveCheck(file: string, print: Print): Promise<number> {
-  const fault = await checkArchive(linesOf(file));
+  const fault = await faultOf(file);
   print(fault ? `${file}: ${fault}` : `${file}: every event is what was signed`);
   return fault ? 1 : 0;
 }
 
-function refuse(code: ArchiveRefusal | undefined): void {
-  if (code) throw new StartError(`cannot be archived: ${REFUSED[code]}`);
+function refuse(code: ArchiveRefusal | undefined, sinks: readonly string[] = []): void {
+  const named = sinks.length > 0 ? ` (held by ${sinks.join(', ')})` : '';
+  if (code) throw new StartError(`cannot be archived: ${REFUSED[code]}${named}`);
 }
+
+const unknown = (out: string, sha256: string, month: string) =>
+  `the ledger did not say whether ${month} was put away. ${out} is kept (SHA-256 ${sha256}): it may be the only copy. ` +
+  `The month was put away if event_archives has a row of ${month} with that digest; if it has none, remove the file and ask again`;
 
 /** Whole and on the disk, or not there under its name. */
 async function write(
@@ -91,7 +98,7 @@ async function write(
   try {
     const put = async (text: string) => {
       digest.update(text);
-      await file.write(text);
+      await file.appendFile(text);
     };
     await put(`${JSON.stringify(header)}\n`);
     let pending = '';
@@ -108,7 +115,30 @@ async function write(
   }
   // unlike a renaming, a link takes nothing's place
   await link(draft, path).finally(() => rm(draft));
+  await syncDirectory(dirname(path));
   return digest.digest('hex');
 }
 
-const linesOf = (path: string) => createInterface({ input: createReadStream(path), crlfDelay: Infinity });
+/** What is wrong with a file; null: nothing. */
+async function faultOf(path: string): Promise<ArchiveFault | null> {
+  try {
+    return await checkArchive(linesOf(path));
+  } catch (error) {
+    if (error instanceof LineTooLong) return 'malformed';
+    throw error;
+  }
+}
+
+/** A name lasts once the directory that it stands in does. */
+async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, 'r');
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
+  }
+}
+
+async function* linesOf(path: string): AsyncGenerator<string, void, void> {
+  for await (const lines of readLines(path)) yield* lines;
+}

@@ -11,8 +11,9 @@ import { verifyExport } from './audit/verify-export.ts';
 import { verifyLedger } from './audit/verify.ts';
 import type { VerifyOptions } from './cli/index.ts';
 import { CliError, EXIT, usage } from './cli/exit.ts';
+import { printable } from './cli/output.ts';
 import type { Environment } from './config/index.ts';
-import type { ArchivedMonth } from './audit/archived.ts';
+import type { LookedMonth } from './audit/archived.ts';
 import { openVerification } from './ledger/verification.ts';
 import { makeVerifyThread } from './verify-thread.ts';
 
@@ -28,30 +29,31 @@ export async function runAuditVerify(options: VerifyOptions, env: Environment, p
   const { onProgress } = options;
   const report =
     options.export === undefined
-      ? await ofLedger(options.database ?? env['DATABASE_URL'] ?? '', { keys, kept, archives, onProgress })
+      ? await ofLedger(options.database ?? env['DATABASE_URL'] ?? '', { keys, kept: kept.flat(), archives, onProgress })
       : await ofExport(options.export, { keys, kept, archives, onProgress });
   const ok = report.count === 0;
   await options.beforeReport();
   if (options.json) print(JSON.stringify({ ok, ...report }));
   else {
-    for (const { code, about, message } of report.findings) print(`${code} ${about}: ${message}`);
+    // much of it was chosen by whoever wrote what is verified
+    const say = (line: string) => print(printable(line));
+    for (const { code, about, message } of report.findings) say(`${code} ${about}: ${message}`);
     const more = report.count - report.findings.length;
-    if (more > 0) print(`and ${more} more`);
-    print(
+    if (more > 0) say(`and ${more} more`);
+    say(
       `${report.summary}; ${ok ? 'nothing found' : `${report.count} ${report.count === 1 ? 'finding' : 'findings'}`}`,
     );
-    for (const line of [...restingOn(report), ...caveats(options, keys, kept)]) print(line);
+    for (const line of [...restingOn(report), ...caveats(options, keys, kept.flat())]) say(line);
   }
   return ok ? EXIT.ok : EXIT.failed;
 }
 
 type Given = {
   readonly keys: readonly NoteKey[];
-  readonly kept: readonly SignedCheckpoint[];
   readonly archives: readonly ArchiveFile[];
 } & Pick<VerifyOptions, 'onProgress'>;
 
-async function ofLedger(url: string, given: Given) {
+async function ofLedger(url: string, given: Given & { readonly kept: readonly SignedCheckpoint[] }) {
   if (url === '') throw usage('which ledger? Give --database, or set DATABASE_URL; or an export with --export');
   const ledger = await openVerification(url).catch((cause: unknown) => {
     const code = (cause as { code?: unknown }).code;
@@ -72,7 +74,7 @@ async function ofLedger(url: string, given: Given) {
   }
 }
 
-async function ofExport(path: string, given: Given) {
+async function ofExport(path: string, given: Given & { readonly kept: readonly (readonly SignedCheckpoint[])[] }) {
   const last = await lastLine(path).catch((error: unknown) => {
     const code = (error as { code?: unknown }).code;
     throw usage(`the export cannot be read (${typeof code === 'string' ? code : 'no code'})`);
@@ -88,7 +90,7 @@ function restingOn({
   archived,
   unchecked_rows: rows = 0,
 }: {
-  readonly archived: readonly (ArchivedMonth & { readonly given: boolean })[];
+  readonly archived: readonly LookedMonth[];
   readonly unchecked_rows?: number;
 }): string[] {
   const lines = archived.map(({ month, events, sha256, ranges, given }) => {
@@ -100,7 +102,7 @@ function restingOn({
   });
   return rows === 0
     ? lines
-    : [...lines, `${rows} rows of that time were held against nothing: their events were put away`];
+    : [...lines, `${rows} rows of that time, and steps of rows, were held against nothing: their events were put away`];
 }
 
 /** What this verification has not shown, so that nobody takes it for more. */
@@ -150,15 +152,16 @@ async function readArchives(paths: readonly string[]): Promise<ArchiveFile[]> {
   return files;
 }
 
-async function readKept(paths: readonly string[]): Promise<SignedCheckpoint[]> {
-  const kept: SignedCheckpoint[] = [];
+/** Of each file, the newest that it has. */
+async function readKept(paths: readonly string[]): Promise<SignedCheckpoint[][]> {
+  const kept: SignedCheckpoint[][] = [];
   for (const path of paths) {
     const text = await readFile(path, 'utf8').catch(() => {
       throw usage(`${path} cannot be read`);
     });
     const found = readCheckpoints(text);
     if (found.length === 0) throw usage(`${path} holds no checkpoint`);
-    kept.push(...found.slice(-MAX_KEPT));
+    kept.push(found.slice(-MAX_KEPT));
   }
   return kept;
 }

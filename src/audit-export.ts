@@ -11,13 +11,15 @@ import {
   readTrailer,
   trailerLine,
 } from './audit/export-file.ts';
-import type { ConsistencyProof, ExportHeader } from './audit/export-file.ts';
+import type { ConsistencyProof, ExportHeader, ProvenEvent } from './audit/export-file.ts';
+import { readEvent } from './audit/event.ts';
 import { lastLine, readLines } from './audit/lines.ts';
 import { leafHash } from './audit/merkle.ts';
 import type { ExportOptions } from './cli/index.ts';
 import { CliError, EXIT, usage } from './cli/exit.ts';
 import type { Checkpoint, OperatorVerbs } from './client/index.ts';
-import { exportParts } from './export-pages.ts';
+import type { Json } from './domain/json.ts';
+import { archivesOf, exportParts } from './export-pages.ts';
 import type { ExportPart } from './export-pages.ts';
 
 /**
@@ -95,16 +97,31 @@ async function resume(path: string): Promise<{ header: ExportHeader; next: numbe
   const [first = []] = await firstLines(path);
   const header = readHeader(first[0] ?? '');
   if (!header) throw notAnExport(path);
+  const complete = readTrailer(last.text) !== undefined;
+  const next = last.text === first[0] || complete ? header.first : nextBehind(last.text);
+  if (next === undefined || next < header.first || next > header.end)
+    throw usage(`${path} is an export, and its last line is damaged`, 'remove that line, or name another file');
   await truncate(path, last.end);
-  const next = (readEventLine(last.text)?.leaf ?? header.first - 1) + 1;
-  return { header, next: readArchiveLine(last.text)?.end ?? next, complete: readTrailer(last.text) !== undefined };
+  return { header, next, complete };
+}
+
+/** Where to go on behind a line; undefined: behind that, nothing can be gone on with. */
+function nextBehind(line: string): number | undefined {
+  const event = readEventLine(line);
+  if (event) return leafHash(event.body).toString('base64') === event.hash ? event.leaf + 1 : undefined;
+  return readArchiveLine(line)?.end;
 }
 
 /** Broken off within its first line. */
 async function isHalfHeader(path: string): Promise<boolean> {
-  const text = await readFile(path, 'utf8');
   const start = headerLine({ origin: '', first: 0, end: 0 }).slice(0, HEADER_START);
-  return text.startsWith(start) || start.startsWith(text);
+  const file = await open(path, 'r');
+  try {
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(HEADER_START), 0, HEADER_START, 0);
+    return start.startsWith(buffer.toString('utf8', 0, bytesRead));
+  } finally {
+    await file.close();
+  }
 }
 const HEADER_START = '{"writ_export":1'.length;
 
@@ -145,7 +162,7 @@ export async function keptSizes(paths: readonly string[], now: Checkpoint): Prom
 /** The trailer: the newest checkpoint by now, the proof of the range in it, and that it goes on from those that were kept. */
 export async function proofOf(
   operator: OperatorVerbs,
-  { first, end }: ExportHeader,
+  { first, end }: Pick<ExportHeader, 'first' | 'end'>,
   kept: readonly number[],
 ): Promise<string> {
   const { size, checkpoint } = await operator.checkpoint();
@@ -160,7 +177,26 @@ export async function proofOf(
   if (!left || !right || consistency.length < kept.length) {
     throw new CliError('unexpected_answer', 'the proof cannot be read', { exit: EXIT.failed });
   }
-  return trailerLine({ checkpoint, left, right, consistency });
+  const archivings = await archivingsOf(operator, { first, end }, size);
+  return trailerLine({ checkpoint, left, right, consistency, archivings });
+}
+
+/** The events that say why something of the range is not there, as far as they are sealed, can be read, and lie outside of it. */
+async function archivingsOf(
+  operator: OperatorVerbs,
+  { first, end }: { readonly first: number; readonly end: number },
+  size: number,
+): Promise<ProvenEvent[]> {
+  const found: ProvenEvent[] = [];
+  const months = new Set<Json | undefined>((await archivesOf(operator, first, end)).map(({ month }) => month));
+  if (months.size === 0) return found;
+  for await (const { leaf, body } of operator.eachEvent({ type: 'events.archived' })) {
+    if (leaf >= size || (leaf >= first && leaf < end) || !months.has(readEvent(body)?.facts['month'])) continue;
+    const proof = await operator.proof({ leaf }, { size });
+    const path = proof.kind === 'inclusion' ? hashesOf([...proof.path]) : undefined;
+    if (path) found.push({ leaf, body, path });
+  }
+  return found;
 }
 
 export async function flush(path: string): Promise<void> {

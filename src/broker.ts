@@ -25,7 +25,7 @@ import { makeReadiness, startProviderChecks } from './readiness.ts';
 import { makeRouters } from './routes.ts';
 import { makeRulesTools } from './rules-tools.ts';
 import { startSealedLog } from './sealed-log.ts';
-import { sinkStates } from './sink-states.ts';
+import { configuredSinks } from './sink-states.ts';
 import { makeVerbs } from './verbs.ts';
 
 /** More than this would only wait for the ledger. */
@@ -64,7 +64,7 @@ async function build(
   closers: Closers,
 ): Promise<Broker> {
   const nowMs = () => Date.now();
-  const metrics = makeMetrics();
+  const metrics = makeMetrics(nowMs);
   let closing = false;
 
   const listening = await startListening(settings.server);
@@ -162,7 +162,7 @@ async function build(
     clockOffsetMs: clock.offsetMs,
     generation: rules.status,
     log: sealedLog,
-    sinks: sinkStates(ledger, settings.audit.sinks),
+    sinks: configuredSinks(ledger, settings.audit.sinks),
     approvalsWaiting: ledger.approvals.waiting,
     longPolls: waiting.count,
     notices: ledger.notices.counts,
@@ -170,10 +170,8 @@ async function build(
     keysAgeSeconds: identities.keysAgeSeconds,
   });
   const app = makeApp({
-    routers: [
-      ...makeRouters(verbs, { steps, issuer, approvalUrl, now: clock.now, log }),
-      healthRouter(readiness, metrics.registry),
-    ],
+    health: healthRouter(readiness, metrics.registry),
+    routers: makeRouters(verbs, { steps, issuer, approvalUrl, now: clock.now, log }),
     log,
     trustedProxies: settings.server.trustedProxies,
     ...(ownHostOnly ? { hosts: ownHosts(listening.port) } : {}),

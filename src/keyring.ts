@@ -3,6 +3,7 @@ import type { Clock } from './domain/clock.ts';
 import { Fault } from './domain/errors.ts';
 import type { JsonObject } from './domain/json.ts';
 import type { Log } from './exchange/context.ts';
+import { CLASS_NAMES } from './keys/classes.ts';
 import type { TokenClass } from './keys/classes.ts';
 import { makeKeyRing, REFRESH_EVERY_SECONDS } from './keys/ring.ts';
 import type { CheckpointKey } from './keys/ring.ts';
@@ -38,6 +39,7 @@ export async function startKeys(
     rotateEverySeconds: settings.rotateEverySeconds,
     maxTokenLifeSeconds: MAX_TOKEN_LIFE_SECONDS,
     checkpoints,
+    classes: CLASS_NAMES,
   });
   const keepUp = async () => {
     try {

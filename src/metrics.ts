@@ -1,4 +1,8 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { sharedRead } from './shared-read.ts';
+
+/** How long what the ledger said is said again. */
+const LEDGER_KEPT_MS = 1_000;
 
 /** What is counted here, and what is asked of the ledger at each scrape. */
 export interface MetricsSource {
@@ -32,7 +36,7 @@ export interface Metrics {
   follow(source: MetricsSource): void;
 }
 
-export function makeMetrics(): Metrics {
+export function makeMetrics(nowMs: () => number): Metrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const requests = new Histogram({
@@ -66,12 +70,16 @@ export function makeMetrics(): Metrics {
     countUseAfterRevocation: (how) => afterRevocation.labels(how).inc(),
     countRefusal: (code) => refusals.labels(code).inc(),
     countCall: (code) => calls.labels(code ?? 'allow').inc(),
-    follow: (source) => follow(registry, source),
+    follow: (source) => follow(registry, source, nowMs),
   };
 }
 
-function follow(registry: Registry, source: MetricsSource): void {
+function follow(registry: Registry, source: MetricsSource, nowMs: () => number): void {
   const registers = [registry];
+  // Anybody may scrape: what asks the ledger is asked once for all who do.
+  const shared = <T>(read: () => Promise<T>) => sharedRead(read, LEDGER_KEPT_MS, nowMs);
+  const exceptions = shared(source.exceptions);
+  const sinks = shared(source.sinks);
   // One scrape is not lost for what the ledger cannot say now: such a gauge has no value, or NaN.
   const labelled = (name: string, help: string, label: string, read: () => Promise<Readonly<Record<string, number>>>) =>
     new Gauge({
@@ -98,12 +106,12 @@ function follow(registry: Registry, source: MetricsSource): void {
     'writ_grants',
     'Grants that are not closed, by state; stuck ones are an alarm.',
     'state',
-    source.grantsByState,
+    shared(source.grantsByState),
   );
   labelled('writ_evidence_keys_age_seconds', 'Since the keys of a trust entry were last read.', 'trust', async () =>
     source.keysAgeSeconds(),
   );
-  plain('writ_approvals_waiting', 'Approvals that nobody has answered yet.', source.approvalsWaiting);
+  plain('writ_approvals_waiting', 'Approvals that nobody has answered yet.', shared(source.approvalsWaiting));
   plain('writ_long_polls', 'Requests that this replica holds until an approval is answered.', async () =>
     source.longPolls(),
   );
@@ -111,26 +119,26 @@ function follow(registry: Registry, source: MetricsSource): void {
     'writ_approval_notices',
     'Notices to approvers, of approvals that are waited for: still to be delivered, or given up.',
     'state',
-    source.notices,
+    shared(source.notices),
   );
-  plain('writ_exceptions_active', 'Exceptions in force.', async () => (await source.exceptions()).active);
+  plain('writ_exceptions_active', 'Exceptions in force.', async () => (await exceptions()).active);
   plain(
     'writ_exceptions_unreviewed',
     'Exceptions whose review date has passed without one.',
-    async () => (await source.exceptions()).unreviewed,
+    async () => (await exceptions()).unreviewed,
   );
   plain(
     'writ_exception_uses',
     'What was allowed under an exception, ever, on all replicas.',
-    async () => (await source.exceptions()).uses,
+    async () => (await exceptions()).uses,
   );
-  plain('writ_overdue_seconds', 'How long the longest waiting end is due.', source.overdueSeconds);
+  plain('writ_overdue_seconds', 'How long the longest waiting end is due.', shared(source.overdueSeconds));
   plain('writ_clock_offset_ms', 'This process’s clock ahead of the database’s.', async () => source.clockOffsetMs());
-  plain('writ_log_size', 'Events in the sealed log.', source.log.size);
+  plain('writ_log_size', 'Events in the sealed log.', shared(source.log.size));
   plain(
     'writ_log_unsealed_seconds',
     'How long the oldest event that is committed and not sealed is there.',
-    source.log.unsealedSeconds,
+    shared(source.log.unsealedSeconds),
   );
   plain(
     'writ_log_oldest_transaction_seconds',
@@ -147,10 +155,10 @@ function follow(registry: Registry, source: MetricsSource): void {
     async () => source.log.witnessFailures(),
   );
   labelled('writ_sink_lag_events', 'Sealed events that a sink has not been given yet.', 'sink', async () =>
-    Object.fromEntries((await source.sinks()).map(({ name, lag }) => [name, lag])),
+    Object.fromEntries((await sinks()).map(({ name, lag }) => [name, lag])),
   );
   labelled('writ_sink_dead_letters', 'Events that a sink did not take; more than none is an alarm.', 'sink', async () =>
-    Object.fromEntries((await source.sinks()).map(({ name, dead }) => [name, dead])),
+    Object.fromEntries((await sinks()).map(({ name, dead }) => [name, dead])),
   );
   plain(
     'writ_generation_loaded',

@@ -6,7 +6,11 @@ export function startRefusalCounts(
   let counts: Record<string, number> = {};
   let since = now();
 
-  async function flush(): Promise<void> {
+  /** One after the other: what a failed one has counted on is there for the next. */
+  let flushing = Promise.resolve();
+  const flush = () => (flushing = flushing.then(write));
+
+  async function write(): Promise<void> {
     if (Object.keys(counts).length === 0) return;
     const [taken, from] = [counts, since];
     counts = {};

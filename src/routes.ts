@@ -39,6 +39,7 @@ export function makeRouters(verbs: Verbs, { steps, issuer, approvalUrl, now, log
   const { asWorkload, asOperator } = steps;
   const taskContext = makeTaskContext(verbs.taskOfHolder);
   return [
+    authzenRouter(verbs.calls, asWorkload, json),
     grantsRouter(verbs.grants, { asWorkload, asOperator, taskContext }, json),
     tasksRouter(verbs.tasks, asWorkload, json),
     approvalsRouter(verbs.approvals, approvalUrl, asOperator, json),
@@ -48,7 +49,6 @@ export function makeRouters(verbs: Verbs, { steps, issuer, approvalUrl, now, log
     generationsRouter(verbs.generations, asOperator, rulesJson),
     decisionsRouter({ ...verbs.evidence, now }, asOperator),
     accessRequestsRouter(verbs.accessRequests, asWorkload, json),
-    authzenRouter(verbs.calls, asWorkload, json),
     auditRouter(verbs.evidence, version, asOperator),
     evidencePackRouter(verbs.evidencePack, asOperator),
     sinksRouter(verbs.sinks, asOperator, json),

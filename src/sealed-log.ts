@@ -3,7 +3,7 @@ import { makeCheckpointer } from './audit/checkpointer.ts';
 import type { CheckpointSigner } from './audit/checkpointer.ts';
 import { formatNoteKey, makeNoteKey } from './audit/note.ts';
 import { makePublisher, WitnessDisagrees } from './audit/publisher.ts';
-import { makeSealer } from './audit/sealer.ts';
+import { checkHead, makeSealer } from './audit/sealer.ts';
 import type { LogStore } from './audit/store.ts';
 import { makeWitnesses } from './audit/witnesses/index.ts';
 import type { AuditSettings } from './config/index.ts';
@@ -30,7 +30,8 @@ export interface SealedLogDeps {
 
 /**
  * The log at work. First every witness is asked what it keeps: a ledger that says less, or something else, was restored from a
- * backup, or is another one, and nothing may be built on top of it. @throws StartError.
+ * backup, or is another one, and nothing may be built on top of it. A witness that cannot be asked does not keep the broker from
+ * starting: it is asked in rounds, and until it has answered events are sealed and nothing is signed. @throws StartError.
  */
 export async function startSealedLog(settings: AuditSettings, deps: SealedLogDeps) {
   const { store, clock, log } = deps;
@@ -39,19 +40,22 @@ export async function startSealedLog(settings: AuditSettings, deps: SealedLogDep
   const signer = makeSigner(settings, deps.ringKey, origin);
   const key = signer?.key ?? (() => Promise.reject(new Error('there is no key for checkpoints')));
   const witnesses = makeWitnesses(settings.witnesses, { outbound: deps.outbound, now: clock.now });
-  const publisher = makePublisher(store, { origin, key }, witnesses);
   const checkpointer = signer && makeCheckpointer(store, signer, origin);
+  const publisher = makePublisher(store, { origin, key }, witnesses, (agreed) => checkpointer?.remember(agreed));
 
-  const agreed = await publisher.check(head, (witness, error) => {
+  await publisher.check((witness, error) => {
     if (error instanceof WitnessDisagrees) refuseStart(error, log);
     log.warn({ witness, code: (error as { code?: unknown }).code }, 'a witness could not be asked what it keeps');
   });
-  for (const checkpoint of agreed) checkpointer?.remember(checkpoint);
 
   const sealing = startSealing({
     seal: makeSealer(store),
     ...(checkpointer ? { checkpointer } : {}),
     publisher,
+    async checkWhole() {
+      await checkHead(store);
+      await checkpointer?.check();
+    },
     oldestTransaction: store.oldestTransaction,
     sealEveryMs: settings.sealEverySeconds * 1000,
     publishEveryMs: settings.publishEverySeconds * 1000,
@@ -76,11 +80,13 @@ export async function startSealedLog(settings: AuditSettings, deps: SealedLogDep
           name,
           { ok: said === undefined, size, ...(said === undefined ? {} : { problem: said }) },
         ]);
+      const unasked = publisher.unasked();
       return {
         ok: problem === undefined && states.every(([, state]) => (state as { ok: boolean }).ok),
         size: now?.size ?? 0,
         signed: signer !== undefined,
         ...(problem === undefined ? {} : { problem }),
+        ...(signer && unasked.length > 0 ? { signing_waits_for: unasked } : {}),
         witnesses: Object.fromEntries(states) as JsonObject,
       };
     },
@@ -92,7 +98,7 @@ function refuseStart(error: WitnessDisagrees, log: Log): never {
   const { witness, code, message } = error;
   log.error({ alarm: 'witness_disagrees', witness, code, detail: message }, 'a witness disagrees with the ledger');
   throw new StartError(
-    `the witness ${witness} disagrees with the ledger (${code}): ${message}. The ledger was restored from a backup, or changed, or is another one; see docs/audit.md, "A witness disagrees"`,
+    `the witness ${witness} disagrees with the ledger (${code}): ${message}. The ledger was restored from a backup, or changed, or is another one; see docs/audit.md, "A witness that cannot be asked, or disagrees"`,
   );
 }
 

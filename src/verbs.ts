@@ -6,7 +6,7 @@ import { makeApply } from './exchange/apply.ts';
 import { makeApprovals } from './exchange/approvals.ts';
 import { makeArchiveVerbs } from './exchange/archives.ts';
 import { makeClaim } from './exchange/claim.ts';
-import type { Caller, ExchangeContext } from './exchange/context.ts';
+import type { ExchangeContext } from './exchange/context.ts';
 import { makeDelegate } from './exchange/delegate.ts';
 import { makeEvaluate } from './exchange/evaluate.ts';
 import { makeEvidencePack } from './exchange/evidence-pack.ts';
@@ -26,7 +26,7 @@ import { makeClaimOnce, makeIssueOnce, makeReplace } from './exchange/repeat.ts'
 import { makeRevoke, makeSettleGrant } from './exchange/revoke.ts';
 import { makeSinkVerbs } from './exchange/sinks.ts';
 import { makeCreateTaskOnce } from './exchange/task-once.ts';
-import { makeTaskTokens } from './exchange/task-token.ts';
+import { makeTaskOf, makeTaskTokens } from './exchange/task-token.ts';
 import { makeCreateTask, makeEndTask, makeListTasks, makeShowTask } from './exchange/tasks.ts';
 import { makeTimeline } from './exchange/timeline.ts';
 import type { Identities } from './identities.ts';
@@ -64,19 +64,17 @@ export function makeVerbs(context: ExchangeContext, deps: VerbsDeps) {
   const revoke = makeRevoke(context, settleGrant);
   const replace = makeReplace(context, parts, settleGrant);
   const approvals = makeApprovals(context, waiting);
-  const resolvePrincipal = makeResolvePrincipal(identities.attestPrincipal);
+  const resolvePrincipal = makeResolvePrincipal(context, identities.attestPrincipal);
 
   const taskTokens = makeTaskTokens({ issuer, clock: context.clock, sign: keys.sign, verify: keys.verify });
   const taskParts = { tokens: taskTokens, limits: { ...settings.tasks, maxOpen: settings.limits.openTasks } };
-  const taskOf = ({ identity }: Caller, token: string) =>
-    clients.some(({ trust, id, may }) => trust === identity.trust && id === identity.id && may.includes('evaluate'))
-      ? taskTokens.passedOn(token)
-      : taskTokens.ofHolder(identity, token);
+  const taskOf = makeTaskOf(taskTokens, clients);
   const tasks = {
     resolvePrincipal,
     create: makeCreateTaskOnce(context, taskParts, makeCreateTask(context, taskParts)),
     list: makeListTasks(context),
     show: makeShowTask(context),
+    find: ledger.tasks.find,
     end: makeEndTask(context, wake),
   };
 

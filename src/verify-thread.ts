@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads';
-import type { ArchivedMonth } from './audit/archived.ts';
+import type { LookedMonth } from './audit/archived.ts';
 import type { EventTaker, Taken } from './audit/event-taker.ts';
 import type { FromVerifyWorker, ToVerifyWorker, VerifyWork } from './verify-worker.ts';
 
@@ -14,7 +14,7 @@ const AHEAD = 4;
 export function makeVerifyThread({ url, snapshot }: Omit<VerifyWork, 'unseen'>) {
   let worker: Worker | undefined;
 
-  function start(unseen: readonly ArchivedMonth[]): EventTaker {
+  function start(unseen: readonly LookedMonth[]): EventTaker {
     const data: VerifyWork = { url, snapshot, unseen };
     const thread = new Worker(new URL('./verify-worker.js', import.meta.url), {
       workerData: data,
@@ -70,7 +70,7 @@ export function makeVerifyThread({ url, snapshot }: Omit<VerifyWork, 'unseen'>) 
   }
 
   return {
-    taker: (unseen: readonly ArchivedMonth[], size: number): EventTaker | undefined =>
+    taker: (unseen: readonly LookedMonth[], size: number): EventTaker | undefined =>
       // run from its sources, there is nothing that a thread could be started from
       size < WORTH_A_THREAD || import.meta.url.endsWith('.ts') ? undefined : start(unseen),
     async close(): Promise<void> {

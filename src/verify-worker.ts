@@ -1,7 +1,7 @@
 /** A thread that looks at events and holds the tables against them, as of the moment that the main one reads of. Started by verify-thread.ts. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { makeUnseen } from './audit/archived.ts';
-import type { ArchivedMonth } from './audit/archived.ts';
+import type { LookedMonth } from './audit/archived.ts';
 import type { EventRow } from './audit/event.ts';
 import { makeEventTaker } from './audit/event-taker.ts';
 import type { Taken } from './audit/event-taker.ts';
@@ -10,7 +10,7 @@ import { openSnapshot } from './ledger/verification.ts';
 export interface VerifyWork {
   readonly url: string;
   readonly snapshot: string;
-  readonly unseen: readonly ArchivedMonth[];
+  readonly unseen: readonly LookedMonth[];
 }
 
 /** Rows by column: a few long lists are handed over faster than many small objects. Null: that was all. */

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { parseArchivedEvent, parseArchiveHeader } from './archive.ts';
 import type { ArchiveHeader } from './archive.ts';
-import { readLines } from './lines.ts';
+import { LineTooLong, readLines } from './lines.ts';
 
 /** A month that was put away, as a file. What it holds is not to be trusted before its hashes are looked at. */
 export interface ArchiveFile {
@@ -28,9 +28,14 @@ export async function openArchiveFile(path: string): Promise<ArchiveFile | undef
     sha256: digest.digest('hex'),
     async *events() {
       let first = true;
-      for await (const lines of readLines(path)) {
-        yield (first ? lines.slice(1) : lines).map(parseArchivedEvent);
-        first = false;
+      try {
+        for await (const lines of readLines(path)) {
+          yield (first ? lines.slice(1) : lines).map(parseArchivedEvent);
+          first = false;
+        }
+      } catch (error) {
+        if (!(error instanceof LineTooLong)) throw error;
+        yield [undefined]; // no event, nor is what may lie behind it
       }
     },
   };
@@ -46,7 +51,7 @@ export function makeLeafReader(file: ArchiveFile): (first: number, end: number) 
     while (!isOver && first < last && (pending.at(-1)?.leaf ?? -1) < end) {
       const part = await parts.next();
       if (part.done) isOver = true;
-      else for (const line of part.value) if (line) pending.push(line);
+      else for (const line of part.value) if (line && line.leaf >= first) pending.push(line);
     }
     const taken = pending.filter(({ leaf }) => leaf >= first && leaf < end);
     pending = pending.filter(({ leaf }) => leaf >= end);

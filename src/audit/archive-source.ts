@@ -48,8 +48,8 @@ export function withArchives<Source extends LogSource & TableRows>(
       return wanted;
     },
 
-    async withoutEvent(table, outside, step) {
-      const known: string[] = [];
+    async withoutEvent(table, outside, step, elsewhere = []) {
+      const known = [...elsewhere];
       for await (const { event } of everyEvent()) {
         const made = madeBy(event);
         if (made?.table === table && (step ? event.type === step.type : made.isMade)) known.push(made.id);

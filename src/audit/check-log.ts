@@ -1,4 +1,4 @@
-import type { ArchivedMonth } from './archived.ts';
+import type { RecordedMonth } from './believed-archives.ts';
 import { isCheckpointOf, readCheckpoint } from './checkpoint.ts';
 import type { SignedCheckpoint } from './checkpoint.ts';
 import type { EventRow } from './event.ts';
@@ -23,14 +23,17 @@ export interface LogSource {
   stored(from: number, to: number): Promise<Buffer>;
   /** How many hashes are stored. */
   storedEnd(): Promise<number>;
-  /** Rows with a leaf that the log does not have: some of them. */
-  strays(): Promise<readonly EventRow[]>;
+  /** How many events have a leaf. */
+  sealedCount(): Promise<number>;
+  /** Rows with a leaf that a log of that size does not have: some of them. */
+  strays(size: number): Promise<readonly EventRow[]>;
   /** What is not sealed, page by page; `late`: it is older than what is. */
   unsealed(): AsyncIterable<readonly (EventRow & { readonly late: boolean })[]>;
-  /** Kept checkpoints of more than `size` events, smallest first. */
-  checkpoints(size: number, limit: number): Promise<readonly KeptCheckpoint[]>;
-  /** Months that were put away. */
-  archives(): Promise<readonly ArchivedMonth[]>;
+  /** Kept checkpoints of more than `above` events and of at most `upTo`, smallest first. */
+  checkpoints(above: number, upTo: number, limit: number): Promise<readonly KeptCheckpoint[]>;
+  /** Months that are on record as put away, and the events that say so. */
+  archives(): Promise<readonly RecordedMonth[]>;
+  archivings(): Promise<readonly EventRow[]>;
 }
 
 export interface CheckOptions {
@@ -57,7 +60,8 @@ const CHECKPOINTS = 10_000;
 
 /** Reads the whole log once, and tells everything that does not fit: events, hashes, head, and what was signed. */
 export async function checkLog(source: LogSource, options: CheckOptions, findings: Findings): Promise<LogSummary> {
-  const { size, root } = await source.head();
+  const { root, ...head } = await source.head();
+  const size = await sizeOf(head.size, source, findings);
   const mismatches = makeMismatches();
   const signed = makeSignedCheck(options, findings);
 
@@ -88,11 +92,7 @@ export async function checkLog(source: LogSource, options: CheckOptions, finding
   const computed = growFrom(size, frontier).root();
   if (!same(computed, root))
     findings.add('head_differs', 'head', `the root of ${size} events is not the one that the head says`);
-  const stored = await source.storedEnd();
-  if (stored !== storedCount(size)) {
-    findings.add('head_differs', 'head', `there are ${stored} hashes, and ${size} events have ${storedCount(size)}`);
-  }
-  const strays = await source.strays();
+  const strays = await source.strays(size);
   for (const row of strays) {
     findings.add(
       'event_added',
@@ -112,6 +112,15 @@ export async function checkLog(source: LogSource, options: CheckOptions, finding
     await options.onEvents(page);
   }
   return { size, unsealed, checkpoints: signed.count() };
+}
+
+/** How far to read: as far as the head says, unless there is not nearly as much. */
+async function sizeOf(size: number, source: LogSource, findings: Findings): Promise<number> {
+  const stored = await source.storedEnd();
+  if (stored === storedCount(size)) return size;
+  findings.add('head_differs', 'head', `there are ${stored} hashes, and ${size} events have ${storedCount(size)}`);
+  // every leaf has a hash that is stored, or an event, or is nothing
+  return Math.min(size, stored + (await source.sealedCount()));
 }
 
 export interface Window {
@@ -186,7 +195,7 @@ function makeSignedCheck({ keys, kept }: CheckOptions, findings: Findings) {
     /** The sizes up to `end` whose roots are to be compared. */
     async sizesUpTo(end: number, source: Pick<LogSource, 'checkpoints'>): Promise<number[]> {
       while (readTo < end) {
-        const rows = (await source.checkpoints(readTo, CHECKPOINTS)).filter((row) => row.size <= end);
+        const rows = await source.checkpoints(readTo, end, CHECKPOINTS);
         for (const row of rows) judge(row);
         readTo = rows.length < CHECKPOINTS ? end : (rows.at(-1)?.size ?? end);
       }
@@ -212,7 +221,7 @@ function makeSignedCheck({ keys, kept }: CheckOptions, findings: Findings) {
     async beyond(size: number, source: Pick<LogSource, 'checkpoints'>): Promise<void> {
       if (differing > 1)
         findings.add('checkpoint_differs', 'checkpoints', `${differing - 1} larger ones differ as well`);
-      for (const row of await source.checkpoints(size, CHECKPOINTS)) {
+      for (const row of await source.checkpoints(size, Number.MAX_SAFE_INTEGER, CHECKPOINTS)) {
         judge(row);
         truncated(row.size, 'in the ledger', size);
       }

@@ -10,7 +10,7 @@ import { makeBudgets } from './replay-budgets.ts';
 import type { UsedBudget } from './replay-budgets.ts';
 import { advanceGrant, beginGrant, expectedGrant, expectedMint, isOver, replayGrant } from './replay-grant.ts';
 import type { ReplayedGrant } from './replay-grant.ts';
-import { differences, hashOf } from './row.ts';
+import { differences, hashOf, thumbprintOf } from './row.ts';
 import type { Row } from './row.ts';
 import { statementOf } from './rows.ts';
 import { TABLES } from './statement.ts';
@@ -29,7 +29,10 @@ export interface TableRows {
   rows(table: AnyTable, ids: readonly string[]): Promise<ReadonlyMap<string, Row>>;
   /** The mints of grants, by grant. */
   mints(grants: readonly string[]): Promise<ReadonlyMap<string, readonly (Row & { readonly id: string })[]>>;
-  /** How many rows there are, made or taken outside of these times; of a step, only those that have taken it. */
+  /**
+   * How many rows there are, made or taken outside of these times; of a step, only those that have taken it. A step that is said to have
+   * been taken before its row was made lies outside of all times.
+   */
   count(table: AnyTable, outside: string, step?: StepOfRows): Promise<number>;
   /** Of these, rows that no event has made, or of which no event has taken that step: some of them. */
   withoutEvent(
@@ -44,6 +47,12 @@ export interface TableRows {
   /** The hash of a decision's inputs, by the database's own canonical text. */
   inputsHash(decision: string): Promise<string | undefined>;
 }
+
+/** What is held against events and stands in no column: it follows from others. */
+const DERIVED: Readonly<Partial<Record<TableName, (row: Row) => Row>>> = {
+  decisions: (row) => ({ inputs_hash: hashOf(row['inputs'] ?? null) }),
+  signing_keys: (row) => ({ thumbprint: thumbprintOf(row['public_jwk'] ?? null) }),
+};
 
 /** So much is gathered before rows are read. */
 const BATCH = 1_000;
@@ -103,8 +112,8 @@ export function makeTableCheck(source: TableRows, unseen: Unseen, findings: Find
       findings.add('event_without_row', about, 'there is an event of it and no row');
       return undefined;
     }
-    const is: Row =
-      table === 'decisions' ? Object.assign({}, row, { inputs_hash: hashOf(row['inputs'] ?? null) }) : row;
+    const derive = DERIVED[table];
+    const is: Row = derive ? Object.assign({}, row, derive(row)) : row;
     const found = differences(is, expected);
     if (table === 'decisions' && found.some((line) => line.startsWith('inputs_hash '))) {
       return source.inputsHash(id).then((hash) => {

@@ -36,12 +36,31 @@ export function isCheckpointOf(checkpoint: SignedCheckpoint, origin: string, key
   return checkpoint.origin === origin && isSignedBy(checkpoint.signed, keys);
 }
 
+const SIGNATURE = '\u2014 ';
+
 /** Every whole checkpoint of a text that holds one behind the other, as a witness's file does; the rest is passed over. */
 export function readCheckpoints(text: string): SignedCheckpoint[] {
   const found: SignedCheckpoint[] = [];
-  for (const part of text.matchAll(/(?:^[^\n\u2014][^\n]*\n)+\n(?:^\u2014 [^\n]*\n)+/gm)) {
-    const checkpoint = readCheckpoint(part[0]);
+  let said: string[] = [];
+  let signatures: string[] = [];
+  /** An empty line parts what is signed from its signatures. */
+  let isSaid = false;
+  const end = (): void => {
+    const checkpoint =
+      signatures.length === 0 ? undefined : readCheckpoint(`${[...said, '', ...signatures].join('\n')}\n`);
     if (checkpoint) found.push(checkpoint);
+    [said, signatures, isSaid] = [[], [], false];
+  };
+  // what is behind the last newline is no line
+  for (const line of text.split('\n').slice(0, -1)) {
+    if (isSaid && line.startsWith(SIGNATURE)) signatures.push(line);
+    else {
+      if (isSaid) end();
+      if (line === '') isSaid = said.length > 0;
+      else if (line.startsWith('\u2014')) said = [];
+      else said.push(line);
+    }
   }
+  end();
   return found;
 }

@@ -38,15 +38,25 @@ export async function judge(store: LogStore, head: Stated, stated: Stated): Prom
 export function makeCheckpointer(store: LogStore, signer: CheckpointSigner, origin: string) {
   let last: Stated | undefined;
 
+  /** Whether the log as it is now goes on from what was stated. @throws LogDamaged. */
+  async function check(): Promise<void> {
+    last ??= await store.newestCheckpoint();
+    const fault = last && (await judge(store, await store.head(), last));
+    if (fault) throw fault;
+  }
+
   return {
     /** Something that was stated elsewhere, and was seen to agree: the log must go on from it. */
     remember(stated: Stated): void {
       if (!last || stated.size > last.size) last = stated;
     },
 
-    /** @throws LogDamaged; Fault `keys_unavailable`. */
+    check,
+
+    /** Signs nothing where more than that was stated meanwhile. @throws LogDamaged; Fault `keys_unavailable`. */
     async sign(head: Pick<LogHead, 'size' | 'root'>): Promise<void> {
       last ??= await store.newestCheckpoint();
+      if (last && last.size > head.size) return check();
       const fault = last && (await judge(store, head, last));
       if (fault) throw fault;
       const text = checkpointText({ origin, size: head.size, root: head.root });

@@ -1,3 +1,4 @@
+import { isJsonObject } from '../domain/json.ts';
 import { askedHash } from './asked.ts';
 import type { TableRows } from './check-tables.ts';
 import type { Findings } from './findings.ts';
@@ -30,8 +31,10 @@ export async function compareApprovals(
 }
 
 function approvalDifferences(row: Row, approval: ReplayedApproval): string[] {
+  const asked = row['asked'] ?? null;
+  const asked_by = isJsonObject(asked) ? (asked['asked_by'] ?? null) : null;
   return [
-    ...differences(row, expectedApproval(approval)),
+    ...differences({ ...row, asked_by }, expectedApproval(approval)),
     ...differences(row, { columns: { answers: approval.answers }, near: {} }),
     ...differences({ asked: askedHash(row) }, { columns: { asked: row['asked_hash'] ?? null }, near: {} }),
     ...noticeDifferences(approval, row['notices'] ?? null),

@@ -31,12 +31,16 @@ export function makeEventTaker(source: TableRows, unseen: Unseen): EventTaker {
 
   function see(row: EventRow): void {
     const event = readEvent(row.body);
-    if (!event) return; // an altered body, and told as that
     const where = row.leaf === null ? `event ${row.seq}` : `leaf ${row.leaf}`;
+    if (!event) {
+      findings.add('event_altered', where, 'is no event');
+      return;
+    }
     const names = columnsThatDiffer(row, event);
     if (names.length > 0) findings.add('columns_differ', where, `${names.join(', ')} differ from the event’s own text`);
-    if (row.leaf !== null && event.at < newest && Date.parse(newest) - Date.parse(event.at) > DISORDER_MS) {
-      findings.add('event_back_dated', where, `is of ${event.at} and was sealed behind one of ${newest}`);
+    if (event.at < newest && Date.parse(newest) - Date.parse(event.at) > DISORDER_MS) {
+      const behind = row.leaf === null ? 'stands' : 'was sealed';
+      findings.add('event_back_dated', where, `is of ${event.at} and ${behind} behind one of ${newest}`);
     } else if (event.at > newest) newest = event.at;
     tables.take(event);
   }

@@ -43,6 +43,15 @@ export interface ExportTrailer {
   readonly right: Hashes;
   /** That the log goes on from checkpoints that somebody has kept. */
   readonly consistency: readonly ConsistencyProof[];
+  /** Events outside of the range that say that something of it was put away. */
+  readonly archivings: readonly ProvenEvent[];
+}
+
+/** An event as it was sealed, and what proves that it is in the log of the checkpoint. */
+export interface ProvenEvent {
+  readonly leaf: number;
+  readonly body: string;
+  readonly path: Hashes;
 }
 
 export interface ConsistencyProof {
@@ -70,12 +79,15 @@ export function readArchiveLine(line: string): ExportedArchive | undefined {
   const { archived, sha256, first, end, hashes } = objectOf(line);
   const read = hashesOf(hashes);
   if (typeof archived !== 'string' || typeof sha256 !== 'string' || !isCount(first) || !isCount(end)) return undefined;
+  if (!/^\d{4}-(?:0[1-9]|1[0-2])$/.test(archived) || !/^[0-9a-f]{64}$/.test(sha256)) return undefined;
   return read && first < end ? { month: archived, sha256, first, end, hashes: read } : undefined;
 }
 
-export function trailerLine({ checkpoint, left, right, consistency }: ExportTrailer): string {
+export function trailerLine({ checkpoint, left, right, consistency, archivings }: ExportTrailer): string {
   const proofs = consistency.map(({ oldSize, path }) => ({ old_size: oldSize, path: path.map(base64) }));
-  return JSON.stringify({ checkpoint, left: left.map(base64), right: right.map(base64), consistency: proofs });
+  const events = archivings.map(({ leaf, body, path }) => ({ leaf, event: body, path: path.map(base64) }));
+  const more = events.length === 0 ? {} : { archivings: events };
+  return JSON.stringify({ checkpoint, left: left.map(base64), right: right.map(base64), consistency: proofs, ...more });
 }
 
 export function readHeader(line: string): ExportHeader | undefined {
@@ -108,16 +120,26 @@ export function readEventLine(line: string): ExportedEvent | undefined {
 }
 
 export function readTrailer(line: string): ExportTrailer | undefined {
-  const { checkpoint, left, right, consistency } = objectOf(line);
+  const { checkpoint, left, right, consistency, archivings = [] } = objectOf(line);
   const [before, behind] = [hashesOf(left), hashesOf(right)];
-  if (typeof checkpoint !== 'string' || !before || !behind || !Array.isArray(consistency)) return undefined;
+  if (typeof checkpoint !== 'string' || !before || !behind || !Array.isArray(consistency) || !Array.isArray(archivings))
+    return undefined;
   const proofs = (consistency as readonly Json[]).map((each) => {
     const { old_size: oldSize, path } = isJsonObject(each) ? each : {};
     const hashes = hashesOf(path);
     return isCount(oldSize) && hashes ? { oldSize, path: hashes } : undefined;
   });
   const read = proofs.filter((proof) => proof !== undefined);
-  return read.length === proofs.length ? { checkpoint, left: before, right: behind, consistency: read } : undefined;
+  const events = (archivings as readonly Json[]).map(readProvenEvent);
+  const told = events.filter((event) => event !== undefined);
+  if (read.length < proofs.length || told.length < events.length) return undefined;
+  return { checkpoint, left: before, right: behind, consistency: read, archivings: told };
+}
+
+function readProvenEvent(value: Json): ProvenEvent | undefined {
+  const { leaf, event, path } = isJsonObject(value) ? value : {};
+  const hashes = hashesOf(path);
+  return isCount(leaf) && typeof event === 'string' && hashes ? { leaf, body: event, path: hashes } : undefined;
 }
 
 function objectOf(line: string): JsonObject {

@@ -11,6 +11,7 @@ export const FINDING_CODES = [
   'hashes_altered',
   'head_differs',
   'archive_differs',
+  'archive_unproven',
   // what was signed
   'checkpoint_forged',
   'checkpoint_differs',

@@ -1,5 +1,6 @@
 import { createHash, createPublicKey, verify } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
+import { NOTE_NAME } from '../domain/note-name.ts';
 
 /**
  * Signed notes (https://c2sp.org/signed-note) with Ed25519: a text that ends in a newline, an empty line, and a line for each
@@ -30,8 +31,7 @@ const SIGNATURE_BYTES = 64;
 const MAX_CHARS = 100_000;
 const MARK = '\u2014 ';
 
-/** A name has no space and no plus. */
-export const isNoteName = (name: string): boolean => /^[^\s+\p{Cc}]{1,200}$/u.test(name);
+export const isNoteName = (name: string): boolean => NOTE_NAME.test(name);
 
 /** @throws TypeError when it cannot be written down as a key. */
 export function makeNoteKey(name: string, publicKey: Uint8Array): NoteKey {

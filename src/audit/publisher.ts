@@ -2,7 +2,7 @@ import { isCheckpointOf, readCheckpoint } from './checkpoint.ts';
 import { judge } from './checkpointer.ts';
 import type { NoteKey } from './note.ts';
 import { LogDamaged } from './store.ts';
-import type { LogFault, LogHead, LogStore } from './store.ts';
+import type { LogFault, LogStore } from './store.ts';
 import type { SignedCheckpoint } from './checkpoint.ts';
 import type { Witness } from './witness.ts';
 
@@ -35,16 +35,21 @@ export function makePublisher(
   store: LogStore,
   log: { readonly origin: string; readonly key: () => Promise<NoteKey> },
   witnesses: readonly Witness[],
+  /** Told what a witness keeps when it is first asked, where that agrees: what the log has to go on from. */
+  remember: (agreed: SignedCheckpoint) => void = () => undefined,
 ) {
+  /** What these keep is not known yet. */
+  const unasked = new Set(witnesses);
   const states = new Map<string, WitnessState>(witnesses.map(({ name }) => [name, { name, size: 0, failures: 0 }]));
 
-  async function lastOf(witness: Witness, head: LogHead): Promise<SignedCheckpoint | undefined> {
+  /** What it keeps comes first, and the head that is held against it is no older. */
+  async function lastOf(witness: Witness): Promise<SignedCheckpoint | undefined> {
     const kept = await witness.last();
     if (!kept) return undefined;
     if (kept.origin !== log.origin) {
       throw new WitnessDisagrees(witness.name, 'another_log', `it keeps a checkpoint of ${kept.origin}`);
     }
-    const fault = await judge(store, head, kept);
+    const fault = await judge(store, await store.head(), kept);
     if (fault) throw new WitnessDisagrees(witness.name, fault.code, fault.message);
     return kept;
   }
@@ -61,34 +66,37 @@ export function makePublisher(
     }
   }
 
+  /** Holds what every witness keeps against the log, once each. A failure is told, and it is asked again the next time. */
+  async function check(onFailure: OnFailure): Promise<void> {
+    const look = async (witness: Witness) => {
+      const kept = await lastOf(witness);
+      if (kept) remember(kept);
+      unasked.delete(witness);
+      return kept?.size ?? 0;
+    };
+    await Promise.all([...unasked].map((witness) => attempt(witness, () => look(witness), onFailure)));
+  }
+
   return {
     states: () => [...states.values()],
-
-    /** Holds what every witness keeps against the log. Answers what is in agreement; a failure is told. */
-    async check(head: LogHead, onFailure: OnFailure): Promise<SignedCheckpoint[]> {
-      const agreed: SignedCheckpoint[] = [];
-      const look = async (witness: Witness) => {
-        const kept = await lastOf(witness, head);
-        if (kept) agreed.push(kept);
-        return kept?.size ?? 0;
-      };
-      await Promise.all(witnesses.map((witness) => attempt(witness, () => look(witness), onFailure)));
-      return agreed;
-    },
+    /** Witnesses that were never in agreement with the log since this began: as long as there are, nothing may be signed. */
+    unasked: () => [...unasked].map(({ name }) => name),
+    check,
 
     /** The newest checkpoint to every witness that does not have it yet. */
     async publish(onFailure: OnFailure): Promise<void> {
+      await check(onFailure);
       const newest = await store.newestCheckpoint();
       const checkpoint = newest && readCheckpoint(newest.note);
       // what somebody else put into the ledger is not handed on as ours
       if (!checkpoint || !isCheckpointOf(checkpoint, log.origin, [await log.key()])) return;
       const hand = async (witness: Witness) => {
-        const kept = await lastOf(witness, await store.head());
+        const kept = await lastOf(witness);
         if (kept && kept.size >= checkpoint.size) return kept.size;
         await witness.publish(checkpoint.note);
         return checkpoint.size;
       };
-      const behind = witnesses.filter(({ name }) => needs(states.get(name), checkpoint.size));
+      const behind = witnesses.filter((each) => !unasked.has(each) && needs(states.get(each.name), checkpoint.size));
       await Promise.all(behind.map((witness) => attempt(witness, () => hand(witness), onFailure)));
     },
   };

@@ -102,6 +102,8 @@ function begin({ body, facts, task, grant, at }: Event): ReplayedApproval {
       task_id: task,
       grant_id: grant,
       decision_id: body['decision'] ?? null,
+      // events of older versions do not say these
+      ...(facts['chain'] === undefined ? {} : { chain: facts['chain'], asked_by: facts['asked_by'] ?? null }),
       ...(facts['owner'] === undefined ? {} : { owner: facts['owner'], environment: facts['environment'] ?? null }),
     },
     near: { created_at: at, consumed_at: null, closed_at: null },

@@ -66,6 +66,11 @@ function shown(value: Json): string {
   return isJsonObject(value) || Array.isArray(value) ? canonicalJson(value) : JSON.stringify(value);
 }
 
+/** Of a public key (RFC 7638): its id, as keys of ours have theirs. */
+export function thumbprintOf(jwk: Json): string {
+  return hash('sha256', canonicalJson(jwk), 'base64url');
+}
+
 /** SHA-256 over the canonical text, as decisions have it of their inputs. */
 export function hashOf(value: Json): string {
   return hash('sha256', canonicalJson(value), 'hex');

@@ -63,8 +63,11 @@ export const STATEMENTS_OF_OPERATORS: Readonly<Record<string, (event: Event) => 
       },
       near: { activated_at: event.at },
     }),
-  'key.added': ({ body, facts }) =>
-    made('signing_keys', body['resource'], { columns: named(facts, ['class', 'alg', 'signs_from']), near: {} }),
+  'key.added': ({ body, facts, at }) =>
+    made('signing_keys', body['resource'], {
+      columns: { ...named(facts, ['class', 'alg', 'signs_from']), thumbprint: body['resource'] ?? null },
+      near: { created_at: at },
+    }),
   'key.wiped': ({ body, at }) => step('signing_keys', body['resource'], { columns: {}, near: { wiped_at: at } }),
 
   'hold.placed': ({ facts, body, at }) =>

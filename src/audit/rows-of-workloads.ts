@@ -96,6 +96,7 @@ function taskMade({ body, facts, task, at }: Event): Statement | undefined {
     decision_id: implicit ? null : (body['decision'] ?? null),
     path_fits: true,
   };
+  if (facts['ends_at_decided_by'] !== undefined) columns['ends_at_decided_by'] = facts['ends_at_decided_by'];
   if (!implicit || facts['chain'] !== undefined) {
     columns['ends_at'] = facts['ends_at'] ?? null;
     columns['chain'] = facts['chain'] ?? NOBODY;

@@ -32,8 +32,8 @@ export function makeSealer(store: LogStore) {
 
   async function frontierOf({ size, root }: LogHead): Promise<readonly Uint8Array[]> {
     const frontier = known?.size === size ? known.frontier : await prover.frontier(size);
-    if (!same(growFrom(size, frontier).root(), root))
-      throw new LogDamaged('hashes_damaged', `the stored hashes do not lead to the root of ${size} events`);
+    known = undefined; // noticed once: what is repaired is read anew
+    throwUnless(growFrom(size, frontier).root(), { size, root });
     return frontier;
   }
 
@@ -61,6 +61,17 @@ export function makeSealer(store: LogStore) {
   };
 }
 export type Seal = ReturnType<typeof makeSealer>;
+
+/** @throws LogDamaged where the stored hashes do not lead to the head. */
+export async function checkHead(store: LogStore): Promise<void> {
+  const { size, root } = await store.head();
+  throwUnless(growFrom(size, await makeProver(store.hashes).frontier(size)).root(), { size, root });
+}
+
+function throwUnless(found: Uint8Array, { size, root }: Pick<LogHead, 'size' | 'root'>): void {
+  if (!same(found, root))
+    throw new LogDamaged('hashes_damaged', `the stored hashes do not lead to the root of ${size} events`);
+}
 
 function isBefore({ tx, seq }: UnsealedEvent, head: LogHead): boolean {
   if (tx === null || head.tx === '0') return false;

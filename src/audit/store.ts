@@ -77,7 +77,7 @@ export const LOG_FAULTS = [
 ] as const;
 export type LogFault = (typeof LOG_FAULTS)[number];
 
-/** The log is not what it was. Nothing more is sealed or signed on top of it. */
+/** The log is not what it was. Whoever has noticed seals and signs nothing more on top of it. */
 export class LogDamaged extends Error {
   readonly code: LogFault;
   constructor(code: LogFault, message: string) {

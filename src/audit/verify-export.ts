@@ -1,26 +1,28 @@
 import type { ArchiveFile } from './archive-file.ts';
-import type { ArchivedMonth } from './archived.ts';
+import type { LookedMonth } from './archived.ts';
 import { makeAwayCheck } from './check-away.ts';
 import { readCheckpoint } from './checkpoint.ts';
 import type { SignedCheckpoint } from './checkpoint.ts';
 import { isSignedByAny } from './check-log.ts';
 import { readEvent } from './event.ts';
+import type { Event } from './event.ts';
 import { readArchiveLine, readEventLine, readHeader, readTrailer } from './export-file.ts';
-import type { ExportHeader, ExportTrailer } from './export-file.ts';
+import type { ConsistencyProof, ExportHeader, ExportTrailer } from './export-file.ts';
 import { collectFindings } from './findings.ts';
 import type { Finding, Findings } from './findings.ts';
 import { growFast, leafText } from './grow-fast.ts';
 import type { FastTree } from './grow-fast.ts';
-import { EMPTY_ROOT } from './merkle.ts';
+import { LineTooLong } from './lines.ts';
+import { EMPTY_ROOT, leafHash } from './merkle.ts';
 import type { NoteKey } from './note.ts';
-import { isExtension, rootOfRange, same } from './proofs.ts';
+import { includes, isExtension, rootOfRange, same } from './proofs.ts';
 import { subtreesOf } from './stored.ts';
 
 export interface ExportOptions {
   /** Whose signatures count; none: the signature of the export's own checkpoint is not checked. */
   readonly keys: readonly NoteKey[];
-  /** Checkpoints that were kept, by whoever verifies. */
-  readonly kept: readonly SignedCheckpoint[];
+  /** Checkpoints that were kept by whoever verifies: of each place, all that it has. */
+  readonly kept: readonly (readonly SignedCheckpoint[])[];
   /** Months that were put away. */
   readonly archives?: readonly ArchiveFile[];
   readonly onProgress: (done: number, total: number) => void;
@@ -32,7 +34,7 @@ export interface ExportReport {
   readonly size: number;
   readonly events: number;
   /** What was put away of the range, and whether its events were looked at, in the archive that was given. */
-  readonly archived: readonly (ArchivedMonth & { readonly given: boolean })[];
+  readonly archived: readonly LookedMonth[];
   readonly findings: readonly Finding[];
   readonly count: number;
 }
@@ -56,7 +58,7 @@ export async function verifyExport(
   if (!trailer || !checkpoint) findings.add('export_incomplete', 'the end', 'there is no trailer with a checkpoint');
   let reading: Reading | undefined;
   let header: ExportHeader | undefined;
-  for await (const part of lines) {
+  for await (const part of wholeLines(lines, findings)) {
     for (const line of part) {
       if (!header) {
         header = readHeader(line);
@@ -77,6 +79,7 @@ export async function verifyExport(
   if (header && reading) {
     reading.finish();
     if (trailer && checkpoint) conclude(header, reading, trailer, checkpoint, options, findings);
+    reading.judgeArchived();
   }
   const events = reading?.count() ?? 0;
   const archived = reading?.archived() ?? [];
@@ -84,11 +87,28 @@ export async function verifyExport(
   return { header, size, events, archived, findings: findings.list(), count: findings.count() };
 }
 
+/** What can be read of a file. */
+async function* wholeLines(
+  lines: AsyncIterable<readonly string[]>,
+  findings: Findings,
+): AsyncGenerator<readonly string[]> {
+  try {
+    yield* lines;
+  } catch (error) {
+    if (!(error instanceof LineTooLong)) throw error;
+    findings.add('export_malformed', 'the file', error.message);
+  }
+}
+
 interface Reading {
   take(line: string): void;
   /** What stands for events that were put away; they are looked at where their archive is given. */
   takeArchived(line: string): Promise<void>;
+  /** An event that is proven to be in the log, and lies outside of the range. */
+  hear(event: Event): void;
   archived(): ExportReport['archived'];
+  /** Once everything was read and heard. */
+  judgeArchived(): void;
   finish(): void;
   count(): number;
   tree(): FastTree;
@@ -106,8 +126,9 @@ function startReading(
 ): Reading {
   const away = makeAwayCheck(archives, findings);
   let line = 1;
-  const sizes = new Set(kept.map(({ size }) => size));
+  const sizes = new Set(kept.flat().map(({ size }) => size));
   const roots = new Map<number, Buffer>();
+  /** The most of them, most first. */
   const back: { leaf: number; by: number }[] = [];
   let next = first;
   let count = 0;
@@ -123,8 +144,16 @@ function startReading(
     if (event.at < newest && Date.parse(newest) - Date.parse(event.at) > DISORDER_MS) {
       findings.add('event_back_dated', `leaf ${leaf}`, `is of ${event.at} and was sealed behind one of ${newest}`);
     } else if (event.at > newest) newest = event.at;
-    if (event.seq < highest) back.push({ leaf, by: highest - event.seq });
+    if (event.seq < highest) goesBack(leaf, highest - event.seq);
     else highest = event.seq;
+    away.hear(event);
+  }
+
+  function goesBack(leaf: number, by: number): void {
+    if (back.length === HINTS && by <= (back.at(-1)?.by ?? 0)) return;
+    back.push({ leaf, by });
+    back.sort((one, other) => other.by - one.by);
+    back.length = Math.min(back.length, HINTS);
   }
 
   /** Where the leaf that stands next is another one. */
@@ -169,6 +198,10 @@ function startReading(
         findings.add('export_malformed', `line ${line}`, 'is not written as what was put away');
         return;
       }
+      if (read.first < first || read.end > end) {
+        findings.add('export_malformed', `line ${line}`, `is of leaves outside of the range`);
+        return;
+      }
       follow(read.first);
       next = read.end;
       for (const [at, { level }] of subtrees.entries()) tree.appendSubtree(level, read.hashes[at] ?? EMPTY_ROOT);
@@ -176,7 +209,9 @@ function startReading(
       mark();
       onProgress(next - first, end - first);
     },
+    hear: away.hear,
     archived: away.archived,
+    judgeArchived: away.finish,
     finish() {
       if (next < end) {
         const gone = next === end - 1 ? `leaf ${next}` : `leaves ${next} to ${end - 1}`;
@@ -188,9 +223,8 @@ function startReading(
     tree: () => tree,
     roots: () => roots,
     hints() {
-      const most = [...back].sort((one, other) => other.by - one.by).slice(0, HINTS);
-      const places = most.map(({ leaf, by }) => `leaf ${leaf} (by ${by})`).join(', ');
-      return most.length === 0 ? '' : `; numbers of events go back at ${places}, which may be why or may be nothing`;
+      const places = back.map(({ leaf, by }) => `leaf ${leaf} (by ${by})`).join(', ');
+      return back.length === 0 ? '' : `; numbers of events go back at ${places}, which may be why or may be nothing`;
     },
   };
 }
@@ -219,7 +253,12 @@ function conclude(
     const range = `among leaves ${first} to ${end - 1} something was changed, added or removed`;
     findings.add('checkpoint_differs', about, `says another root: ${range}${reading.hints()}`);
   }
-  for (const one of kept) {
+  for (const { leaf, body, path } of trailer.archivings) {
+    const event = includes(checkpoint, leaf, leafHash(body), path) ? readEvent(body) : undefined;
+    if (event) reading.hear(event);
+    else findings.add('export_malformed', 'the end', `what it says leaf ${leaf} to be is not in the log`);
+  }
+  for (const one of kept.flatMap((place) => toBeHeld(place, size, (sized) => proofOf(sized, reading, trailer)))) {
     const name = `kept checkpoint ${one.size}`;
     if (keys.length > 0 && !isSignedByAny(one, keys))
       findings.add('checkpoint_forged', name, 'is not signed by the key');
@@ -233,6 +272,26 @@ function conclude(
       );
     } else compareKept(one, reading, trailer, checkpoint, findings);
   }
+}
+
+/** Of what one place has kept: all that can be held against an export, the newest that should be, and the newest that is beyond it. */
+function toBeHeld(
+  place: readonly SignedCheckpoint[],
+  size: number,
+  isProven: (size: number) => unknown,
+): SignedCheckpoint[] {
+  const rising = [...place].sort((one, other) => one.size - other.size);
+  const within = rising.filter((one) => one.size <= size);
+  const beyond = rising.at(-1);
+  return [
+    ...within.filter((one) => one === within.at(-1) || one.size === size || isProven(one.size) !== undefined),
+    ...(beyond && beyond.size > size ? [beyond] : []),
+  ];
+}
+
+/** What says how the log of that size goes on to the checkpoint's; undefined: nothing. */
+function proofOf(size: number, reading: Reading, trailer: ExportTrailer): ConsistencyProof | Buffer | undefined {
+  return trailer.consistency.find(({ oldSize }) => oldSize === size) ?? reading.roots().get(size);
 }
 
 function compareKept(

@@ -1,10 +1,13 @@
 import type { JsonObject } from '../domain/json.ts';
 
-/** What there is to show for a span of time, as `GET /v1/audit/evidence` gives it. */
+/**
+ * What there is to show for a span of time, as `GET /v1/audit/evidence` gives it. `events`, `policies` and `samples` are of the sealed
+ * log and proven by the checkpoint; the rest is read from tables, as they stood when the pack was made.
+ */
 export interface EvidencePack {
   readonly from: string | null;
   readonly to: string | null;
-  /** What everything is counted up to, and samples are proven against. */
+  /** What events are counted up to, and samples are proven against. */
   readonly checkpoint: {
     readonly origin: string;
     readonly size: number;
@@ -17,13 +20,20 @@ export interface EvidencePack {
   /** The leaves that were looked at: `first` up to, not including, `end`. */
   readonly range: { readonly first: number; readonly end: number };
   readonly generations: readonly EvidenceGeneration[];
+  /** There were more before these. */
+  readonly generations_cut: boolean;
   readonly profiles: readonly EvidenceProfile[];
   readonly events: readonly EvidenceCount[];
   readonly policies: readonly EvidencePolicyCount[];
   readonly samples: readonly EvidenceSample[];
+  /** There are more kinds of events and policies than samples. */
+  readonly samples_cut: boolean;
   readonly usage: readonly EvidenceUsage[];
   readonly usage_cut: boolean;
+  /** Newest first. */
   readonly exceptions: readonly JsonObject[];
+  /** There were more before these. */
+  readonly exceptions_cut: boolean;
   /** How the log fares: `ok`, `size`, `signed`, `witnesses`. */
   readonly log: JsonObject;
 }

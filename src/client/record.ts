@@ -60,13 +60,13 @@ export function makeRecordVerbs(transport: Transport): RecordVerbs {
       const path = `/v1/tasks/${encodeURIComponent(task)}/timeline`;
       const page = async (cursor?: string) =>
         readTimeline(await transport({ as, method: 'GET', path, query: { cursor, limit: '5000' }, signal }));
-      let last = await page();
-      const pages = [last];
-      while (last.next_cursor !== undefined) pages.push((last = await page(last.next_cursor)));
+      const { next_cursor: next, ...first } = await page();
+      const pages: TaskTimeline[] = [first];
+      for (let cursor = next; cursor !== undefined; cursor = pages.at(-1)?.next_cursor) pages.push(await page(cursor));
       const decisions = new Map(pages.flatMap((each) => each.decisions).map((each) => [each.id, each]));
       const orders = new Map(pages.flatMap((each) => each.orders).map((each) => [each['id'], each]));
       const entries = pages.flatMap((each) => each.entries);
-      return { ...last, entries, decisions: [...decisions.values()], orders: [...orders.values()] };
+      return { ...first, entries, decisions: [...decisions.values()], orders: [...orders.values()] };
     },
     async evidence({ from, to } = {}, { signal } = {}) {
       const query = { from, to };

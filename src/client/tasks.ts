@@ -64,9 +64,11 @@ export interface Task {
   readonly ended_why: 'ended' | 'deadline' | 'revoked' | null;
 }
 
-/** With everything that was handed on below it. */
+/** With what was handed on below it, from the top down. */
 export interface TaskTree extends Task {
   readonly below: readonly Pick<Task, 'id' | 'parent' | 'hop' | 'trust' | 'subject' | 'state'>[];
+  /** There is more below it than is shown. */
+  readonly cut: boolean;
 }
 
 /** What a list of tasks may be narrowed by. */

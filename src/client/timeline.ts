@@ -1,6 +1,6 @@
 import type { JsonObject } from '../domain/json.ts';
 
-/** A page of a task's record, as `GET /v1/tasks/{id}/timeline` gives it. */
+/** A page of a task's record, as `GET /v1/tasks/{id}/timeline` gives it; what is not of single events comes with the first page alone. */
 export interface TaskTimeline {
   readonly task: string;
   /** The task, and every one that hangs below it, in the order in which they were made. */

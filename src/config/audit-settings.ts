@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { Secret } from '../domain/secret.ts';
 import type { AuditEntry } from './audit-schema.ts';
-import { urlFault } from './channels.ts';
+import { readWebhookSecret, urlFault } from './channels.ts';
 import type { Report } from './check.ts';
 import type { AuditSettings, SinkSettings, WitnessSettings } from './settings.ts';
 
@@ -17,6 +17,15 @@ export async function readAudit(
 ): Promise<AuditSettings> {
   const signer = entry.signer && (await readSigner(entry.signer, directory, report));
   const witnesses = entry.witnesses.map((each) => toWitness(each, directory));
+  for (const [index, { webhook, s3 }] of entry.witnesses.entries()) {
+    const urls = { webhook: { url: webhook?.url, latest: webhook?.latest }, s3: { endpoint: s3?.endpoint } };
+    for (const [kind, members] of Object.entries(urls)) {
+      for (const [member, url] of Object.entries(members)) {
+        const fault = url === undefined ? undefined : urlFault(url, allowed);
+        if (fault) report(['audit', 'witnesses', index, kind, member], fault);
+      }
+    }
+  }
   for (const [index, each] of witnesses.entries()) {
     const same = (other: WitnessSettings) => JSON.stringify(other) === JSON.stringify(each);
     if (witnesses.findIndex(same) < index) report(['audit', 'witnesses', index], 'is there twice');
@@ -25,28 +34,34 @@ export async function readAudit(
     ...(entry.origin === undefined ? {} : { origin: entry.origin }),
     ...(signer && { signer }),
     witnesses,
-    sinks: readSinks(entry.sinks, allowed, report),
+    sinks: await readSinks(entry.sinks, directory, allowed, report),
     sealEverySeconds: entry.seal_every,
     publishEverySeconds: entry.publish_every,
   };
 }
 
 /** A sink without a name is known by its host; two must not share a cursor. */
-function readSinks(entries: AuditEntry['sinks'], allowed: readonly string[], report: Report): SinkSettings[] {
+async function readSinks(
+  entries: AuditEntry['sinks'],
+  directory: string,
+  allowed: readonly string[],
+  report: Report,
+): Promise<SinkSettings[]> {
+  const sinks: SinkSettings[] = [];
+  const names = entries.map(({ name, webhook }) => name ?? new URL(webhook.url).host.replace(/[^\w.-]/g, '_'));
   for (const [index, { webhook }] of entries.entries()) {
+    const path = ['audit', 'sinks', index, 'webhook'];
     const fault = urlFault(webhook.url, allowed);
-    if (fault) report(['audit', 'sinks', index, 'webhook', 'url'], fault);
-  }
-  const sinks = entries.map(({ name, webhook: { url, secret, format, from } }) => ({
-    name: name ?? new URL(url).host.replace(/[^\w.-]/g, '_'),
-    url: new Secret(url),
-    secret: new Secret<Uint8Array>(Buffer.from(secret.replace(/^whsec_/, ''), 'base64')),
-    format,
-    from,
-  }));
-  for (const [index, { name }] of sinks.entries()) {
-    const isTaken = sinks.findIndex((other) => other.name === name) < index;
+    if (fault) report([...path, 'url'], fault);
+    const name = names[index] ?? '';
+    const isTaken = names.indexOf(name) < index;
     if (isTaken) report(['audit', 'sinks', index], `needs a name of its own: ${name} is taken`);
+    const secret = await readWebhookSecret(webhook, 'of a sink', directory, (member, message) =>
+      report([...path, member], message),
+    );
+    if (fault || isTaken || secret === 'wrong') continue;
+    const { url, format, from } = webhook;
+    sinks.push({ name, url: new Secret(url), secret, format, from });
   }
   return sinks;
 }

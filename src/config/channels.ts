@@ -46,18 +46,32 @@ export function urlFault(written: string, allowed: readonly string[]): string | 
   return plain ? 'must be https, or its host must stand in outbound.allow' : undefined;
 }
 
+/** A chat's address may stand alone. */
 async function readSecret(
-  { secret, secret_file, format }: WebhookEntry,
+  entry: WebhookEntry,
   directory: string,
   report: (member: string, message: string) => void,
 ): Promise<Secret<Uint8Array> | 'wrong' | undefined> {
+  const { secret, secret_file, format } = entry;
+  const isAbsent = secret === undefined && secret_file === undefined;
+  return isAbsent && format === 'slack'
+    ? undefined
+    : readWebhookSecret(entry, `with format ${format}`, directory, report);
+}
+
+/** What a webhook's bodies are signed with, from one of its two members. */
+export async function readWebhookSecret(
+  { secret, secret_file }: { readonly secret?: string; readonly secret_file?: string },
+  where: string,
+  directory: string,
+  report: (member: string, message: string) => void,
+): Promise<Secret<Uint8Array> | 'wrong'> {
   if (secret !== undefined && secret_file !== undefined) {
     report('secret_file', 'is given beside secret: one of the two');
     return 'wrong';
   }
   if (secret === undefined && secret_file === undefined) {
-    if (format === 'slack') return undefined;
-    report('secret', `is required with format ${format}, or secret_file: the receiver knows by it who writes`);
+    report('secret', `is required ${where}, or secret_file: the receiver knows by it who writes`);
     return 'wrong';
   }
   const member = secret_file === undefined ? 'secret' : 'secret_file';

@@ -1,5 +1,6 @@
 import { isJsonObject } from '../domain/json.ts';
 import type { Json } from '../domain/json.ts';
+import { policyFiles } from './rule-files.ts';
 import type { RuleFiles } from './rule-files.ts';
 import { formatPath, readYaml } from './yaml.ts';
 import type { Path } from './yaml.ts';
@@ -79,6 +80,5 @@ function policyLines(old: RuleFiles, after: RuleFiles, policiesOf: PoliciesOf): 
 }
 
 function allPolicies(files: RuleFiles, policiesOf: PoliciesOf): ReadonlyMap<string, string> {
-  const cedar = Object.entries(files).filter(([path]) => path.endsWith('.cedar'));
-  return new Map(cedar.flatMap(([, text]) => [...policiesOf(text)]));
+  return new Map(policyFiles(files).flatMap(([, text]) => [...policiesOf(text)]));
 }

@@ -18,6 +18,7 @@ export {
   filesOf,
   inDirectory,
   parseRulesText,
+  policyFiles,
   rulesHash,
   rulesText,
 } from './rule-files.ts';

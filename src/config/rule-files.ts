@@ -52,6 +52,11 @@ function nameFault(path: string): string | undefined {
   return FILE_NAME.test(name) ? undefined : 'has a name with more than letters, digits, dots, - and _';
 }
 
+/** Those that hold policies, with their paths. */
+export function policyFiles(files: RuleFiles): (readonly [path: string, text: string])[] {
+  return Object.entries(files).filter(([path]) => path.endsWith('.cedar'));
+}
+
 /** The one text of a generation, which its hash is over, and which the ledger keeps. */
 export function rulesText(files: RuleFiles): string {
   return canonicalJson({ files });

@@ -6,7 +6,7 @@ import type { Profile } from '../domain/profile.ts';
 import type { Tool } from '../domain/tool.ts';
 import { readProfile } from './profile.ts';
 import type { ProviderName, SectionKind } from './profile.ts';
-import { SCHEMA_FILE, checkRuleFiles, rulesHash, rulesText } from './rule-files.ts';
+import { SCHEMA_FILE, checkRuleFiles, policyFiles, rulesHash, rulesText } from './rule-files.ts';
 import type { RuleFiles } from './rule-files.ts';
 import type { ToolFaults } from './tool.ts';
 import { readTools } from './tools.ts';
@@ -54,7 +54,7 @@ export function compileRules<Policies>(files: RuleFiles, deps: RulesDeps<Policie
   const generated = deps.policyCompiler.generateSchema(profiles.values(), tools);
   const drift = problems.length === 0 && deps.applied !== true ? schemaDrift(written, generated) : [];
   const schema = problems.length === 0 ? generated : (written ?? generated);
-  const compiled = attempt(() => deps.policyCompiler.compile(policyFiles(files), schema, tools));
+  const compiled = attempt(() => deps.policyCompiler.compile(Object.fromEntries(policyFiles(files)), schema, tools));
 
   const found = [...problemsOfSet, ...problems, ...drift, ...('problems' in compiled ? compiled.problems : [])];
   if ('problems' in compiled || found.length > 0) throw new ProblemsError(inFileOrder(found));
@@ -97,9 +97,6 @@ function readProfiles<Policies>(files: RuleFiles, { providers, providerKinds }: 
   }
   return { profiles, problems };
 }
-
-const policyFiles = (files: RuleFiles) =>
-  Object.fromEntries(Object.entries(files).filter(([file]) => file.endsWith('.cedar')));
 
 function schemaDrift(written: string | undefined, generated: string): Problem[] {
   const hint = '`writ check --write-schema` writes what follows from the profiles and tools';

@@ -8,7 +8,7 @@ export const EXPECTED = [
   'policies',
   /** At least one of its events happened. */
   'events',
-  /** No end is left that its provider does not confirm. */
+  /** Every end of the span was confirmed by its provider in time: one that was confirmed later counts as missing too. */
   'confirmed',
   /** The log is signed. */
   'signed',

@@ -2,12 +2,13 @@ import type { ApprovalNeeds } from '../domain/approval.ts';
 import { readNeeds } from '../domain/approval.ts';
 import { Fault, Refusal } from '../domain/errors.ts';
 import { parseId } from '../domain/ids.ts';
-import type { ApprovalId, DecisionId } from '../domain/ids.ts';
+import type { ApprovalId, DecisionId, GrantId } from '../domain/ids.ts';
 import { isJsonObject } from '../domain/json.ts';
 import type { JsonObject } from '../domain/json.ts';
+import type { Task } from '../domain/task.ts';
 import type { ApprovalRow, Involved } from '../ledger/index.ts';
+import { watched } from './after-revocation.ts';
 import { approvalRequest } from './approval.ts';
-import type { Asking } from './approval.ts';
 import type { Patience } from './approvals.ts';
 import type { Caller, ExchangeContext } from './context.ts';
 import type { Waiting } from './waiting.ts';
@@ -28,7 +29,8 @@ export interface AskedCall {
   readonly askedHash: string;
   readonly owner: string;
   readonly environment: string;
-  readonly task?: Asking['task'];
+  readonly task?: Task;
+  readonly grant?: GrantId;
   /** What the subject's issuer calls it, where that is known. */
   readonly source?: Required<Involved>;
 }
@@ -91,23 +93,25 @@ export function makeAccessRequests(context: ExchangeContext, { sign, verify, iss
       const { trust, id } = caller.identity;
       const itself = trust === call.subject.trust && id === call.subject.id;
       const asked = itself ? call.asked : { ...call.asked, asked_by: { trust, id } };
-      const { askedHash, owner, environment, task, source } = call;
+      const { askedHash, owner, environment, task, grant, source } = call;
       const chain = source ? [source] : [];
       const about = { asked, askedHash, needs: denial.needs, caller, chain, now, ...(task ? { task } : {}) };
-      const approval = await ledger.approvals
-        .requestCall({
-          decision: denial.decision,
-          trust: call.subject.trust,
-          subject: call.subject.id,
-          owner,
-          environment,
-          approval: approvalRequest(context, { id: ids.approval(), kind: 'call', ...about }),
-          origin: caller.origin,
-        })
-        .catch((error: unknown) => {
+      const request = {
+        decision: denial.decision,
+        trust: call.subject.trust,
+        subject: call.subject.id,
+        owner,
+        environment,
+        approval: approvalRequest(context, { id: ids.approval(), kind: 'call', ...about }),
+        origin: caller.origin,
+      } as const;
+      const shown = { ...(grant && { grant }), ...(task && { task: task.id }) };
+      const approval = await watched(context, 'call', caller, shown, () =>
+        ledger.approvals.requestCall(request).catch((error: unknown) => {
           const unbound = error instanceof Refusal && error.code === 'not_found';
           throw unbound ? new Refusal('invalid_denial_binding') : error;
-        });
+        }),
+      );
       return own(caller, approval);
     },
 

@@ -1,135 +1,134 @@
 import { Refusal } from '../domain/errors.ts';
-import type { EndReason } from '../domain/grant.ts';
 import type { GrantId, TaskId } from '../domain/ids.ts';
-import type { GrantView, Ledger } from '../ledger/index.ts';
+import type { Ledger } from '../ledger/index.ts';
 import type { Caller, ExchangeContext, Log } from './context.ts';
 
-/** What is shown although it was taken back, by whom, and for what. */
-export interface UseAfterRevocation {
-  readonly how: 'issue' | 'claim' | 'renew' | 'call' | 'delegate' | 'introspect';
+/** What is shown in vain: a grant, a task or both, by whom, and for what. */
+export interface VainUse {
+  readonly how: 'create_task' | 'issue' | 'claim' | 'renew' | 'call' | 'delegate' | 'introspect';
   readonly grant?: GrantId;
   readonly task?: TaskId;
   readonly by: { readonly trust: string; readonly id: string };
   readonly origin: string | null;
 }
 
-/** An alarm, on record; it never fails, and never delays a refusal for long. */
-export type Alert = (use: UseAfterRevocation) => Promise<void>;
+/**
+ * Looks whether what was refused had been taken back, and puts that on record. An alarm takes nothing from the answer that it goes with: it
+ * never fails. False where the ledger could not be asked or told.
+ */
+export type Alert = (use: VainUse) => Promise<boolean>;
 
-/** The same thing, used again in the same way, is written once in so long, with how often it was: a loop must not fill the record. */
+/** The same thing, used again in the same way, is looked up and written once in so long, with how often it was: a loop must not fill the record. */
 const QUIET_MS = 60_000;
 const MAX_REMEMBERED = 10_000;
 
+/** A use that was an alarm. */
+interface Noted {
+  writtenAt: number;
+  /** How often since. */
+  since: number;
+}
+
 export function makeAlert(parts: {
-  readonly ledger: Pick<Ledger, 'tasks'>;
+  readonly ledger: { readonly tasks: Pick<Ledger['tasks'], 'takenBack' | 'noteUse'> };
   readonly log: Log;
   /** Told of every single use. */
   readonly onUse: (how: string) => void;
   readonly nowMs: () => number;
 }): Alert {
-  const seen = new Map<string, { writtenAt: number; since: number }>();
+  const seen = new Map<string, Noted>();
 
-  /** How often since it was written last; undefined: not yet to be written again. */
-  function count(key: string): number | undefined {
-    const now = parts.nowMs();
+  function remembered(key: string): Noted {
     const entry = seen.get(key) ?? { writtenAt: Number.NEGATIVE_INFINITY, since: 0 };
-    entry.since += 1;
     seen.delete(key);
     seen.set(key, entry);
     const oldest = seen.size > MAX_REMEMBERED ? seen.keys().next().value : undefined;
     if (oldest !== undefined) seen.delete(oldest);
-    if (now - entry.writtenAt < QUIET_MS) return undefined;
-    const { since } = entry;
-    Object.assign(entry, { writtenAt: now, since: 0 });
-    return since;
+    return entry;
   }
 
-  return async function alert({ how, grant, task, by, origin }) {
+  /** Whether it is one of many that need no look and no line of their own; it is counted then. */
+  function isQuiet(entry: Noted | undefined, how: VainUse['how']): boolean {
+    if (!entry || parts.nowMs() - entry.writtenAt >= QUIET_MS) return false;
+    entry.since += 1;
     parts.onUse(how);
-    const times = count(JSON.stringify([how, grant, task, by.trust, by.id]));
-    if (times === undefined) return;
-    parts.log.warn({ how, grant, task, who: by.id, times }, 'used after it was taken back');
-    const use = {
-      grant: grant ?? null,
-      task: task ?? null,
-      how,
-      trust: by.trust,
-      subject: by.id,
-      count: times,
-      origin,
-    };
-    await parts.ledger.tasks.noteUse(use).catch((cause: unknown) => {
+    return true;
+  }
+
+  async function look({ how, grant, task, by, origin }: VainUse): Promise<void> {
+    const key = JSON.stringify([how, grant, task, by.trust, by.id]);
+    if (isQuiet(seen.get(key), how)) return;
+    const taken = await parts.ledger.tasks.takenBack(grant ?? null, task ?? null);
+    if (!taken) return;
+    const entry = remembered(key);
+    if (isQuiet(entry, how)) return;
+    parts.onUse(how);
+    const before = { ...entry };
+    const count = entry.since + 1;
+    Object.assign(entry, { writtenAt: parts.nowMs(), since: 0 });
+    const what = taken === 'grant' ? { grant: grant ?? null, task: null } : { grant: null, task: task ?? null };
+    parts.log.warn({ how, ...what, who: by.id, times: count }, 'used after it was taken back');
+    try {
+      await parts.ledger.tasks.noteUse({ ...what, how, trust: by.trust, subject: by.id, count, origin });
+    } catch (error) {
+      // Not on record: the next one is, with those that were not.
+      Object.assign(entry, { writtenAt: before.writtenAt, since: entry.since + count });
+      throw error;
+    }
+  }
+
+  return async function alert(use) {
+    try {
+      await look(use);
+      return true;
+    } catch (error) {
+      const { how, grant, task } = use;
       parts.log.warn(
-        { how, grant, task, code: (cause as { code?: unknown }).code },
+        { how, grant, task, code: (error as { code?: unknown }).code },
         'an alert could not be put on record',
       );
-    });
+      return false;
+    }
   };
 }
 
-/** Ends that somebody wanted; one that only came with time is nobody's alarm. */
-const TAKEN_BACK: ReadonlySet<string | null> = new Set<EndReason>(['revocation', 'order', 'task_ended']);
-
-/** Whether a grant ended because somebody wanted it to, or an order covers it. */
-export function grantTakenBack({ why, orderId }: Pick<GrantView, 'why' | 'orderId'>): boolean {
-  return TAKEN_BACK.has(why) || orderId !== null;
-}
-
-/** Runs what a workload wants of a grant of its own, and raises the alarm where it is refused because the grant was taken back. */
-export async function usingGrant<T>(
+/** Runs what a workload wants of a grant or on a task of its own; whatever it is refused for, it may be that this was taken back. */
+export async function watched<T>(
   { alert }: Pick<ExchangeContext, 'alert'>,
-  how: UseAfterRevocation['how'],
+  how: VainUse['how'],
   { identity, origin }: Caller,
-  view: GrantView,
+  what: Pick<VainUse, 'grant' | 'task'>,
   work: () => Promise<T>,
 ): Promise<T> {
   try {
     return await work();
   } catch (error) {
-    const blocked = error instanceof Refusal && (error.code === 'under_order' || error.code === 'task_ended');
-    if (blocked || grantTakenBack(view)) await alert({ how, grant: view.id as GrantId, by: identity, origin });
+    if (error instanceof Refusal) await alert({ how, ...what, by: identity, origin });
     throw error;
   }
 }
 
-/** The same for a task that was made beforehand, whatever else there is to refuse: what is asked for may be too much as well. */
-export async function usingTask<T>(
-  { alert, ledger, clock }: Pick<ExchangeContext, 'alert' | 'ledger' | 'clock'>,
-  how: UseAfterRevocation['how'],
-  { identity, origin }: Caller,
-  task: TaskId,
-  work: () => Promise<T>,
-): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    if (error instanceof Refusal && (await wasTakenBack({ ledger, clock }, task)))
-      await alert({ how, task, by: identity, origin });
-    throw error;
-  }
+/** What a call was on, and why it was denied; null where it was not. */
+export interface WatchedCall {
+  readonly grant: GrantId | null;
+  readonly task: { readonly id: TaskId } | null;
+  readonly code: string | null;
 }
 
-/** A call that was denied: the alarm, where its grant or its task was taken back. */
-export async function watchCall(
-  { alert, ledger, clock }: Pick<ExchangeContext, 'alert' | 'ledger' | 'clock'>,
+const LOOKED_AT: ReadonlySet<string | null> = new Set(['grant_not_active', 'task_ended', 'under_order']);
+
+/**
+ * Calls of a batch that were denied: the alarm, where a grant or a task was taken back. Each is looked up once and one after another, as far as
+ * the ledger answers: nobody waits for one that is away more than once.
+ */
+export async function watchCalls(
+  { alert }: Pick<ExchangeContext, 'alert'>,
   { identity, origin }: Caller,
-  { grant, task }: { readonly grant: GrantId | null; readonly task: { readonly id: TaskId } | null },
-  code: string | null,
+  calls: readonly WatchedCall[],
 ): Promise<void> {
-  if (code !== 'grant_not_active' && code !== 'task_ended' && code !== 'under_order') return;
-  const use = { how: 'call', by: identity, origin } as const;
-  const view = grant && (await ledger.grants.find(grant));
-  if (view && grantTakenBack(view)) await alert({ ...use, grant });
-  else if (!view && task && (await wasTakenBack({ ledger, clock }, task.id))) await alert({ ...use, task: task.id });
-}
-
-/** Ended by somebody, or under an order of its own; not one whose deadline has passed. */
-export async function wasTakenBack(
-  { ledger, clock }: Pick<ExchangeContext, 'ledger' | 'clock'>,
-  task: TaskId,
-): Promise<boolean> {
-  const row = await ledger.tasks.find(task);
-  if (!row) return false;
-  if (row.state === 'ended') return row.endedWhy !== 'deadline';
-  return (row.endsAt === null || row.endsAt > clock.now()) && !(await ledger.tasks.isActive(task));
+  const denied = calls.filter(({ code, grant, task }) => LOOKED_AT.has(code) && (grant ?? task) !== null);
+  for (const { grant, task } of new Map(denied.map((call) => [`${call.grant} ${call.task?.id}`, call])).values()) {
+    if (!(await alert({ how: 'call', ...(grant && { grant }), ...(task && { task: task.id }), by: identity, origin })))
+      return;
+  }
 }

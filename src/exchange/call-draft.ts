@@ -12,7 +12,7 @@ import type { CallQuestion } from './call-question.ts';
 import { askedAbout } from './call-subject.ts';
 import type { Caller } from './context.ts';
 import { principalOf } from './decide.ts';
-import type { Client } from './introspect.ts';
+import type { Client } from './clients.ts';
 import type { ActiveRules } from './rules.ts';
 import { factsOfTask } from './task-facts.ts';
 

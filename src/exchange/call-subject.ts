@@ -2,7 +2,8 @@ import type { RefusalCode } from '../domain/errors.ts';
 import type { Tool } from '../domain/tool.ts';
 import type { Caller } from './context.ts';
 import type { CallQuestion } from './call-question.ts';
-import type { Client } from './introspect.ts';
+import { clientOf } from './clients.ts';
+import type { Client } from './clients.ts';
 
 /** Whom a question is about, where whoever asks may ask it. */
 export type AskedAbout =
@@ -35,8 +36,6 @@ export function mayEvaluate(
   { identity }: Pick<Caller, 'identity'>,
   { audience }: Tool,
 ): boolean {
-  const client = clients.find(
-    (entry) => entry.trust === identity.trust && entry.id === identity.id && entry.may.includes('evaluate'),
-  );
+  const client = clientOf(clients, identity, 'evaluate');
   return audience !== undefined && client?.audiences.includes(audience) === true;
 }

@@ -2,7 +2,7 @@ import { Refusal } from '../domain/errors.ts';
 import type { GrantId, TaskId } from '../domain/ids.ts';
 import type { Parameters } from '../domain/profile.ts';
 import type { ApprovalRow, GrantView } from '../ledger/index.ts';
-import { usingGrant } from './after-revocation.ts';
+import { watched } from './after-revocation.ts';
 import { approvalFacts, untoldOf } from './approval.ts';
 import { mustBeWhatWasAsked } from './as-approved.ts';
 import type { Caller, ExchangeContext } from './context.ts';
@@ -35,7 +35,7 @@ export function makeClaim(context: ExchangeContext, { mintAndActivate }: IssuePa
   return async function claim(caller: Caller, request: ClaimRequest): Promise<Issued> {
     const view = await ownGrant(context, caller, request.grant);
     mustBeOn(view, request.task);
-    return usingGrant(context, 'claim', caller, view, () => claimOf(caller, request, view));
+    return watched(context, 'claim', caller, { grant: request.grant }, () => claimOf(caller, request, view));
   };
 
   async function claimOf(caller: Caller, { grant, idempotency }: ClaimRequest, view: GrantView): Promise<Issued> {

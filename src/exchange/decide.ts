@@ -6,6 +6,7 @@ import type { JsonObject } from '../domain/json.ts';
 import type { Parameters, Profile } from '../domain/profile.ts';
 import type { Task } from '../domain/task.ts';
 import type { DecisionRecord, Ledger } from '../ledger/index.ts';
+import { codeOfAnswer } from '../policy/index.ts';
 import type { CoveringException, PolicyAction, PolicyAnswer, PolicyRequest, ProfileRequest } from '../policy/policy.ts';
 import type { Approved } from './approval.ts';
 import type { ActiveRules } from './rules.ts';
@@ -52,13 +53,6 @@ export function decide(rules: ActiveRules, ids: Ids, question: Question): Decide
   return { answer, record };
 }
 
-/** Why an answer gives nothing now; null for an allow. */
-export function codeOfAnswer({ outcome, refused }: PolicyAnswer): RefusalCode | null {
-  if (outcome === 'allow') return null;
-  if (outcome === 'approval') return 'approval_required';
-  return refused === 'principal' ? 'principal_refused' : 'policy_denied';
-}
-
 /** A refusal that the policy set was not asked for, such as an unknown profile: on record like any other. */
 export function refusedDecision(
   rules: ActiveRules,
@@ -72,7 +66,7 @@ export function refusedDecision(
 }
 
 /** The mode is on every decision; the task where it was there before it. */
-export function ofTask({ id, mode, implicit, onBehalfOf }: Task) {
+function ofTask({ id, mode, implicit, onBehalfOf }: Task) {
   return { ...(implicit ? {} : { task_id: id }), mode, on_behalf_of: onBehalfOf ?? null };
 }
 

@@ -5,7 +5,7 @@ import { environmentsOf } from '../domain/task.ts';
 import type { Task } from '../domain/task.ts';
 import { toTask } from '../ledger/index.ts';
 import type { TaskRow } from '../ledger/index.ts';
-import { usingTask } from './after-revocation.ts';
+import { watched } from './after-revocation.ts';
 import type { Caller, ExchangeContext } from './context.ts';
 import { refuse } from './decide.ts';
 import { decideTask } from './decide-task.ts';
@@ -72,7 +72,7 @@ export function makeDelegate(context: ExchangeContext, { tokens, limits }: TaskP
 
   return async function delegate(caller: Caller, request: DelegationRequest): Promise<OpenedTask> {
     const row = await parentOf(request.parent);
-    return usingTask(context, 'delegate', caller, toTask(row).id, () => handOn(caller, row, request));
+    return watched(context, 'delegate', caller, { task: toTask(row).id }, () => handOn(caller, row, request));
   };
 }
 

@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { Refusal } from '../domain/errors.ts';
 import type { RefusalCode } from '../domain/errors.ts';
 import { parseId } from '../domain/ids.ts';
 import type { ApprovalId, ExceptionId } from '../domain/ids.ts';
@@ -9,14 +8,14 @@ import type { JsonObject } from '../domain/json.ts';
 import type { CallFacts, CallRecord, RecordedCall } from '../ledger/index.ts';
 import { judgeCall } from '../policy/index.ts';
 import type { ApprovalNeeds, CallVerdict, PolicyAnswer } from '../policy/index.ts';
-import { watchCall } from './after-revocation.ts';
+import { watchCalls } from './after-revocation.ts';
 import { hashOf } from './approval.ts';
 import { askedOfDraft, draftCall } from './call-draft.ts';
 import type { Draft, DraftParts } from './call-draft.ts';
 import type { CallQuestion, Evaluated, Obligation, RequestableCall, Semantic } from './call-question.ts';
 import type { Caller, ExchangeContext } from './context.ts';
 import { tellException, underException } from './exceptions.ts';
-import type { Client } from './introspect.ts';
+import type { Client } from './clients.ts';
 import { withRules } from './rules.ts';
 import type { ActiveRules } from './rules.ts';
 
@@ -41,29 +40,30 @@ type Context = Pick<ExchangeContext, 'ledger' | 'rules' | 'ids' | 'clock' | 'ale
  * Answers as many as the semantic asks for. @throws Fault `ledger_unavailable`, `no_generation`, `generation_behind`: nothing is allowed then.
  */
 export function makeEvaluate(context: Context, parts: EvaluateParts) {
-  return function evaluate(
+  return async function evaluate(
     asker: Caller,
     questions: readonly CallQuestion[],
     semantic: Semantic = 'execute_all',
   ): Promise<Evaluated[]> {
-    return withRules(context.rules, async (rules) => {
-      const facts = await readFacts(context, questions);
-      const draftParts = { rules, clients: parts.clients, asker, facts };
-      const answers: Evaluated[] = [];
-      for (let rest = questions; rest.length > 0;) {
-        const { judged, recorded } = await again(() => judgeAndRecord(context, draftParts, rest, semantic));
-        const done = judged.slice(0, recorded.length);
-        for (const [index, { record }] of done.entries()) {
-          if (recorded[index]?.code === null) tellException(context.log, { ...record, action: 'call' });
-        }
-        answers.push(...(await Promise.all(done.map((one, index) => answer(parts, rules, one, recorded[index])))));
-        await Promise.all(
-          done.map(({ record }, index) => watchCall(context, asker, record, recorded[index]?.code ?? null)),
-        );
-        rest = enough(semantic, answers) ? [] : rest.slice(judged.length);
+    const facts = await readFacts(context, questions);
+    const answers: Evaluated[] = [];
+    for (let rest = questions; rest.length > 0;) {
+      // What is on record stays as it was answered: only what was not recorded is decided once more.
+      const { rules, judged, recorded } = await withRules(context.rules, (active) =>
+        judgeAndRecord(context, { rules: active, clients: parts.clients, asker, facts }, rest, semantic),
+      );
+      const done = judged.slice(0, recorded.length);
+      for (const [index, { record }] of done.entries()) {
+        if (recorded[index]?.code === null) tellException(context.log, { ...record, action: 'call' });
       }
-      return answers;
-    });
+      answers.push(...(await Promise.all(done.map((one, index) => answer(parts, rules, one, recorded[index])))));
+      const told = done.map(({ record: { grant, task } }, index) => {
+        return { grant, task, code: recorded[index]?.code ?? null };
+      });
+      await watchCalls(context, asker, told);
+      rest = enough(semantic, answers) ? [] : rest.slice(judged.length);
+    }
+    return answers;
   };
 }
 
@@ -72,7 +72,7 @@ async function judgeAndRecord(
   parts: Omit<DraftParts, 'now'>,
   questions: readonly CallQuestion[],
   semantic: Semantic,
-): Promise<{ judged: Judged[]; recorded: RecordedCall[] }> {
+): Promise<{ rules: ActiveRules; judged: Judged[]; recorded: RecordedCall[] }> {
   const { rules, asker } = parts;
   const judged = await judgeAll(context, parts, questions, semantic);
   const recorded = await context.ledger.calls.record({
@@ -82,17 +82,7 @@ async function judgeAndRecord(
     untilDeny: semantic === 'deny_on_first_deny',
     calls: judged.map(({ record }) => record),
   });
-  return { judged, recorded };
-}
-
-/** Once more, without it, where an exception ended between the deciding and the recording: then nothing was recorded. */
-async function again<T>(work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    if (!(error instanceof Refusal) || error.code !== 'exception_closed') throw error;
-    return work();
-  }
+  return { rules, judged, recorded };
 }
 
 function enough(semantic: Semantic, answers: readonly Evaluated[]): boolean {

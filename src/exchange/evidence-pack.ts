@@ -4,35 +4,49 @@ import type { ProfileSummary } from '../config/index.ts';
 import { Refusal } from '../domain/errors.ts';
 import type { JsonObject } from '../domain/json.ts';
 import { COUNT_WINDOW } from '../ledger/index.ts';
-import type { EventCount, GenerationInForce, PolicyCount, UsageCursor, UsageRow } from '../ledger/index.ts';
+import type { EventCount, GenerationInForce, PolicyCount, Span, UsageCursor, UsageRow } from '../ledger/index.ts';
 import { summarisePolicies } from '../policy/index.ts';
 import type { PolicySummary } from '../policy/index.ts';
 import type { ExchangeContext, OperatorCaller } from './context.ts';
 import type { CheckpointView } from './evidence.ts';
+import { eachPolicyFile } from './policy-files.ts';
 import { recordRead } from './record-read.ts';
 
 const MAX_GENERATIONS = 100;
 const MAX_EXCEPTIONS = 1_000;
 const MAX_USAGE = 1_000;
+const MAX_SAMPLES = 1_000;
 /** More at once would be work for the ledger that issuing needs. */
 const AT_ONCE = 1;
 
+/**
+ * `events`, `policies` and `samples` come from the sealed log, up to the checkpoint, and are proven by it. `generations`, `profiles`,
+ * `usage`, `exceptions` and `log` are read from tables as they stand when the pack is made; what they say is in the log too, and
+ * `writ audit verify` holds the two against each other.
+ */
 export interface EvidencePack {
   readonly from: Date | null;
   readonly to: Date | null;
-  /** What everything here is counted up to, and proven against. */
+  /** What the events here are counted up to, and proven against. */
   readonly checkpoint: CheckpointView;
   /** The leaves that were looked at. */
   readonly range: { readonly first: number; readonly end: number };
   readonly generations: readonly (Omit<GenerationInForce, 'body'> & { readonly policies: readonly PolicySummary[] })[];
+  /** There were more before these. */
+  readonly generationsCut: boolean;
   /** Of the last of these generations. */
   readonly profiles: readonly ProfileSummary[];
   readonly events: readonly EventCount[];
   readonly policies: readonly PolicyCount[];
   readonly samples: readonly { readonly leaf: number; readonly body: string; readonly path: readonly string[] }[];
+  /** There are more kinds of events and policies than samples. */
+  readonly samplesCut: boolean;
   readonly usage: readonly UsageRow[];
   readonly usageCut: boolean;
+  /** Newest first. */
   readonly exceptions: readonly JsonObject[];
+  /** There were more before these. */
+  readonly exceptionsCut: boolean;
   readonly log: JsonObject;
 }
 
@@ -45,49 +59,71 @@ export function makeEvidencePack({ ledger }: Pick<ExchangeContext, 'ledger'>, lo
   const prover = makeProver(async (positions) => sealing.hashes(positions));
   let running = 0;
 
-  /** @throws Refusal `not_found` where nothing is signed yet, `too_many_requests` beside another. */
-  return async function pack(caller: OperatorCaller, from: Date | null, to: Date | null): Promise<EvidencePack> {
+  /**
+   * Stops where it is once the caller is gone.
+   * @throws Refusal `not_found` where nothing is signed yet, `too_many_requests` beside another; the reason of `gone`.
+   */
+  return async function pack(
+    caller: OperatorCaller,
+    from: Date | null,
+    to: Date | null,
+    gone: AbortSignal,
+  ): Promise<EvidencePack> {
     if (running >= AT_ONCE) throw new Refusal('too_many_requests');
     running++;
     try {
-      return await gather(caller, from, to);
+      return await gather(caller, { from, to }, gone);
     } finally {
       running--;
     }
   };
 
-  async function gather(caller: OperatorCaller, from: Date | null, to: Date | null): Promise<EvidencePack> {
-    const span = { from, to };
+  async function gather(caller: OperatorCaller, span: Span, gone: AbortSignal): Promise<EvidencePack> {
+    const { from, to } = span;
     const query = { ...(from && { from: from.toISOString() }), ...(to && { to: to.toISOString() }) };
     await recordRead(ledger, caller, { what: 'evidence', resource: 'evidence', query, count: 1 });
     const checkpoint = await sealing.newestCheckpoint();
     if (!checkpoint) throw new Refusal('not_found');
-    const leaves = await evidence.leavesBetween(from, to);
-    const range = { first: leaves.first, end: Math.min(leaves.end, checkpoint.size) };
-    const { events, policies } = await count(range, span);
-    const generations = await counts.generations(span, MAX_GENERATIONS);
-    const usage = await usageOf(span);
+    const within = await evidence.leavesBetween(from, to);
+    const range = { first: within.first, end: Math.min(within.end, checkpoint.size) };
+    const { events, policies } = await count(range, span, gone);
+    const found = await counts.generations(span, MAX_GENERATIONS + 1);
+    const generations = found.slice(-MAX_GENERATIONS);
+    const usage = await usageOf(span, gone);
+    const exceptions = await counts.exceptions(span, MAX_EXCEPTIONS + 1);
+    const inForce = await eachPolicyFile(
+      generations.map(({ body }) => body),
+      (path, text) => {
+        gone.throwIfAborted();
+        return summarisePolicies(path, text);
+      },
+    );
+    const leaves = [...new Set([...events, ...policies].flatMap(({ first, last }) => [first, last]))];
     return {
       from,
       to,
       checkpoint,
       range,
-      generations: generations.map(({ body, ...generation }) => ({ ...generation, policies: policiesIn(body) })),
+      generations: generations.map(({ body, ...generation }, n) => ({ ...generation, policies: inForce[n] ?? [] })),
+      generationsCut: found.length > MAX_GENERATIONS,
       profiles: profilesIn(generations.at(-1)?.body),
       events,
       policies,
-      samples: await samplesOf([...events, ...policies], checkpoint.size),
+      samples: await samplesOf(leaves.slice(0, MAX_SAMPLES), checkpoint.size, gone),
+      samplesCut: leaves.length > MAX_SAMPLES,
       usage: usage.slice(0, MAX_USAGE),
       usageCut: usage.length > MAX_USAGE,
-      exceptions: await counts.exceptions(span, MAX_EXCEPTIONS),
+      exceptions: exceptions.slice(0, MAX_EXCEPTIONS),
+      exceptionsCut: exceptions.length > MAX_EXCEPTIONS,
       log: logHealth(),
     };
   }
 
-  async function count(range: EvidencePack['range'], span: { from: Date | null; to: Date | null }) {
+  async function count(range: EvidencePack['range'], span: Span, gone: AbortSignal) {
     const events = new Map<string, EventCount>();
     const policies = new Map<string, PolicyCount>();
     for (let { first } = range; first < range.end; first += COUNT_WINDOW) {
+      gone.throwIfAborted();
       const part = await counts.window(first, Math.min(range.end, first + COUNT_WINDOW), span);
       for (const each of part.events) add(events, [each.type, each.success, each.outcome, each.code], each);
       for (const each of part.policies) add(policies, [each.rules, each.policy, each.outcome], each);
@@ -95,10 +131,11 @@ export function makeEvidencePack({ ledger }: Pick<ExchangeContext, 'ledger'>, lo
     return { events: [...events.values()], policies: [...policies.values()] };
   }
 
-  async function usageOf(span: { from: Date | null; to: Date | null }): Promise<UsageRow[]> {
+  async function usageOf(span: Span, gone: AbortSignal): Promise<UsageRow[]> {
     const found = new Map<string, UsageRow>();
     let after: UsageCursor | null = null;
     do {
+      gone.throwIfAborted();
       const { rows, next }: { rows: UsageRow[]; next: UsageCursor | null } = await counts.usage(span, after);
       for (const row of rows) {
         const key = JSON.stringify([row.trust, row.subject, row.profile]);
@@ -111,11 +148,11 @@ export function makeEvidencePack({ ledger }: Pick<ExchangeContext, 'ledger'>, lo
     return [...found.values()].sort((a, b) => unused(b) - unused(a) || b.grants - a.grants);
   }
 
-  /** The first and the last of each kind, with the way from it to the root that was signed. */
-  async function samplesOf(counted: readonly { first: number; last: number }[], size: number) {
-    const leaves = [...new Set(counted.flatMap(({ first, last }) => [first, last]))].sort((a, b) => a - b);
+  /** The first and the last of each kind, with the way from it to the root that was signed; in their order. */
+  async function samplesOf(leaves: readonly number[], size: number, gone: AbortSignal) {
     const samples: EvidencePack['samples'][number][] = [];
     for (const { leaf, body } of await counts.bodies(leaves)) {
+      gone.throwIfAborted();
       const path = await prover.inclusion(leaf, size);
       samples.push({ leaf, body, path: path.map((hash) => Buffer.from(hash).toString('base64')) });
     }
@@ -153,11 +190,6 @@ function together(one: UsageRow, other: UsageRow): UsageRow {
     calls: one.calls + other.calls,
     grantedSeconds: one.grantedSeconds + other.grantedSeconds,
   };
-}
-
-function policiesIn(rules: string): PolicySummary[] {
-  const files = Object.entries(parseRulesText(rules)).filter(([path]) => path.endsWith('.cedar'));
-  return files.flatMap(([path, text]) => summarisePolicies(path, text));
 }
 
 function profilesIn(rules: string | undefined): ProfileSummary[] {

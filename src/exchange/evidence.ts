@@ -4,7 +4,7 @@ import type { DecisionId } from '../domain/ids.ts';
 import type { JsonObject } from '../domain/json.ts';
 import type { DecisionView, EventFilter, EventPage } from '../ledger/index.ts';
 import type { ExchangeContext, OperatorCaller } from './context.ts';
-import { actorOf } from './orders.ts';
+import { recordRead } from './record-read.ts';
 
 /** What is asked to be proven of the log. */
 export type ProofQuestion =
@@ -86,33 +86,31 @@ export function makeEvidenceReads({ ledger }: Pick<ExchangeContext, 'ledger'>) {
         Object.entries({ ...filter, from, limit }).filter(([, value]) => value !== undefined),
       );
       const resource = filter.grant ?? filter.task ?? 'events';
-      await record(caller, 'events', resource, query as JsonObject, page.events.length);
+      const read = { what: 'events', resource, query: query as JsonObject, count: page.events.length };
+      await recordRead(ledger, caller, read);
       return page;
     },
 
     /** @throws Refusal `not_found`. */
     async decision(caller: OperatorCaller, id: DecisionId): Promise<DecisionView> {
       const found = await ledger.calls.findDecision(id);
-      await record(caller, 'decision', id, {}, found ? 1 : 0);
+      await recordRead(ledger, caller, { what: 'decision', resource: id, query: {}, count: found ? 1 : 0 });
       if (!found) throw new Refusal('not_found');
       return found;
     },
 
-    /** Of a period, oldest first, from behind one. */
+    /** Of a period, oldest first, from behind one; `next`: there are more, behind this one. */
     async decisions(caller: OperatorCaller, from: Date, to: Date, limit: number, after?: DecisionId) {
-      const found = await ledger.calls.listDecisions(from, to, limit, after);
+      const rows = await ledger.calls.listDecisions(from, to, limit + 1, after);
+      const found = rows.slice(0, limit);
       const query = { from: from.toISOString(), to: to.toISOString(), limit, ...(after && { after }) };
-      await record(caller, 'decisions', 'decisions', query, found.length);
-      return found;
+      await recordRead(ledger, caller, { what: 'decisions', resource: 'decisions', query, count: found.length });
+      return { decisions: found, next: rows.length > limit ? found.at(-1)?.id : undefined };
     },
 
     /** The leaves of a span of time: what to export for it. */
     range: (from: Date | null, to: Date | null) => evidence.leavesBetween(from, to),
   };
-
-  async function record(caller: OperatorCaller, what: string, resource: string, query: JsonObject, count: number) {
-    await evidence.recordRead({ actor: actorOf(caller), origin: caller.origin, what, resource, query, count });
-  }
 }
 export type EvidenceReads = ReturnType<typeof makeEvidenceReads>;
 

@@ -4,20 +4,12 @@ import { parseId } from '../domain/ids.ts';
 import type { MintId } from '../domain/ids.ts';
 import type { JsonObject } from '../domain/json.ts';
 import type { TokenClass } from '../keys/classes.ts';
-import { grantTakenBack, wasTakenBack } from './after-revocation.ts';
+import { clientOf } from './clients.ts';
+import type { Client } from './clients.ts';
 import type { Caller, ExchangeContext } from './context.ts';
 import type { Revocation } from './revoke.ts';
 import type { TaskClaims, TaskTokens } from './task-token.ts';
 import type { TaskEnd } from './tasks.ts';
-
-/** A registered resource server or enforcement point. */
-export interface Client {
-  readonly name: string;
-  readonly trust: string;
-  readonly id: string;
-  readonly may: readonly ('introspect' | 'evaluate')[];
-  readonly audiences: readonly string[];
-}
 
 export interface TokenParts {
   readonly clients: readonly Client[];
@@ -37,7 +29,7 @@ export function makeIntrospect(context: Pick<ExchangeContext, 'ledger' | 'clock'
   const { ledger, clock, alert } = context;
 
   async function mayAsk(asking: Identity, claims: JsonObject, mint: MintId): Promise<boolean> {
-    const client = clientOf(parts.clients, asking);
+    const client = clientOf(parts.clients, asking, 'introspect');
     if (client?.audiences.includes(text(claims, 'aud'))) return true;
     const owned = await ledger.grants.ofMint(mint);
     return owned?.trust === asking.trust && owned.subject === asking.id;
@@ -46,10 +38,10 @@ export function makeIntrospect(context: Pick<ExchangeContext, 'ledger' | 'clock'
   async function ofTask({ identity, origin }: Caller, shown: TaskClaims): Promise<JsonObject | undefined> {
     const { task, holder, claims } = shown;
     const own = holder.trust === identity.trust && holder.id === identity.id;
-    if (!own && !clientOf(parts.clients, identity)) throw new Refusal('not_a_client');
+    if (!own && !clientOf(parts.clients, identity, 'introspect')) throw new Refusal('not_a_client');
     if (shown.expired) return undefined;
     if (await ledger.tasks.isActive(task)) return { active: true, token_type: 'N_A', ...claims };
-    if (await wasTakenBack(context, task)) await alert({ how: 'introspect', task, by: identity, origin });
+    await alert({ how: 'introspect', task, by: identity, origin });
     return undefined;
   }
 
@@ -60,22 +52,15 @@ export function makeIntrospect(context: Pick<ExchangeContext, 'ledger' | 'clock'
     const claims = await ourToken(parts, token);
     const mint = claims && parseId('mint', text(claims, 'jti'));
     if (!claims || !mint || !(await mayAsk(asking, claims, mint))) {
-      if (!clientOf(parts.clients, asking)) throw new Refusal('not_a_client');
+      if (!clientOf(parts.clients, asking, 'introspect')) throw new Refusal('not_a_client');
       return undefined;
     }
     if (Number(claims['exp']) * 1000 <= clock.now().getTime()) return undefined;
     if (await ledger.grants.mintIsActive(mint)) return { active: true, token_type: 'Bearer', ...claims };
     const grant = await ledger.grants.ofMint(mint);
-    if (grant && (grant.live || grantTakenBack(grant)))
-      await alert({ how: 'introspect', grant: grant.grant, by: asking, origin: caller.origin });
+    if (grant) await alert({ how: 'introspect', grant: grant.grant, by: asking, origin: caller.origin });
     return undefined;
   };
-}
-
-function clientOf(clients: readonly Client[], asking: Identity): Client | undefined {
-  return clients.find(
-    (entry) => entry.trust === asking.trust && entry.id === asking.id && entry.may.includes('introspect'),
-  );
 }
 
 /**

@@ -8,7 +8,7 @@ import type { Ttl } from '../domain/ttl.ts';
 import { principalRecord, toTask } from '../ledger/index.ts';
 import type { ApprovalState, DecisionRecord } from '../ledger/index.ts';
 import type { Plan } from '../providers/provider.ts';
-import { usingTask } from './after-revocation.ts';
+import { watched } from './after-revocation.ts';
 import { approvalRequest, askedOf } from './approval.ts';
 import type { Caller, ExchangeContext } from './context.ts';
 import { tellException } from './exceptions.ts';
@@ -77,7 +77,7 @@ export function makeIssue(context: ExchangeContext, { mintAndActivate, liveLimit
     const { task } = request;
     return task === undefined
       ? decideAndMint(caller, request)
-      : usingTask(context, 'issue', caller, task, () => decideAndMint(caller, request));
+      : watched(context, 'issue', caller, { task }, () => decideAndMint(caller, request));
   };
 
   function decideAndMint(caller: Caller, request: IssueRequest): Promise<Issued | Pending> {

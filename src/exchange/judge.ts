@@ -1,13 +1,13 @@
-import { ONE_APPROVER } from '../domain/approval.ts';
 import { Refusal } from '../domain/errors.ts';
 import { outsideTask } from '../domain/task.ts';
 import { capTtl } from '../domain/ttl.ts';
 import type { Ttl } from '../domain/ttl.ts';
 import type { DecisionRecord, ExceptionAbout } from '../ledger/index.ts';
+import { judgeProfile } from '../policy/index.ts';
 import type { ApprovalNeeds } from '../policy/policy.ts';
 import type { Provider } from '../providers/provider.ts';
 import type { ExchangeContext } from './context.ts';
-import { codeOfAnswer, decide, refuse } from './decide.ts';
+import { decide, refuse } from './decide.ts';
 import type { Decided, Question } from './decide.ts';
 import { underException } from './exceptions.ts';
 import type { ActiveRules } from './rules.ts';
@@ -42,12 +42,16 @@ export async function judge(context: ExchangeContext, rules: ActiveRules, asked:
     ...decide(rules, ids, { ...question, exception }),
     until: endsAt,
   }));
-  if (answer.outcome === 'deny') await refuse(ledger, record, codeOfAnswer(answer) ?? 'policy_denied', {});
+  const {
+    code,
+    facts,
+    needs: waits,
+  } = judgeProfile({ mode: task.mode, effect: profile.effect, approved: asked.approval !== undefined }, answer);
+  if (answer.outcome === 'deny') await refuse(ledger, record, code ?? 'policy_denied', facts);
   const outside = task.implicit ? [] : outsideTask(task, profile, asked.parameters);
   if (outside.length > 0) await refuse(ledger, record, 'outside_task', { outside });
   if (task.endsAt && task.endsAt <= now) await refuse(ledger, record, 'task_ended', {});
-  if (task.mode === 'observe') await refuse(ledger, record, 'task_observes', { would: answer.outcome });
-  const waits = answer.outcome === 'approval' || isSupervised(asked) ? (answer.approval ?? ONE_APPROVER) : undefined;
+  if (code === 'task_observes') await refuse(ledger, record, code, facts);
   try {
     const ttl = capTtl({
       now,
@@ -72,9 +76,4 @@ export async function judge(context: ExchangeContext, rules: ActiveRules, asked:
 function aboutOf({ profile, identity }: Asked): ExceptionAbout {
   const { name, owner, environment } = profile;
   return { profile: name, trust: identity.trust, subject: identity.id, owner, environment };
-}
-
-/** Under supervision every effect beyond read needs an approval, whatever the policies say. */
-function isSupervised({ task, profile, approval }: Asked): boolean {
-  return task.mode === 'supervised' && profile.effect !== 'read' && !approval;
 }

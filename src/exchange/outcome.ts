@@ -3,7 +3,7 @@ import type { DecisionId } from '../domain/ids.ts';
 import type { DecisionView, OutcomeStatus } from '../ledger/index.ts';
 import { mayEvaluate } from './call-subject.ts';
 import type { Caller, ExchangeContext } from './context.ts';
-import type { Client } from './introspect.ts';
+import type { Client } from './clients.ts';
 import { withRules } from './rules.ts';
 
 export interface Outcome {

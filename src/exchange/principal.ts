@@ -1,22 +1,45 @@
 import { Refusal } from '../domain/errors.ts';
 import type { Identity } from '../domain/identity.ts';
 import type { Principal } from '../domain/task.ts';
+import type { Caller, ExchangeContext } from './context.ts';
+import { refuse, refusedDecision } from './decide.ts';
+import { withRules } from './rules.ts';
 
 /** On whose behalf, as a workload says it: by name, which policy has to permit, or by a token of theirs. */
 export type GivenPrincipal = string | { readonly token: string };
 
+/** For what it is said: a profile, or a task that is not there yet. */
+export type PrincipalFor = { readonly action: 'issue'; readonly profile: string } | { readonly action: 'create_task' };
+
 /**
  * Finds out whom a workload acts for. A token must be made out to this broker and be vouched for by a trust entry that
- * attests principals; one that does not hold is a refusal, and never only a name.
+ * attests principals; one that does not hold is a refusal, and never only a name. @throws Refusal `principal_refused`, on record.
  */
-export function makeResolvePrincipal(attest: (token: string) => Promise<Identity>) {
-  return async function resolvePrincipal(given: GivenPrincipal): Promise<Principal> {
+export function makeResolvePrincipal(
+  { ledger, rules, ids }: Pick<ExchangeContext, 'ledger' | 'rules' | 'ids'>,
+  attest: (token: string) => Promise<Identity>,
+) {
+  function refused(caller: Caller, wanted: PrincipalFor, why: string): Promise<never> {
+    return withRules(rules, (active) => {
+      const { action } = wanted;
+      const resource = action === 'issue' ? wanted.profile : ids.task();
+      const about = { action, resource, code: 'principal_refused' } as const;
+      return refuse(ledger, refusedDecision(active, ids, caller, about), 'principal_refused', { why });
+    });
+  }
+
+  return async function resolvePrincipal(
+    caller: Caller,
+    wanted: PrincipalFor,
+    given: GivenPrincipal,
+  ): Promise<Principal> {
     if (typeof given === 'string') return { id: given };
     const { id, trust, groups, vouchedUntil, issuer, subject } = await attest(given.token).catch((error: unknown) => {
       if (!(error instanceof Refusal)) throw error;
-      throw new Refusal('principal_refused', { why: error.code }, { cause: error });
+      return refused(caller, wanted, error.code);
     });
     const who = issuer === undefined || subject === undefined ? {} : { issuer, subject };
     return { id, verified: { trust, groups, ...who, vouchedUntil } };
   };
 }
+export type ResolvePrincipal = ReturnType<typeof makeResolvePrincipal>;

@@ -2,7 +2,7 @@ import { Refusal } from '../domain/errors.ts';
 import type { GrantId, TaskId } from '../domain/ids.ts';
 import type { Parameters } from '../domain/profile.ts';
 import type { GrantView } from '../ledger/index.ts';
-import { usingGrant } from './after-revocation.ts';
+import { watched } from './after-revocation.ts';
 import type { Caller, ExchangeContext } from './context.ts';
 import type { Issued, IssueParts } from './issue.ts';
 import { refuse } from './decide.ts';
@@ -30,7 +30,7 @@ export function makeRenew(context: ExchangeContext, parts: IssueParts) {
   return async function renew(caller: Caller, request: RenewRequest): Promise<Issued> {
     const view = await ownGrant(context, caller, request.grant);
     mustBeOn(view, request.task);
-    return usingGrant(context, 'renew', caller, view, () =>
+    return watched(context, 'renew', caller, { grant: request.grant }, () =>
       mintAgain(context, parts, caller, view, {
         action: 'renew',
         kind: (short) => (short && request.ttlSeconds === undefined ? 'child' : 'renewal'),

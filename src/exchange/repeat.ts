@@ -5,6 +5,7 @@ import type { ApprovalState, RepeatedRequest } from '../ledger/index.ts';
 import type { Caller, ExchangeContext } from './context.ts';
 import type { ClaimRequest } from './claim.ts';
 import type { Issued, IssueParts, IssueRequest, Pending } from './issue.ts';
+import { watched } from './after-revocation.ts';
 import { mintAgain, ownGrant, secondsLeft } from './renew.ts';
 import type { SettleGrant } from './revoke.ts';
 
@@ -53,7 +54,9 @@ export type Replace = (caller: Caller, grant: GrantId) => Promise<Issued>;
 export function makeReplace(context: ExchangeContext, parts: IssueParts, settleGrant: SettleGrant): Replace {
   const { ledger } = context;
 
-  return async function replace(caller: Caller, grant: GrantId): Promise<Issued> {
+  return (caller, grant) => watched(context, 'issue', caller, { grant }, () => replacement(caller, grant));
+
+  async function replacement(caller: Caller, grant: GrantId): Promise<Issued> {
     const { trust, id } = caller.identity;
     const open = await ledger.issuing.retireMints(grant, { trust, id }, caller.origin);
     if (open > 0) await settleGrant(grant);
@@ -64,7 +67,7 @@ export function makeReplace(context: ExchangeContext, parts: IssueParts, settleG
       kind: () => 'replacement',
       askedSeconds: (now) => secondsLeft(view, now),
     });
-  };
+  }
 }
 
 async function earlierRequest(

@@ -16,15 +16,19 @@ const LOOK_EVERY_MS = 50;
 /** Ends what is open of a grant, here and now; what does not finish in time is left to the reaper. */
 export type SettleGrant = (grant: GrantId) => Promise<void>;
 
+export interface SettleGrantParts {
+  readonly ledger: { readonly reaping: Pick<ExchangeContext['ledger']['reaping'], 'claim' | 'isBeingEnded'> };
+  readonly owner: string;
+}
+
 /** A reaper, of this process or another, may have claimed a mint first: it is waited for just as long. */
-export function makeSettleGrant(
-  { ledger, owner }: Pick<ExchangeContext, 'ledger' | 'owner'>,
-  settle: Settle,
-): SettleGrant {
+export function makeSettleGrant({ ledger, owner }: SettleGrantParts, settle: Settle): SettleGrant {
   return async (grant) => {
     const late = AbortSignal.timeout(WAIT_MS);
+    // Listened to from here: the time may be up before the claim is answered, as when the process stood still meanwhile.
+    const over = once(late, 'abort');
     const claims = await ledger.reaping.claim({ grant, owner, limit: 100, lease_seconds: LEASE_SECONDS });
-    await Promise.race([Promise.all(claims.map(settle)), once(late, 'abort')]);
+    await Promise.race([Promise.all(claims.map(settle)), over]);
     while (!late.aborted && (await ledger.reaping.isBeingEnded(grant))) await sleep(LOOK_EVERY_MS);
   };
 }

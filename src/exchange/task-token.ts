@@ -8,6 +8,9 @@ import type { JsonObject } from '../domain/json.ts';
 import { environmentsOf, hopOf } from '../domain/task.ts';
 import type { ChainLink, Task } from '../domain/task.ts';
 import type { TokenClass } from '../keys/classes.ts';
+import { clientOf } from './clients.ts';
+import type { Client } from './clients.ts';
+import type { Caller } from './context.ts';
 
 /** How a task travels: a transaction token (draft-ietf-oauth-transaction-tokens), in the header `Txn-Token`. */
 export const TASK_TOKEN_TYPE = 'urn:ietf:params:oauth:token-type:txn_token';
@@ -73,6 +76,16 @@ export function makeTaskTokens({ issuer, clock, sign, verify }: TaskTokenParts):
     passedOn: (token) => counted(token, () => true),
   };
 }
+
+/**
+ * The task whose token came with a question about a call: of whoever asks, or, of an enforcement point, the one that it was shown
+ * and passes on. @throws as `ofHolder`.
+ */
+export function makeTaskOf(tokens: Pick<TaskTokens, 'ofHolder' | 'passedOn'>, clients: readonly Client[]) {
+  return ({ identity }: Caller, token: string): Promise<TaskId> =>
+    clientOf(clients, identity, 'evaluate') ? tokens.passedOn(token) : tokens.ofHolder(identity, token);
+}
+export type TaskOf = ReturnType<typeof makeTaskOf>;
 
 /**
  * `txn`, `sub` and `aud` stay the same all the way down; `req_wl` has everybody on the way, as the draft wants it, `act` the

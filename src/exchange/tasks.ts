@@ -7,7 +7,8 @@ import { taskLife } from '../domain/task-life.ts';
 import type { TaskLife } from '../domain/task-life.ts';
 import type { Principal, Task, TaskBounds, TaskMode } from '../domain/task.ts';
 import { principalRecord } from '../ledger/index.ts';
-import type { DecisionRecord, EndedTask, OpenTask, TaskFilter, TaskRow } from '../ledger/index.ts';
+import type { DecisionRecord, EndedTask, OpenTask, TaskBelow, TaskFilter, TaskRow } from '../ledger/index.ts';
+import { codeOfAnswer } from '../policy/index.ts';
 import type { PolicyAnswer } from '../policy/policy.ts';
 import type { Caller, ExchangeContext } from './context.ts';
 import { refuse } from './decide.ts';
@@ -52,7 +53,8 @@ export interface TaskParts {
 
 /**
  * Makes a task of a workload's own. It is itself a decision, and gives nothing: everything that is wanted on it is decided again.
- * @throws Refusal `policy_denied`, `principal_refused`, `approval_required`, `under_order`, `too_many_open_tasks`, `request_in_progress`; Fault.
+ * @throws Refusal `policy_denied`, `principal_refused`, `approval_required`, `under_order`, `task_ended`, `too_many_open_tasks`, each on record;
+ * `invalid_request` for a deadline that has passed, `request_in_progress` for a key that is in use; Fault.
  */
 export function makeCreateTask(context: ExchangeContext, { tokens, limits }: TaskParts) {
   const { ledger, ids, clock } = context;
@@ -91,9 +93,13 @@ export function makeCreateTask(context: ExchangeContext, { tokens, limits }: Tas
 
 export interface TaskView {
   readonly row: TaskRow;
-  /** Itself, and everything that was handed on below it. */
-  readonly tree: readonly TaskRow[];
+  /** What was handed on below it, from the top down. */
+  readonly below: readonly TaskBelow[];
+  /** There is more below it than is shown. */
+  readonly cut: boolean;
 }
+
+const MAX_BELOW = 1_000;
 
 /** Who looks at a task, or ends it: a workload on its own chain, or an operator whom the caller of this has let. */
 export type Onlooker =
@@ -110,11 +116,12 @@ export function makeShowTask({ ledger }: Pick<ExchangeContext, 'ledger'>) {
       if (!above.some(({ trust, subject }) => trust === onlooker.trust && subject === onlooker.id))
         throw new Refusal('not_found');
     }
-    return { row, tree: await ledger.tasks.tree(id) };
+    const below = await ledger.tasks.below(id, MAX_BELOW + 1);
+    return { row, below: below.slice(0, MAX_BELOW), cut: below.length > MAX_BELOW };
   };
 }
 
-/** Newest first. A workload has a list of its own alone; what of it the others see was said by `filter.within`. */
+/** Newest first. A workload lists its own alone; an operator what lies within the reach of their roles, whatever `filter.within` says. */
 export function makeListTasks({ ledger }: Pick<ExchangeContext, 'ledger'>) {
   return (onlooker: Onlooker, filter: TaskFilter, limit: number, after?: string): Promise<TaskRow[]> => {
     if (onlooker.kind === 'operator')
@@ -174,10 +181,8 @@ export async function mustAllow(
   { ledger }: Pick<ExchangeContext, 'ledger'>,
   { answer, record }: Decided,
 ): Promise<void> {
-  if (answer.outcome === 'allow') return;
-  if (answer.outcome === 'approval') return refuse(ledger, record, 'approval_required', {});
-  const denied = answer.refused === 'principal' ? 'principal_refused' : 'policy_denied';
-  return refuse(ledger, record, denied, {});
+  const code = codeOfAnswer(answer);
+  if (code !== null) await refuse(ledger, record, code, {});
 }
 
 export interface Opening {

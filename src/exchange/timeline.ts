@@ -1,4 +1,3 @@
-import { parseRulesText } from '../config/index.ts';
 import { Refusal } from '../domain/errors.ts';
 import type { TaskId } from '../domain/ids.ts';
 import { isJsonObject } from '../domain/json.ts';
@@ -6,6 +5,7 @@ import type { JsonObject } from '../domain/json.ts';
 import { policyTexts } from '../policy/index.ts';
 import type { CredentialRow, DecidedRow, HopRow, OrderOfTimeline } from '../ledger/index.ts';
 import type { ExchangeContext, OperatorCaller } from './context.ts';
+import { eachPolicyFile } from './policy-files.ts';
 import { recordRead } from './record-read.ts';
 
 /** More tasks below one are not followed; more events are on the next page. */
@@ -23,6 +23,7 @@ export interface DecidedView extends Omit<DecidedRow, 'policies'> {
   readonly policies: readonly { readonly id: string; readonly text: string | null }[];
 }
 
+/** `hops`, `credentials`, `archived` and `cut` are told with the first page alone. */
 export interface TimelineView {
   readonly task: TaskId;
   readonly hops: readonly HopRow[];
@@ -52,23 +53,24 @@ export function makeTimeline({ ledger }: Pick<ExchangeContext, 'ledger'>) {
     const hops = await reads.hops(task, MAX_HOPS + 1);
     const shown = hops.slice(0, MAX_HOPS);
     const ids = shown.map(({ id }) => id);
+    const isFirst = BigInt(after) === 0n;
     const rows = await reads.events(ids, after, limit + 1);
     const page = rows.slice(0, limit);
     await recordRead(ledger, caller, { what: 'timeline', resource: task, query: { after, limit }, count: page.length });
     if (hops.length === 0) throw new Refusal('not_found');
 
     const entries = page.map(({ leaf, body }) => ({ leaf, event: JSON.parse(body) as JsonObject }));
-    const credentials = await reads.credentials(ids, MAX_CREDENTIALS + 1);
+    const credentials = isFirst ? await reads.credentials(ids, MAX_CREDENTIALS + 1) : [];
     return {
       task,
-      hops: shown,
+      hops: isFirst ? shown : [],
       entries,
       decisions: await decided(entries),
       credentials: credentials.slice(0, MAX_CREDENTIALS),
       orders: await reads.orders(factsOf(entries, 'order')),
-      archived: await archivedSince(shown),
+      archived: isFirst ? await archivedSince(shown) : [],
       next: rows.length > limit ? page.at(-1)?.seq : undefined,
-      cut: hops.length > MAX_HOPS || credentials.length > MAX_CREDENTIALS,
+      cut: isFirst && (hops.length > MAX_HOPS || credentials.length > MAX_CREDENTIALS),
     };
   };
 
@@ -82,7 +84,8 @@ export function makeTimeline({ ledger }: Pick<ExchangeContext, 'ledger'>) {
     const ids = entries.flatMap(({ event }) => (typeof event['decision'] === 'string' ? [event['decision']] : []));
     const rows = await reads.decisions([...new Set(ids)]);
     const texts = await reads.ruleTexts([...new Set(rows.map(({ rulesHash }) => rulesHash))]);
-    const byHash = new Map(texts.map(({ hash, body }) => [hash, policiesOf(body)]));
+    const policies = await policiesOf(texts.map(({ body }) => body));
+    const byHash = new Map(texts.map(({ hash }, n) => [hash, policies[n]]));
     return rows.map(({ policies, ...row }) => ({
       ...row,
       policies: policies.map((id) => ({ id, text: byHash.get(row.rulesHash)?.get(id) ?? null })),
@@ -91,10 +94,10 @@ export function makeTimeline({ ledger }: Pick<ExchangeContext, 'ledger'>) {
 }
 export type Timeline = ReturnType<typeof makeTimeline>;
 
-/** Every policy of a generation by its id, from the text that the ledger keeps. */
-export function policiesOf(rules: string): ReadonlyMap<string, string> {
-  const files = Object.entries(parseRulesText(rules)).filter(([path]) => path.endsWith('.cedar'));
-  return new Map(files.flatMap(([, text]) => [...policyTexts(text)]));
+/** Every policy of each generation by its id, from the texts that the ledger keeps. */
+async function policiesOf(rules: readonly string[]): Promise<ReadonlyMap<string, string>[]> {
+  const read = await eachPolicyFile(rules, (_path, text) => [...policyTexts(text)]);
+  return read.map((policies) => new Map(policies));
 }
 
 function factsOf(entries: readonly TimelineEntry[], name: string): string[] {

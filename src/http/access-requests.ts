@@ -7,6 +7,7 @@ import type { Json } from '../domain/json.ts';
 import type { AskedCall, makeAccessRequests } from '../exchange/access-request.ts';
 import type { CallQuestion } from '../exchange/call-question.ts';
 import type { Caller } from '../exchange/context.ts';
+import type { TaskOf } from '../exchange/task-token.ts';
 import type { ApprovalRow } from '../ledger/index.ts';
 import { approvalId, goneOf, WaitQuery } from './approvals.ts';
 import { workloads } from './authenticate.ts';
@@ -14,7 +15,6 @@ import { EvaluationBody, readItem } from './authzen-request.ts';
 import { query } from './body.ts';
 import type { RequestFault } from './body.ts';
 import { onTask, shownTask } from './call-task.ts';
-import type { TaskOf } from './call-task.ts';
 import type { Step } from './context.ts';
 import { workloadOf } from './context.ts';
 import { echoRequestId, noStore } from './steps.ts';
@@ -36,7 +36,7 @@ export function accessRequestsRouter(verbs: AccessRequestVerbs, asWorkload: Step
   const submit: Step = async (req, res) => {
     const caller = workloadOf(res);
     const { denial, question } = readRequest((req.body ?? {}) as Json);
-    const call = onTask(question, await shownTask(verbs.taskOf, caller, req));
+    const call = onTask(question, await shownTask(verbs.taskOf, req, res));
     const row = await verbs.submit(caller, denial.binding_token, await verbs.reask(caller, call));
     res
       .status(202)

@@ -5,9 +5,12 @@ import { Refusal } from '../domain/errors.ts';
 import type { Log } from '../exchange/context.ts';
 import { jsonBody } from './body.ts';
 import { answerErrors } from './errors.ts';
-import { identifyRequest, logRequests, onlyHosts, refuseWhileClosing } from './steps.ts';
+import { endConnectionsWhileClosing, identifyRequest, logRequests, onlyHosts, refuseWhileClosing } from './steps.ts';
 
 export interface AppParts {
+  /** Answers to the end. */
+  readonly health: Router;
+  /** Closed while the process is closing. */
   readonly routers: readonly Router[];
   readonly log: Log;
   readonly trustedProxies: readonly string[];
@@ -32,7 +35,7 @@ export function makeApp(parts: AppParts): Express {
   app.set('trust proxy', [...parts.trustedProxies]);
   app.use(identifyRequest, logRequests(parts.log, parts.observe), helmet());
   if (parts.hosts) app.use(onlyHosts(parts.hosts));
-  app.use(refuseWhileClosing(parts.closing));
+  app.use(endConnectionsWhileClosing(parts.closing), parts.health, refuseWhileClosing(parts.closing));
   for (const router of parts.routers) app.use(router);
   app.use(() => {
     throw new Refusal('not_found');

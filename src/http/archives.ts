@@ -2,10 +2,10 @@ import { Router } from 'express';
 import type { RequestHandler } from 'express';
 import { z } from 'zod';
 import type { ArchiveVerbs } from '../exchange/archives.ts';
-import { roles } from './authenticate.ts';
 import { body, query } from './body.ts';
 import type { Step } from './context.ts';
 import { operatorOf } from './context.ts';
+import { unlimited } from './reach.ts';
 import { noStore } from './steps.ts';
 
 export const ArchiveBody = z.strictObject({
@@ -35,7 +35,7 @@ export function archivesRouter(archives: ArchiveVerbs, asOperator: Step, json: R
     res.status(201).json({ id, month, reason, force });
   });
   const router = Router();
-  router.get('/v1/audit/archives', noStore, asOperator, roles('auditor', 'security', 'platform'), list);
-  router.post('/v1/audit/archives', noStore, asOperator, roles('security'), json, request);
+  router.get('/v1/audit/archives', noStore, asOperator, unlimited('auditor', 'security', 'platform'), list);
+  router.post('/v1/audit/archives', noStore, asOperator, unlimited('security'), json, request);
   return router;
 }

@@ -1,8 +1,10 @@
 import { Refusal } from '../domain/errors.ts';
+import type { RefusalCode } from '../domain/errors.ts';
 import type { Buckets } from '../domain/bucket.ts';
 import type { Identity, Operator, OperatorRole } from '../domain/identity.ts';
-import type { Context, Principal, Step } from './context.ts';
+import type { Context, Principal, Res, Step } from './context.ts';
 import { operatorOf, workloadOf } from './context.ts';
+import { sourceOf } from './source.ts';
 
 export interface Authentication {
   readonly attest: (token: string) => Promise<Identity>;
@@ -46,12 +48,13 @@ export function makeAuthenticate(parts: Authentication) {
   const step =
     (first: typeof workload, second: typeof workload): Step =>
     async (req, res, next) => {
-      const source = res.locals.origin ?? 'unknown';
+      const source = sourceOf(res.locals.origin ?? 'unknown');
       const now = parts.nowMs();
       if (!parts.refusals.has(source, now)) {
         parts.onRefusal('too_many_refusals');
         throw new Refusal('too_many_refusals');
       }
+      res.locals.countRefused = parts.onRefusal;
       try {
         const token = BEARER.exec(req.headers.authorization ?? '')?.[1];
         if (token === undefined) throw new Refusal('evidence_missing');
@@ -79,6 +82,24 @@ export function makeAuthenticate(parts: Authentication) {
 /** Of two that did not accept a token: whose it is says why, and a source of keys that is away might have accepted it. */
 function moreTelling(first: Refusal, second: unknown): unknown {
   return first.code === 'evidence_untrusted' || !(second instanceof Refusal) ? second : first;
+}
+
+/**
+ * Looks at evidence that is shown beside who asks: a task's token, a principal's, an actor's. One that does not hold is counted as that of a
+ * caller is, and not held against the source: whoever hands a workload or an enforcement point something to pass on could lock it out.
+ * @param counts - which refusals are of the evidence; a token that holds, of a task that is over, is none.
+ */
+export async function counting<T>(
+  { locals }: Res,
+  look: () => Promise<T>,
+  counts = (code: RefusalCode) => code !== 'task_ended',
+): Promise<T> {
+  try {
+    return await look();
+  } catch (error) {
+    if (error instanceof Refusal && counts(error.code)) locals.countRefused?.(error.code);
+    throw error;
+  }
 }
 
 /** Lets workloads pass. @throws Refusal `not_a_workload`. */

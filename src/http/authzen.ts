@@ -9,13 +9,13 @@ import type { Json, JsonObject } from '../domain/json.ts';
 import type { CallQuestion, Evaluated, Semantic } from '../exchange/call-question.ts';
 import type { Caller } from '../exchange/context.ts';
 import type { Outcome } from '../exchange/outcome.ts';
+import type { TaskOf } from '../exchange/task-token.ts';
 import { OUTCOMES } from '../ledger/index.ts';
 import { workloads } from './authenticate.ts';
 import { readItem, readMany } from './authzen-request.ts';
 import type { ReadItem } from './authzen-request.ts';
 import { body, unambiguousJson } from './body.ts';
 import { onTask, shownTask } from './call-task.ts';
-import type { TaskOf } from './call-task.ts';
 import type { Req, Step } from './context.ts';
 import { workloadOf } from './context.ts';
 import { echoRequestId, noStore } from './steps.ts';
@@ -53,14 +53,14 @@ export function authzenRouter(verbs: CallVerbs, asWorkload: Step, json: RequestH
 
   const evaluation: Step = async (req, res) => {
     const asker = workloadOf(res);
-    res.json(await single(asker, readItem(bodyOf(req)), await shownTask(verbs.taskOf, asker, req)));
+    res.json(await single(asker, readItem(bodyOf(req)), await shownTask(verbs.taskOf, req, res)));
   };
 
   const evaluations: Step = async (req, res) => {
     const asker = workloadOf(res);
     const given = bodyOf(req);
     const many = isJsonObject(given) ? readMany(given) : undefined;
-    const task = await shownTask(verbs.taskOf, asker, req);
+    const task = await shownTask(verbs.taskOf, req, res);
     if (!many) res.json(await single(asker, readItem(given), task));
     else if ('faults' in many) {
       throw new Refusal('invalid_request', { errors: many.faults.map((fault) => ({ ...fault })) });

@@ -14,6 +14,8 @@ export interface Context extends Record<string, unknown> {
   principal?: Principal;
   /** The task whose token was shown, and is the caller's. */
   task?: TaskId;
+  /** Counts evidence that was refused. */
+  countRefused?: (code: string) => void;
 }
 
 type Parameters = Record<string, string>;

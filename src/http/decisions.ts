@@ -4,10 +4,10 @@ import { Refusal } from '../domain/errors.ts';
 import { parseId } from '../domain/ids.ts';
 import type { DecisionId } from '../domain/ids.ts';
 import type { EvidenceReads } from '../exchange/evidence.ts';
-import { roles } from './authenticate.ts';
 import { query } from './body.ts';
 import type { Step } from './context.ts';
 import { operatorOf } from './context.ts';
+import { unlimited } from './reach.ts';
 import { decisionBody } from './representations.ts';
 import { noStore } from './steps.ts';
 
@@ -33,16 +33,9 @@ export interface DecisionVerbs extends Pick<EvidenceReads, 'decision' | 'decisio
 export function decisionsRouter(verbs: DecisionVerbs, asOperator: Step): Router {
   const list = query(DecisionsQuery, async ({ from, to, cursor, limit }, _req, res) => {
     const end = to === undefined ? verbs.now() : new Date(to);
-    const page = await verbs.decisions(
-      operatorOf(res),
-      new Date(from),
-      end,
-      limit + 1,
-      cursor as DecisionId | undefined,
-    );
-    const rows = page.slice(0, limit);
-    const last = rows.at(-1);
-    res.json({ decisions: rows.map(decisionBody), ...(page.length > limit && last ? { next_cursor: last.id } : {}) });
+    const after = cursor as DecisionId | undefined;
+    const { decisions, next } = await verbs.decisions(operatorOf(res), new Date(from), end, limit, after);
+    res.json({ decisions: decisions.map(decisionBody), ...(next === undefined ? {} : { next_cursor: next }) });
   });
 
   const show: Step = async (req, res) => {
@@ -52,7 +45,7 @@ export function decisionsRouter(verbs: DecisionVerbs, asOperator: Step): Router 
   };
 
   const router = Router();
-  router.get('/v1/decisions', noStore, asOperator, roles('auditor', 'platform'), list);
-  router.get('/v1/decisions/:id', noStore, asOperator, roles('auditor', 'platform', 'security'), show);
+  router.get('/v1/decisions', noStore, asOperator, unlimited('auditor', 'platform'), list);
+  router.get('/v1/decisions/:id', noStore, asOperator, unlimited('auditor', 'platform', 'security'), show);
   return router;
 }

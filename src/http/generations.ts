@@ -2,13 +2,12 @@ import { Router } from 'express';
 import type { RequestHandler } from 'express';
 import { z } from 'zod';
 import { Refusal } from '../domain/errors.ts';
-import { mayActOn } from '../domain/may-act.ts';
 import type { makeApply } from '../exchange/apply.ts';
 import type { GenerationView } from '../ledger/index.ts';
-import { roles } from './authenticate.ts';
 import { body } from './body.ts';
 import type { Step } from './context.ts';
 import { operatorOf } from './context.ts';
+import { unlimited } from './reach.ts';
 import { appliedBody, generationBody } from './representations.ts';
 import { noStore } from './steps.ts';
 
@@ -33,8 +32,6 @@ export function generationsRouter(
   json: RequestHandler,
 ): Router {
   const activate = body(ApplyBody, async (input, _req, res) => {
-    // Rules are everybody's: a role with limits does not reach them.
-    if (!mayActOn(operatorOf(res).operator, 'platform', {})) throw new Refusal('role_limited', { role: 'platform' });
     const applied = await apply(operatorOf(res), input.files, input.dry_run);
     res.status(input.dry_run || applied.unchanged ? 200 : 201).json(appliedBody(applied));
   });
@@ -46,8 +43,9 @@ export function generationsRouter(
   };
 
   const router = Router();
-  router.get('/v1/generations/:id', noStore, asOperator, roles('platform', 'auditor'), show);
-  router.post('/v1/generations', noStore, asOperator, roles('platform'), json, activate);
+  // Rules are everybody's: a role with limits does not reach them.
+  router.get('/v1/generations/:id', noStore, asOperator, unlimited('platform', 'auditor'), show);
+  router.post('/v1/generations', noStore, asOperator, unlimited('platform'), json, activate);
   return router;
 }
 

@@ -7,17 +7,16 @@ import { OPERATOR_ROLES } from '../domain/identity.ts';
 import { parseId } from '../domain/ids.ts';
 import type { ApprovalId, GrantId } from '../domain/ids.ts';
 import { reachOf } from '../domain/may-act.ts';
-import type { Principal as TaskPrincipal } from '../domain/task.ts';
 import type { Caller } from '../exchange/context.ts';
 import type { Patience } from '../exchange/approvals.ts';
 import type { ClaimRequest } from '../exchange/claim.ts';
 import type { Issued, IssueRequest, Pending } from '../exchange/issue.ts';
 import { actorOf } from '../exchange/orders.ts';
-import type { GivenPrincipal } from '../exchange/principal.ts';
+import type { ResolvePrincipal } from '../exchange/principal.ts';
 import type { RenewRequest } from '../exchange/renew.ts';
 import type { Revocation } from '../exchange/revoke.ts';
 import type { ApprovalRow, GrantFilter, GrantView } from '../ledger/index.ts';
-import { roles, workloads, workloadsOr } from './authenticate.ts';
+import { counting, roles, workloads, workloadsOr } from './authenticate.ts';
 import { body, query } from './body.ts';
 import type { Principal, Req, Res, Step } from './context.ts';
 import { operatorOf, workloadOf } from './context.ts';
@@ -69,7 +68,7 @@ export const ListQuery = z.strictObject({
 export interface GrantVerbs {
   readonly issue: (caller: Caller, request: IssueRequest) => Promise<Issued | Pending>;
   readonly claim: (caller: Caller, request: ClaimRequest) => Promise<Issued>;
-  readonly resolvePrincipal: (given: GivenPrincipal) => Promise<TaskPrincipal>;
+  readonly resolvePrincipal: ResolvePrincipal;
   readonly approvalOf: (grant: GrantId) => Promise<ApprovalRow | null>;
   /** The same for whose grant it is, once it is answered or the patience is over. */
   readonly awaitApproval: (caller: Caller, grant: GrantId, patience: Patience) => Promise<ApprovalRow>;
@@ -96,7 +95,11 @@ export function grantsRouter(
       const task = agreed(input.task, res.locals.task);
       const { on_behalf_of: given } = input;
       if (task !== undefined && given !== undefined) throw carriedByTask();
-      const principal = given === undefined ? undefined : await verbs.resolvePrincipal(given);
+      const wanted = { action: 'issue', profile: input.profile } as const;
+      const principal =
+        given === undefined
+          ? undefined
+          : await counting(res, () => verbs.resolvePrincipal(workloadOf(res), wanted, given));
       const request = {
         profile: input.profile,
         parameters: input.parameters,

@@ -6,10 +6,10 @@ import { parseId } from '../domain/ids.ts';
 import type { HoldVerbs } from '../exchange/holds.ts';
 import type { HoldRow } from '../ledger/index.ts';
 import { RangeQuery } from './audit.ts';
-import { roles } from './authenticate.ts';
 import { body } from './body.ts';
 import type { Step } from './context.ts';
 import { operatorOf } from './context.ts';
+import { unlimited } from './reach.ts';
 import { noStore } from './steps.ts';
 
 const reason = z.string().min(1).max(1_000);
@@ -36,9 +36,9 @@ export function holdsRouter(holds: HoldVerbs, asOperator: Step, json: RequestHan
     res.json(holdBody(await holds.lift(operatorOf(res), id, input.reason)));
   });
   const router = Router();
-  router.get('/v1/audit/holds', noStore, asOperator, roles('auditor', 'security', 'platform'), list);
-  router.post('/v1/audit/holds', noStore, asOperator, roles('security'), json, place);
-  router.post('/v1/audit/holds/:id/lift', noStore, asOperator, roles('security'), json, lift);
+  router.get('/v1/audit/holds', noStore, asOperator, unlimited('auditor', 'security', 'platform'), list);
+  router.post('/v1/audit/holds', noStore, asOperator, unlimited('security'), json, place);
+  router.post('/v1/audit/holds/:id/lift', noStore, asOperator, unlimited('security'), json, lift);
   return router;
 }
 

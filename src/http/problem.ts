@@ -118,7 +118,7 @@ const PROVIDERS: Readonly<Record<ProviderErrorCode, Entry>> = {
   provider_limit: [
     403,
     'What was asked for is more than the provider takes',
-    'Ask for less, or have the profile made smaller: `facts` has the limit. Nothing was handed out.',
+    'Ask for less, or have the profile made smaller: `limit` and `actual` say by how much. Nothing was handed out.',
   ],
   provider_timeout: [504, 'The provider did not answer in time', NOTHING],
 };

@@ -3,6 +3,23 @@ import type { Operator, OperatorRole } from '../domain/identity.ts';
 import { mayActOn } from '../domain/may-act.ts';
 import type { About } from '../domain/may-act.ts';
 import type { Selector } from '../domain/selector.ts';
+import type { Step } from './context.ts';
+import { operatorOf } from './context.ts';
+
+/**
+ * Lets pass whoever has one of the roles without limits: for what belongs to everybody (the record, the rules), of which a role with
+ * limits reaches nothing. @throws Refusal `not_an_operator`, `role_missing`, `role_limited`.
+ */
+export function unlimited(...allowed: readonly OperatorRole[]): Step {
+  return (_req, res, next) => {
+    const { operator } = operatorOf(res);
+    const held = operator.roles.filter((role) => allowed.includes(role));
+    const [role] = held;
+    if (role === undefined) throw new Refusal('role_missing', { roles: [...allowed] });
+    if (!held.some((each) => mayActOn(operator, each, {}))) throw new Refusal('role_limited', { role });
+    next();
+  };
+}
 
 /**
  * Limits of roles (domain/may-act.ts) on a route whose roles were let by `roles`. What none of somebody's roles reaches is

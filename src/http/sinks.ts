@@ -2,10 +2,10 @@ import { Router } from 'express';
 import type { RequestHandler } from 'express';
 import { z } from 'zod';
 import type { SinkVerbs } from '../exchange/sinks.ts';
-import { roles } from './authenticate.ts';
 import { body, query } from './body.ts';
 import type { Step } from './context.ts';
 import { operatorOf } from './context.ts';
+import { unlimited } from './reach.ts';
 import { noStore } from './steps.ts';
 
 const sinkName = z.string().min(1).max(200);
@@ -56,7 +56,7 @@ export function sinksRouter(sinks: SinkVerbs, asOperator: Step, json: RequestHan
   });
 
   const router = Router();
-  router.get('/v1/audit/dead-letters', noStore, asOperator, roles('auditor', 'security', 'platform'), list);
-  router.post('/v1/audit/dead-letters/replay', noStore, asOperator, roles('security', 'platform'), json, replay);
+  router.get('/v1/audit/dead-letters', noStore, asOperator, unlimited('auditor', 'security', 'platform'), list);
+  router.post('/v1/audit/dead-letters/replay', noStore, asOperator, unlimited('security', 'platform'), json, replay);
   return router;
 }

@@ -55,13 +55,18 @@ export function logRequests(
   };
 }
 
+/** After shutdown began a connection that is kept alive ends with its next answer, whichever that is. */
+export function endConnectionsWhileClosing(closing: () => boolean): Step {
+  return (_req, res, next) => {
+    if (closing()) res.set('Connection', 'close');
+    next();
+  };
+}
+
 /** After shutdown began nothing new is started, on kept-alive connections either. */
 export function refuseWhileClosing(closing: () => boolean): Step {
-  return (_req, res, next) => {
-    if (closing()) {
-      res.set('Connection', 'close');
-      throw new Fault('shutting_down');
-    }
+  return (_req, _res, next) => {
+    if (closing()) throw new Fault('shutting_down');
     next();
   };
 }

@@ -34,15 +34,9 @@ export function taskBody(row: TaskRow) {
   };
 }
 
-/** With everything that was handed on below it, from the top down. */
-export function taskViewBody({ row, tree }: TaskView) {
-  const below = tree.filter(({ id }) => id !== row.id);
-  return {
-    ...taskBody(row),
-    below: below.map(({ id, parentId, path, trust, subject, state }) => ({
-      ...{ id, parent: parentId, hop: path.length - 1, trust, subject, state },
-    })),
-  };
+/** With what was handed on below it, from the top down; `cut`: there is more. */
+export function taskViewBody({ row, below, cut }: TaskView) {
+  return { ...taskBody(row), below, cut };
 }
 
 export function openedTaskBody({ row, token, decision }: OpenedTask) {

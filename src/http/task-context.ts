@@ -1,6 +1,7 @@
 import type { Identity } from '../domain/identity.ts';
 import type { TaskId } from '../domain/ids.ts';
 import { Refusal } from '../domain/errors.ts';
+import { counting } from './authenticate.ts';
 import type { Step } from './context.ts';
 import { workloadOf } from './context.ts';
 
@@ -14,7 +15,10 @@ export const TASK_HEADER = 'Txn-Token';
 export function makeTaskContext(ofHolder: (holder: Identity, token: string) => Promise<TaskId>): Step {
   return async (req, res, next) => {
     const token = req.headers['txn-token'];
-    if (token !== undefined) res.locals.task = await ofHolder(workloadOf(res).identity, String(token));
+    if (token !== undefined) {
+      const { identity } = workloadOf(res);
+      res.locals.task = await counting(res, () => ofHolder(identity, String(token)));
+    }
     next();
   };
 }

@@ -9,10 +9,10 @@ import { TASK_MODES } from '../domain/task.ts';
 import type { Principal } from '../domain/task.ts';
 import type { Caller } from '../exchange/context.ts';
 import { actorOf } from '../exchange/orders.ts';
-import type { GivenPrincipal } from '../exchange/principal.ts';
+import type { ResolvePrincipal } from '../exchange/principal.ts';
 import type { NewTask, Onlooker, OpenedTask, TaskEnd, TaskView } from '../exchange/tasks.ts';
 import type { EndedTask, TaskFilter, TaskRow } from '../ledger/index.ts';
-import { workloads, workloadsOr } from './authenticate.ts';
+import { counting, workloads, workloadsOr } from './authenticate.ts';
 import { body, query } from './body.ts';
 import type { RequestFault } from './body.ts';
 import type { Req, Res, Step } from './context.ts';
@@ -48,10 +48,11 @@ export const TasksQuery = z.strictObject({
 export const EndTaskBody = z.strictObject({ reason: z.string().min(1).max(1_000) });
 
 export interface TaskVerbs {
-  readonly resolvePrincipal: (given: GivenPrincipal) => Promise<Principal>;
+  readonly resolvePrincipal: ResolvePrincipal;
   readonly create: (caller: Caller, task: NewTask) => Promise<OpenedTask>;
   readonly list: (onlooker: Onlooker, filter: TaskFilter, limit: number, after?: string) => Promise<TaskRow[]>;
   readonly show: (id: TaskId, onlooker: Onlooker) => Promise<TaskView>;
+  readonly find: (id: TaskId) => Promise<TaskRow | null>;
   readonly end: (ending: TaskEnd) => Promise<EndedTask>;
 }
 
@@ -60,7 +61,11 @@ export function tasksRouter(verbs: TaskVerbs, asWorkload: Step, json: RequestHan
     TaskBody,
     async (input, req, res) => {
       const { on_behalf_of: given, ...task } = input;
-      const principal = given === undefined ? undefined : await verbs.resolvePrincipal(given);
+      const wish = { action: 'create_task' } as const;
+      const principal =
+        given === undefined
+          ? undefined
+          : await counting(res, () => verbs.resolvePrincipal(workloadOf(res), wish, given));
       const key = idempotency(req, { task: without(task), ...principalKey(principal) });
       const wanted = { ...newTask(input, principal), idempotency: key };
       res.status(201).json(openedTaskBody(await verbs.create(workloadOf(res), wanted)));
@@ -83,7 +88,8 @@ export function tasksRouter(verbs: TaskVerbs, asWorkload: Step, json: RequestHan
     const task = taskIdOf(req);
     const { origin, principal } = res.locals;
     if (principal?.kind === 'operator') {
-      const { row } = await verbs.show(task, { kind: 'operator', operator: principal.operator });
+      const row = await verbs.find(task);
+      if (!row) throw new Refusal('not_found');
       mustReach(principal.operator, 'security', OPERATOR_ROLES, aboutTask(row));
     }
     const ended = await verbs.end({ task, reason, origin, ...ender(res) });

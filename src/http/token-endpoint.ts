@@ -10,7 +10,7 @@ import { TASK_TOKEN_TYPE } from '../exchange/task-token.ts';
 import type { OpenedTask } from '../exchange/tasks.ts';
 import { toTask } from '../ledger/index.ts';
 import { scopeOf } from '../exchange/task-token.ts';
-import { workloads } from './authenticate.ts';
+import { counting, workloads } from './authenticate.ts';
 import { body, formBody, parse } from './body.ts';
 import type { Res, Step } from './context.ts';
 import { workloadOf } from './context.ts';
@@ -63,20 +63,29 @@ export function tokenRouter(verbs: TokenVerbs, asWorkload: Step, errors: ErrorRe
   const exchange = body(ExchangeForm, async (form, _req, res) => {
     for (const target of [form.audience ?? [], form.resource ?? []].flat())
       if (target !== verbs.issuer) throw new OAuthError('invalid_target', 'the only audience is this issuer');
-    await mustBeActor(res, form.actor_token);
-    const opened = await verbs.delegate(workloadOf(res), { parent: form.subject_token, ...wishOf(form) });
+    await counting(res, () => mustBeActor(res, form.actor_token)).catch(asOAuth);
+    const request = { parent: form.subject_token, ...wishOf(form) };
+    const handOn = () => verbs.delegate(workloadOf(res), request);
+    const opened = await counting(res, handOn, (code) => code === 'task_token_invalid');
     res.json(answerOf(opened));
   });
 
   /** The bearer of the request and its actor are one: a token of somebody else's is no proof of who asks. */
   async function mustBeActor(res: Res, token: string): Promise<void> {
     const { identity } = workloadOf(res);
-    const actor = await verbs.attest(token).catch((error: unknown) => {
-      if (!(error instanceof Refusal)) throw error;
-      throw new OAuthError('invalid_request', `actor_token: ${error.code}`);
-    });
+    const actor = await verbs.attest(token);
     if (actor.trust !== identity.trust || actor.id !== identity.id)
-      throw new OAuthError('invalid_request', 'actor_token is of another workload than the bearer token');
+      throw new Refusal('evidence_invalid', { problem: 'is of another workload than the bearer token' });
+  }
+
+  /** OAuth has one word for all that is wrong with it. */
+  function asOAuth(error: unknown): never {
+    if (!(error instanceof Refusal)) throw error;
+    const { problem } = error.facts;
+    throw new OAuthError(
+      'invalid_request',
+      typeof problem === 'string' ? `actor_token ${problem}` : `actor_token: ${error.code}`,
+    );
   }
 
   const router = Router();

@@ -2,7 +2,7 @@ import { sign as signBytes } from 'node:crypto';
 import type { Clock } from '../domain/clock.ts';
 import { Fault } from '../domain/errors.ts';
 import type { JsonObject } from '../domain/json.ts';
-import { CHECKPOINT_CLASS, CLASS_NAMES } from './classes.ts';
+import { CHECKPOINT_CLASS } from './classes.ts';
 import type { TokenClass } from './classes.ts';
 import { signJws, splitJws, verifyJws } from './jws.ts';
 import { makeKeeper } from './keeper.ts';
@@ -27,8 +27,8 @@ export interface KeyRingOptions {
   readonly leadSeconds?: number;
   /** Also keep a key for the log's checkpoints. */
   readonly checkpoints?: boolean;
-  /** The classes of token that are signed here; default all. */
-  readonly classes?: readonly TokenClass[];
+  /** The classes of token that are signed here. */
+  readonly classes: readonly TokenClass[];
 }
 
 export interface KeyRing {
@@ -111,7 +111,7 @@ export function makeKeyRing(options: KeyRingOptions): KeyRing {
 
   const wrapper = makeWrapper(options.encryption);
   const times = { rotateEverySeconds, leadSeconds, keepSeconds: maxTokenLifeSeconds + SLACK_SECONDS };
-  const classes = [...(options.classes ?? CLASS_NAMES), ...(options.checkpoints === true ? [CHECKPOINT_CLASS] : [])];
+  const classes = [...options.classes, ...(options.checkpoints === true ? [CHECKPOINT_CLASS] : [])];
   const keeper = makeKeeper({ store, wrapper, clock, times, classes });
 
   async function current(now: Date): Promise<KeySet> {

@@ -88,12 +88,13 @@ export function makeEvidenceCounts(connection: Connection) {
       { from, to }: Span,
       after: UsageCursor | null,
     ): Promise<{ rows: UsageRow[]; next: UsageCursor | null }> {
-      const sql = `with page as (select id, task_id, trust, subject, profile, ttl_seconds, opened_at from grants
+      const sql = `with page as materialized (select id, task_id, trust, subject, profile, ttl_seconds, opened_at from grants
             where opened_at >= coalesce($1::timestamptz, '-infinity') and opened_at < coalesce($2::timestamptz, 'infinity') and issued_at is not null
               and ($3::text is null or (opened_at, id) > ($3::timestamptz, $4)) order by opened_at, id limit ${USAGE_WINDOW}),
-          used as (select p.*, (select count(*) from events e where e.task_id = p.task_id and e.grant_id = p.id and e.type = 'call.decided'
-              and (e.body::jsonb -> 'success')::boolean) as calls,
-            exists (select from mints m where m.grant_id = p.id and m.kind = 'renewal') as renewed from page p)
+          called as materialized (select grant_id, count(*) as calls from events
+            where task_id in (select task_id from page) and type = 'call.decided' and grant_id is not null and (body::jsonb -> 'success')::boolean group by 1),
+          used as (select p.*, coalesce(c.calls, 0) as calls,
+            exists (select from mints m where m.grant_id = p.id and m.kind = 'renewal') as renewed from page p left join called c on c.grant_id = p.id)
         select coalesce((select jsonb_agg(r) from (select trust, subject, profile, count(*)::float8 as grants, count(*) filter (where calls > 0)::float8 as called,
             count(*) filter (where renewed)::float8 as renewed, sum(calls)::float8 as calls, sum(ttl_seconds)::float8 as "grantedSeconds"
             from used group by 1, 2, 3) r), '[]') as rows,
@@ -114,16 +115,10 @@ export function makeEvidenceCounts(connection: Connection) {
       return rows.reverse();
     },
 
-    /** Exceptions that were asked for before the end of the span and had not ended before it began. */
+    /** Exceptions that were asked for before the end of the span and had not ended before it began, newest first. */
     async exceptions({ from, to }: Span, limit: number): Promise<JsonObject[]> {
-      const there = await connection.call<{ there: boolean }>(
-        'exceptions_there',
-        `select to_regclass('exceptions') is not null as there`,
-        [],
-      );
-      if (!there[0]?.there) return [];
       const sql = `select to_jsonb(x) as row from exceptions x where created_at < coalesce($2::timestamptz, 'infinity')
-          and least(ends_at, ended_at) >= coalesce($1::timestamptz, '-infinity') order by created_at limit $3`;
+          and least(ends_at, ended_at) >= coalesce($1::timestamptz, '-infinity') order by created_at desc, id limit $3`;
       const rows = await connection.call<{ row: JsonObject }>('evidence_exceptions', sql, [from, to, limit]);
       return rows.map(({ row }) => row);
     },

@@ -21,7 +21,7 @@ export interface EventPage {
   readonly size: number;
 }
 
-/** A page is read through so many leaves at most, however few of them fit, and holds so much text at most. */
+/** A page of one type is read through so many leaves at most, however few of them fit; any page holds so much text at most. */
 const WINDOW = 20_000;
 const MAX_BYTES = 8 * 1024 * 1024;
 /** Sealed order and time differ by less: no transaction of the ledger lives as long. */
@@ -31,26 +31,20 @@ const DISORDER = '1 minute';
 export function makeEvidence(connection: Connection) {
   return {
     /** Sealed events from a leaf on. */
-    async events(from: number, limit: number, { task, grant, type }: EventFilter): Promise<EventPage> {
-      const ofTask = task !== undefined || grant !== undefined;
-      // few events belong to a task: they are found by it; the rest is read through leaf by leaf, a window at a time
-      const chosen = ofTask
-        ? `task_id = coalesce($3, (select task_id from grants where id = $4)) and ($4::text is null or grant_id = $4) and leaf >= $1`
-        : `leaf >= $1 and leaf < $1::bigint + ${WINDOW} and $3::text is null and $4::text is null`;
-      const sql = `with found as materialized (select leaf, body from events where ${chosen} and ($5::text is null or type = $5)),
-          page as (select leaf, body, sum(octet_length(body)) over (order by leaf) - octet_length(body) as before, count(*) over () as all
-            from (select * from found order by leaf limit $2) as first)
+    async events(from: number, limit: number, filter: EventFilter): Promise<EventPage> {
+      const { name, pick, values, window } = pickEvents(filter);
+      const sql = `with ${pick},
+          page as (select leaf, body, sum(octet_length(body)) over (order by leaf) - octet_length(body) as before, count(*) over () as all from first)
         select h.size::float8 as size, p.leaf::float8 as leaf, p.body, p.all::float8 as all
           from log_head h left join page p on p.before < ${MAX_BYTES} order by p.leaf`;
       type Row = { size: number; leaf: number | null; body: string; all: number };
-      const values = [from, limit, task ?? null, grant ?? null, type ?? null];
-      const rows = await connection.call<Row>(ofTask ? 'events_of_task' : 'events', sql, values);
+      const rows = await connection.call<Row>(name, sql, [from, limit, ...values]);
       const size = rows[0]?.size ?? 0;
       const events = rows.flatMap(({ leaf, body }) => (leaf === null ? [] : [{ leaf, body }]));
       const all = rows[0]?.all ?? 0;
       const cut = events.length < all || all === limit;
       const last = events.at(-1);
-      const readTo = ofTask ? size : Math.min(size, from + WINDOW);
+      const readTo = window === undefined ? size : Math.min(size, from + window);
       return { events, next: cut && last ? last.leaf + 1 : Math.max(from, readTo), size };
     },
 
@@ -99,4 +93,32 @@ export function makeEvidence(connection: Connection) {
       await connection.call('record_read', 'select record_read($1)', [JSON.stringify(read)]);
     },
   };
+}
+
+interface Picked {
+  readonly name: string;
+  /** Makes `first`: up to `$2` events from the leaf `$1` on. */
+  readonly pick: string;
+  readonly values: readonly (string | null)[];
+  /** How many leaves are looked through; undefined: all. */
+  readonly window?: number;
+}
+
+/**
+ * Few events belong to a task, and they are found by it; those of a type are looked for among so many leaves. Either way leaves alone
+ * at first, and texts of the page only.
+ */
+function pickEvents({ task, grant, type }: EventFilter): Picked {
+  const first = `first as (select leaf, body from events join (select leaf from found order by leaf limit $2) as f using (leaf))`;
+  if (task !== undefined || grant !== undefined) {
+    const pick = `found as materialized (select leaf from events where task_id = coalesce($3, (select task_id from grants where id = $4))
+        and ($4::text is null or grant_id = $4) and leaf >= $1 and ($5::text is null or type = $5)), ${first}`;
+    return { name: 'events_of_task', pick, values: [task ?? null, grant ?? null, type ?? null] };
+  }
+  if (type !== undefined) {
+    const pick = `found as materialized (select leaf from events where leaf >= $1 and leaf < $1::bigint + ${WINDOW} and type = $3), ${first}`;
+    return { name: 'events_of_type', pick, values: [type], window: WINDOW };
+  }
+  const pick = 'first as (select leaf, body from events where leaf >= $1 order by leaf limit $2)';
+  return { name: 'events', pick, values: [] };
 }

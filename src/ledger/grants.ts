@@ -5,6 +5,7 @@ import type { GrantId, MintId, TaskId } from '../domain/ids.ts';
 import type { Task } from '../domain/task.ts';
 import type { Prisma } from '../generated/client.ts';
 import type { Connection } from './connection.ts';
+import { withinReach } from './reach.ts';
 import { toTask } from './tasks.ts';
 
 /** A grant with its task, decision and mints: what the API shows, the credential never being there to show. */
@@ -41,20 +42,10 @@ export interface GrantOfMint {
   readonly grant: GrantId;
   readonly trust: string;
   readonly subject: string;
-  readonly why: string | null;
-  readonly orderId: string | null;
-  readonly live: boolean;
 }
 
 const LIVE = LIVE_STATES.map((state) => `'${state}'`).join(', ');
 const include = { decision: true, mints: { orderBy: { openedAt: 'asc' } } } as const;
-
-function lyingWithin({ owners, environments }: Reach): Prisma.GrantWhereInput {
-  return {
-    ...(owners && { owner: { in: [...owners] } }),
-    ...(environments && { environment: { in: [...environments] } }),
-  };
-}
 
 export function makeGrants(connection: Connection) {
   return {
@@ -75,7 +66,7 @@ export function makeGrants(connection: Connection) {
             ...(filter.environment ? { environment: filter.environment } : {}),
             ...(filter.provider ? { provider: filter.provider } : {}),
             ...(filter.onBehalfOf ? { onBehalfOf: filter.onBehalfOf } : {}),
-            ...(filter.within ? { OR: filter.within.map(lyingWithin) } : {}),
+            ...(filter.within ? withinReach(filter.within) : {}),
             // where the index is entered; what came later in that millisecond is passed over by the cursor
             ...(last ? { openedAt: { lt: new Date(last.openedAt.getTime() + 1) } } : {}),
           },
@@ -131,10 +122,9 @@ export function makeGrants(connection: Connection) {
       return rows[0]?.active ?? undefined;
     },
 
-    /** The grant that a mint belongs to, whose it is, and whether and why it ended; `live`: the mint and its grant are, by state. */
+    /** The grant that a mint belongs to, and whose it is. */
     async ofMint(mint: MintId): Promise<GrantOfMint | undefined> {
-      const sql = `select grants.id as "grant", trust, subject, why, order_id as "orderId", grants.state = 'active' and mints.state = 'live' as live
-        from grants join mints on mints.grant_id = grants.id where mints.id = $1`;
+      const sql = `select grants.id as "grant", trust, subject from grants join mints on mints.grant_id = grants.id where mints.id = $1`;
       const rows = await connection.call<GrantOfMint>('grant_of_mint', sql, [mint]);
       return rows[0];
     },

@@ -23,7 +23,7 @@ import { makeTimelineReads } from './timeline.ts';
 import { listen } from './listen.ts';
 
 export { COUNT_WINDOW } from './evidence-counts.ts';
-export type { EventCount, GenerationInForce, PolicyCount, UsageCursor, UsageRow } from './evidence-counts.ts';
+export type { EventCount, GenerationInForce, PolicyCount, Span, UsageCursor, UsageRow } from './evidence-counts.ts';
 export type { EventFilter, EventPage, SealedEvent } from './evidence.ts';
 export type { ArchiveRow } from './archives.ts';
 export type { HoldRow } from './holds.ts';
@@ -45,7 +45,7 @@ export type { OrderProgress, OrderRow } from './orders.ts';
 export type { CredentialRow, DecidedRow, HopRow, OrderOfTimeline, TimelineEvent } from './timeline.ts';
 export { toTask } from './tasks.ts';
 export type { TaskFilter } from './task-list.ts';
-export type { EndedTask, OpenTask, TaskRow } from './tasks.ts';
+export type { EndedTask, OpenTask, TaskBelow, TaskRow } from './tasks.ts';
 
 /** The record in Postgres. Each transition is one call that commits the change together with its event. */
 export type Ledger = ReturnType<typeof makeLedger>;

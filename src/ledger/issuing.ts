@@ -237,10 +237,7 @@ export function makeIssuing(connection: Connection) {
       admit(await one<Answer>('record_decision', decision));
     },
 
-    /**
-     * Ends a grant; `subject` restricts it to that workload's own. Answers its state, and, claimed by `owner`, what is to be
-     * ended. @throws Refusal `not_found`.
-     */
+    /** Ends a grant; `subject` restricts it to that workload's own. Answers its state. @throws Refusal `not_found`. */
     async endGrant(ending: {
       readonly grant: GrantId;
       readonly subject?: { readonly trust: string; readonly id: string };
@@ -248,14 +245,11 @@ export function makeIssuing(connection: Connection) {
       readonly reason: string;
       readonly actor: Actor;
       readonly origin: string | null;
-      readonly owner?: string;
-      readonly lease_seconds?: number;
-    }): Promise<{ state: GrantState; claims: Claim[] }> {
+    }): Promise<{ state: GrantState }> {
       const { subject, ...rest } = ending;
       const argument = { ...rest, ...(subject ? { trust: subject.trust, subject: subject.id } : {}) };
-      type Ending = Answer & { state: GrantState; claims: ClaimRow[] };
-      const { state, claims } = admit(await one<Ending>('end_grant', argument));
-      return { state, claims: claims.map(toClaim) };
+      const { state } = admit(await one<Answer & { state: GrantState }>('end_grant', argument));
+      return { state };
     },
 
     /** Ends the live mints of an active grant, which stays active. Answers how many are still to be ended. */

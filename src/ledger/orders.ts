@@ -1,6 +1,6 @@
 import type { Actor } from '../domain/identity.ts';
 import type { OrderId } from '../domain/ids.ts';
-import type { Selector } from '../domain/selector.ts';
+import type { Selector, SelectorKind } from '../domain/selector.ts';
 import type { Prisma } from '../generated/client.ts';
 import type { Connection } from './connection.ts';
 import { admit } from './issuing.ts';
@@ -12,6 +12,18 @@ export type OrderRow = Prisma.OrderGetPayload<object>;
 export type OrderProgress = Readonly<
   Record<string, { matched: number; revoked: number; expired: number; pending: number; stuck: number }>
 >;
+
+/** What a selector covers, as `selector_condition` in SQL says it: one for each kind, so that indexes count. */
+const CONDITIONS: Readonly<Record<SelectorKind, string>> = {
+  agent: 'subject = $2',
+  profile: 'profile = $2',
+  owner: 'owner = $2',
+  environment: 'environment = $2',
+  provider: 'provider = $2',
+  on_behalf_of: 'on_behalf_of = $2',
+  task: 'task_id in (select descendants($2))',
+  all: "$2 = '*'",
+};
 
 export function makeOrders(connection: Connection) {
   return {
@@ -44,17 +56,20 @@ export function makeOrders(connection: Connection) {
 
     /**
      * One statement, so that a grant that is being swept is counted once; what is still to be swept is pending. So is what was ending
-     * before the order came, and keeps its own reason: it lives, and whoever gave the order must not be told that nothing does.
+     * before the order came, and keeps its own reason: it lives, and whoever gave the order must not be told that nothing does. What is
+     * ending has a mint that is, by which it is found.
      */
     async progress(id: OrderId): Promise<OrderProgress> {
+      const order = await connection.prisma((client) => client.order.findUnique({ where: { id } }));
+      if (!order) return {};
+      const kind = order.kind as SelectorKind;
+      const others = `from grants where opened_at <= (select created_at from orders where id = $1) and order_id is distinct from $1 and ${CONDITIONS[kind]}`;
       const sql = `select provider, state, count(*)::integer as n from grants where order_id = $1 group by provider, state
-        union all select g.provider, case g.state when 'stuck' then 'stuck' else 'ending' end, count(*)::integer from orders o join grants g
-            on g.state in ('pending_approval', 'issuing', 'active', 'ending', 'stuck') and g.opened_at <= o.created_at and g.order_id is distinct from o.id
-              and case o.kind when 'all' then true when 'agent' then o.value = g.subject when 'task' then o.value = any (g.task_path)
-                when 'profile' then o.value = g.profile when 'owner' then o.value = g.owner when 'environment' then o.value = g.environment
-                when 'provider' then o.value = g.provider when 'on_behalf_of' then o.value = g.on_behalf_of end
-          where o.id = $1 group by 1, 2`;
-      const rows = await connection.call<{ provider: string; state: string; n: number }>('order_progress', sql, [id]);
+        union all select provider, 'ending', count(*)::integer ${others} and state in ('pending_approval', 'issuing', 'active') group by provider
+        union all select provider, case state when 'stuck' then state else 'ending' end, count(*)::integer ${others} and state in ('ending', 'stuck')
+            and id in (select grant_id from mints where state = 'ending') group by 1, 2`;
+      type Row = { provider: string; state: string; n: number };
+      const rows = await connection.call<Row>(`order_progress_${kind}`, sql, [id, order.value]);
       const progress: Record<
         string,
         { matched: number; revoked: number; expired: number; pending: number; stuck: number }

@@ -25,7 +25,8 @@ const CONDITIONS: Readonly<Record<keyof TaskFilter | 'after', (value: string) =>
   state: (value) => `state = ${value}`,
   trust: (value) => `trust = ${value}`,
   agent: (value) => `subject = ${value}`,
-  task: (value) => `${value} = any (path)`,
+  // as an array they are found by their ids; as a set they would be taken for too many, and all tasks be read
+  task: (value) => `id = any (array(select descendants(${value})))`,
   onBehalfOf: (value) => `on_behalf_of = ${value}`,
   environment: (value) => `${REACHED} @> to_jsonb(${value}::text)`,
   mode: (value) => `mode = ${value}`,

@@ -1,5 +1,5 @@
 import type { Actor } from '../domain/identity.ts';
-import type { GrantId, TaskId } from '../domain/ids.ts';
+import type { GrantId, OrderId, TaskId } from '../domain/ids.ts';
 import type { JsonObject } from '../domain/json.ts';
 import type { ChainLink, Task, TaskMode, VerifiedPrincipal } from '../domain/task.ts';
 import type { Prisma } from '../generated/client.ts';
@@ -44,7 +44,19 @@ export interface OpenTask {
 export interface RepeatedTask {
   readonly request_hash: string;
   readonly task_id: TaskId | null;
-  readonly open: boolean | null;
+  readonly open: boolean;
+  /** The one that covers the task. */
+  readonly order: OrderId | null;
+}
+
+/** A part of a task, as its tree shows it. */
+export interface TaskBelow {
+  readonly id: TaskId;
+  readonly parent: TaskId;
+  readonly hop: number;
+  readonly trust: string;
+  readonly subject: string;
+  readonly state: string;
 }
 
 export interface EndTask {
@@ -66,13 +78,27 @@ export interface EndedTask {
   readonly done: boolean;
 }
 
+/** Of a grant that is to be ended with its task the task says why. An order counts from its commit, before its sweep. */
+const TAKEN_BACK = `select case
+  when exists (select 1 from grants g join tasks k on k.id = g.task_id where g.id = $1 and (
+    g.why in ('revocation', 'order') or g.order_id is not null
+    or (k.state = 'ended' and k.ended_why <> 'deadline'
+      and (g.why = 'task_ended' or g.state in ('pending_approval', 'issuing', 'active') or (g.state = 'refused' and g.reason = 'task_ended')))
+    or (g.state in ('pending_approval', 'issuing', 'active') and g.expires_at > clock_timestamp()
+      and blocking_order(g.subject, g.on_behalf_of, g.task_path, g.profile, g.owner, g.environment, g.provider) is not null)
+    or (g.state = 'active' and g.expires_at > clock_timestamp()
+      and grant_closed(g, g.trust, g.subject, true, clock_timestamp()) is not null)))
+  then 'grant'
+  when exists (select 1 from tasks k where k.id = $2 and case when k.state = 'ended' then k.ended_why <> 'deadline'
+    else task_closed(k, clock_timestamp()) is null
+      and blocking_order(k.subject, k.on_behalf_of, k.path, null, null, k.environment, null) is not null end)
+  then 'task' end as of`;
+
 export function makeTasks(connection: Connection) {
   return {
     /** @throws Refusal `under_order`, `task_not_found`, `task_ended`, `task_budget_spent`, `too_many_hops`, `delegation_loop`, `too_many_open_tasks`, `request_in_progress`; Fault. */
-    async open(opening: OpenTask): Promise<{ createdAt: Date }> {
-      type Opened = Answer & { created_at: string };
-      const answer = await keyed(async () => admit(await connection.transition<Opened>('open_task', opening)));
-      return { createdAt: new Date(answer.created_at) };
+    async open(opening: OpenTask): Promise<void> {
+      await keyed(async () => admit(await connection.transition<Answer>('open_task', opening)));
     },
 
     /** @throws Refusal `not_found`. */
@@ -86,22 +112,23 @@ export function makeTasks(connection: Connection) {
 
     list: makeTaskList(connection),
 
-    /** What a key was used for before by this workload: `task` is null where that was no task. */
+    /** What a key was used for before by this workload: `task_id` is null where that was no task. */
     async repeated(trust: string, subject: string, key: string): Promise<RepeatedTask | undefined> {
-      const sql = `select request_hash, task_id, state = 'open' and coalesce(ends_at > clock_timestamp(), true) as open
-        from idempotency_keys left join tasks on tasks.id = task_id
-        where idempotency_keys.trust = $1 and idempotency_keys.subject = $2 and key = $3`;
+      const sql = `select request_hash, task_id, task_closed(k, clock_timestamp()) is null as open,
+          blocking_order(k.subject, k.on_behalf_of, k.path, null, null, k.environment, null) as "order"
+        from idempotency_keys i left join tasks k on k.id = i.task_id where i.trust = $1 and i.subject = $2 and i.key = $3`;
       const rows = await connection.call<RepeatedTask>('repeated_task', sql, [trust, subject, key]);
       return rows[0];
     },
 
-    /** A task and all below it, from the top down. */
-    async tree(id: TaskId): Promise<TaskRow[]> {
-      const below = await connection.call<{ id: string }>('descendants', 'select descendants($1) as id', [id]);
-      const where = { id: { in: below.map((row) => row.id) } };
-      return connection.prisma((client) =>
-        client.task.findMany({ where, orderBy: [{ createdAt: 'asc' }, { id: 'asc' }] }),
-      );
+    /** What was handed on below a task, up to `limit`, those nearest to it first. */
+    below: (id: TaskId, limit: number): Promise<TaskBelow[]> => {
+      const sql = `with recursive tree (id, depth) as (
+          select id, 0 from tasks where parent_id = $1
+          union all select t.id, b.depth + 1 from tree b join tasks t on t.parent_id = b.id)
+        select k.id, k.parent_id as parent, cardinality(k.path) - 1 as hop, k.trust, k.subject, k.state
+        from (select id, depth from tree limit $2) as near join tasks k using (id) order by near.depth, k.created_at, k.id`;
+      return connection.call<TaskBelow>('tasks_below', sql, [id, limit]);
     },
 
     /** Tasks from the root to this one. */
@@ -116,6 +143,15 @@ export function makeTasks(connection: Connection) {
       const sql = 'select task_is_active($1) as active';
       const rows = await connection.call<{ active: boolean | null }>('task_is_active', sql, [id]);
       return rows[0]?.active ?? false;
+    },
+
+    /**
+     * Whether somebody wanted the end of a grant or a task, or an order covers it: not where only its time has passed. Names the grant
+     * where that is so of both.
+     */
+    async takenBack(grant: GrantId | null, task: TaskId | null): Promise<'grant' | 'task' | undefined> {
+      const rows = await connection.call<{ of: 'grant' | 'task' | null }>('taken_back', TAKEN_BACK, [grant, task]);
+      return rows[0]?.of ?? undefined;
     },
 
     /** That something which was taken back was shown again: of a grant, or of a task. */

@@ -18,6 +18,7 @@ interface ArchivedMonth {
   readonly events: number;
   readonly sha256: string;
   readonly ranges: readonly { readonly first: number; readonly end: number }[];
+  readonly archivedAt: string;
 }
 
 /** Columns by name; times as texts. */
@@ -34,7 +35,7 @@ interface Step {
 
 interface Table {
   readonly key: string;
-  /** When a row was made. */
+  /** When a row was made; null where its event must be there. */
   readonly at: string;
   /** The columns that are held against events, and what they must fit beside. */
   readonly columns: string;
@@ -57,12 +58,12 @@ const TABLES = {
   tasks: {
     key: 'id',
     at: 'created_at',
-    columns: `r.implicit, r.purpose, r.mode, r.environment, r.environments, r.chain, r.ends_at, r.max_grants, r.max_calls, r.grants_used, r.calls_used,
+    columns: `r.implicit, r.purpose, r.mode, r.environment, r.environments, r.chain, r.ends_at, r.ends_at_decided_by, r.max_grants, r.max_calls, r.grants_used, r.calls_used,
       r.profiles, r.tools, r.max_ttl_seconds, r.principal, r.parameters, r.parent_id, r.decision_id, r.trust, r.subject, r.on_behalf_of, r.state,
       r.ended_why, r.ended_at, r.created_at, r.root_id = r.path[1] and case when r.parent_id is null then r.path = array[r.id]
         else r.path = (select p.path from tasks p where p.id = r.parent_id) || r.id end as path_fits`,
     makers: ['task.created', 'task.delegated'],
-    named: 'task_id',
+    named: `body::jsonb ->> 'task'`,
   },
   call_outcomes: {
     key: 'decision_id',
@@ -99,7 +100,7 @@ const TABLES = {
   signing_keys: {
     key: 'kid',
     at: 'created_at',
-    columns: 'r.class, r.alg, r.signs_from, r.wiped_at',
+    columns: 'r.class, r.alg, r.created_at, r.signs_from, r.public_jwk, r.wiped_at',
     makers: ['key.added'],
     named: `body::jsonb ->> 'resource'`,
   },
@@ -112,7 +113,8 @@ const TABLES = {
   },
   archive_requests: {
     key: 'id',
-    at: 'asked_at',
+    // of a request that was used the event is never of the month that it speaks of
+    at: `case when used_at is null or to_char(asked_at at time zone 'UTC', 'YYYY-MM') <> month then asked_at end`,
     columns: `r.month, r.reason, r.forced, r.asked_by, r.origin, r.asked_at,
       (r.used_at is not null) = exists (select from event_archives a where a.request = r.id and a.month = r.month) as use_fits`,
     makers: ['archive.requested'],
@@ -132,12 +134,12 @@ const TABLES = {
       r.effect, r.parameters, r.ttl_seconds, r.ttl_decided_by, r.expires_at, r.revocability, r.opened_at, r.issued_at, r.ending_at, r.closed_at,
       r.task_path = (select t.path from tasks t where t.id = r.task_id) as task_path_fits`,
     makers: ['grant.opened', 'grant.requested'],
-    named: 'grant_id',
+    named: `body::jsonb ->> 'grant'`,
   },
   approvals: {
     key: 'id',
     at: 'created_at',
-    columns: `r.state, r.kind, r.asked, r.asked_hash, r.needs, r.resource, r.owner, r.environment, r.expires_at, r.trust, r.subject, r.on_behalf_of, r.task_id,
+    columns: `r.state, r.kind, r.asked, r.asked_hash, r.needs, r.chain, r.resource, r.owner, r.environment, r.expires_at, r.trust, r.subject, r.on_behalf_of, r.task_id,
       r.grant_id, r.decision_id, r.created_at, r.consumed_at, r.closed_at, (select coalesce(jsonb_agg(jsonb_build_object('issuer', n.issuer,
         'subject', n.subject, 'answer', n.answer, 'reason', n.reason, 'roles', n.roles) order by n.at), '[]') from approval_answers n
         where n.approval_id = r.id) as answers, (select coalesce(jsonb_agg(jsonb_build_object('target', t.target, 'state', t.state,
@@ -197,8 +199,13 @@ export async function openSnapshot(url: string, snapshot: string) {
     application_name: 'writ verify',
   });
   client.on('error', () => undefined); // told by the query under way
-  await client.connect();
-  await beginReading(client, snapshot);
+  try {
+    await client.connect();
+    await beginReading(client, snapshot);
+  } catch (error) {
+    await client.end();
+    throw error;
+  }
   return { ...verificationReads(client), close: () => client.end() };
 }
 
@@ -258,11 +265,14 @@ export function verificationReads(
       return (await read<{ n: number }>('stored end', sql))[0]?.n ?? 0;
     },
 
-    strays: (): Promise<EventRow[]> =>
-      read(
-        'strays',
-        `select ${EVENT} from events where leaf < 0 or leaf >= (select size from log_head) order by events.leaf limit ${SOME}`,
-      ),
+    async sealedCount(): Promise<number> {
+      return (await read<{ n: number }>('sealed count', 'select count(leaf)::float8 as n from events'))[0]?.n ?? 0;
+    },
+
+    strays: (size: number): Promise<EventRow[]> =>
+      read('strays', `select ${EVENT} from events where leaf < 0 or leaf >= $1 order by events.leaf limit ${SOME}`, [
+        size,
+      ]),
 
     async *unsealed(): AsyncGenerator<(EventRow & { late: boolean })[]> {
       const sql = `select ${EVENT}, tx::text as tx,
@@ -278,19 +288,23 @@ export function verificationReads(
       }
     },
 
-    checkpoints: (size: number, limit: number) =>
+    checkpoints: (above: number, upTo: number, limit: number) =>
       read<{ size: number; root: Uint8Array; origin: string; key: string; note: string }>(
         'checkpoints',
-        'select size::float8 as size, root, origin, key, note from log_checkpoints where log_checkpoints.size > $1 order by log_checkpoints.size limit $2',
-        [size, limit],
+        `select size::float8 as size, root, origin, key, note from log_checkpoints c where c.size > $1 and c.size <= $2
+          order by c.size limit $3`,
+        [above, upTo, limit],
       ),
 
-    /** Months that were put away, and the leaves that they took along. */
+    /** Months that are on record as put away, and the leaves that they took along. */
     archives(): Promise<ArchivedMonth[]> {
-      const sql = `select month, events::float8 as events, sha256, (select coalesce(jsonb_agg(jsonb_build_object('first', lower(r), 'end', upper(r))
+      const sql = `select month, events::float8 as events, sha256, archived_at as "archivedAt", (select coalesce(jsonb_agg(jsonb_build_object('first', lower(r), 'end', upper(r))
           order by lower(r)), '[]') from unnest(leaves) as u (r)) as ranges from event_archives order by month`;
       return read<ArchivedMonth>('archives', sql);
     },
+
+    archivings: (): Promise<EventRow[]> =>
+      read('archivings', `select ${EVENT} from events where type = 'events.archived' order by events.leaf nulls last`),
 
     async rows(table: RowTable, ids: readonly string[]): Promise<ReadonlyMap<string, Row>> {
       const { key, columns } = TABLES[table];
@@ -324,9 +338,9 @@ export function verificationReads(
       known: readonly string[] = [],
     ): Promise<string[]> {
       const { key, makers, named } = TABLES[table];
-      const done = step === undefined ? '' : `and (body::jsonb ->> 'success')::boolean`;
+      const done = step === undefined ? '' : `and body::jsonb ->> 'success' = 'true'`;
       const sql = `select ${key}::text as id from ${table} where ${chosen(table, step)}
-        except select ${named} from events where type = any($2::text[]) ${done} except select unnest($3::text[]) limit ${SOME}`;
+        except select ${named} from events where type = any($2::text[]) and case when ${IS_EVENT} then true ${done} else false end except select unnest($3::text[]) limit ${SOME}`;
       const values = [outside, step === undefined ? makers : [step.type], known];
       return (await look<{ id: string }>(`without ${table} ${step?.type ?? ''}`, sql, values)).map((row) => row.id);
     },
@@ -351,10 +365,16 @@ export function verificationReads(
   };
 }
 
-/** Rows of a table, or those that have taken a step, outside of the times of $1. */
+/** What `readEvent` takes for an event, its text alone being asked: whoever owns the table can have written anything there. */
+const IS_EVENT = `case when pg_input_is_valid(body, 'jsonb') then jsonb_typeof(body::jsonb -> 'facts') = 'object'
+  and jsonb_typeof(body::jsonb -> 'seq') = 'number' and jsonb_typeof(body::jsonb -> 'at') = 'string' and body::jsonb ->> 'type' = type else false end`;
+
+/** Rows of a table, or those that have taken a step, outside of the times of $1; a step before its row was made is outside of all times. */
 function chosen(table: RowTable, step: Step | undefined): string {
-  const at = step?.at ?? TABLES[table].at;
-  return `${step?.taken ?? 'true'} and ($1::tstzmultirange = '{}' or ${at} is null or not (${at} <@ $1::tstzmultirange))`;
+  const made = TABLES[table].at;
+  if (!step) return `($1::tstzmultirange = '{}' or (${made} <@ $1::tstzmultirange) is not true)`;
+  const inside = `${step.at} <@ $1::tstzmultirange and ${step.at} >= ${made} - interval '1 minute'`;
+  return `${step.taken} and ($1::tstzmultirange = '{}' or (${inside}) is not true)`;
 }
 
 export type Verification = Awaited<ReturnType<typeof openVerification>>;

@@ -9,6 +9,7 @@ import type { PolicyQuestion } from '../domain/question.ts';
 import { capTtl } from '../domain/ttl.ts';
 import type { Ttl } from '../domain/ttl.ts';
 import { judgeCall } from './judge-call.ts';
+import { codeOfAnswer } from './judge-profile.ts';
 import { callRequest } from './call-request.ts';
 import type { PolicyAnswer, PolicyRequest, PolicySet, ProfileRequest, TaskFacts, TaskRequest } from './policy.ts';
 
@@ -94,10 +95,8 @@ function explainCall(rules: ExplainedRules, question: PolicyQuestion, at: Date):
 
 function decided(rules: ExplainedRules, request: PolicyRequest): Explanation {
   const answer = rules.policies.decide(request);
-  const { outcome } = answer;
-  if (outcome === 'allow') return { outcome, request, answer };
-  const denied = answer.refused === 'principal' ? 'principal_refused' : 'policy_denied';
-  return { outcome, code: outcome === 'deny' ? denied : 'approval_required', request, answer };
+  const code = codeOfAnswer(answer);
+  return { outcome: answer.outcome, ...(code === null ? {} : { code }), request, answer };
 }
 
 function ttlOf(profile: Profile, asked: number | undefined, policy: PolicyAnswer['maxTtl'], now: Date): Ttl {

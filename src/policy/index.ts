@@ -9,6 +9,7 @@ export { summarisePolicies } from './summary.ts';
 export type { PolicySummary } from './summary.ts';
 export { callRequest } from './call-request.ts';
 export { judgeCall } from './judge-call.ts';
+export { codeOfAnswer, judgeProfile } from './judge-profile.ts';
 export type { CallVerdict } from './judge-call.ts';
 export type {
   ApprovalNeeds,
@@ -20,7 +21,7 @@ export type {
   TaskFacts,
   TaskRequest,
 } from './policy.ts';
-export { redecide, replay } from './replay.ts';
+export { replay } from './replay.ts';
 export type { RecordedDecision, Redecided, Replayed } from './replay.ts';
 export { makeDecisionPool } from './pool.ts';
 export type { DecisionPool } from './pool.ts';

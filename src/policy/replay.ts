@@ -2,6 +2,7 @@ import type { RefusalCode } from '../domain/errors.ts';
 import type { Json, JsonObject } from '../domain/json.ts';
 import type { ExplainedRules } from './explain.ts';
 import { judgeCall } from './judge-call.ts';
+import { codeOfAnswer, judgeProfile } from './judge-profile.ts';
 import type { PolicyAnswer, PolicyRequest } from './policy.ts';
 
 /** A decision on record, as far as it can be made again. */
@@ -54,7 +55,7 @@ function isOfRules({ outcome, code }: RecordedDecision): boolean {
   return OF_RULES.has(code) && !(outcome === 'deny' && code === 'approval_required');
 }
 
-export function redecide(rules: Pick<ExplainedRules, 'profiles' | 'policies'>, request: PolicyRequest): Redecided {
+function redecide(rules: Pick<ExplainedRules, 'profiles' | 'policies'>, request: PolicyRequest): Redecided {
   if (request.action === 'call') {
     const tool = rules.policies.tools.find(request.resource.tool);
     if (!tool) return { outcome: 'deny', code: 'unknown_tool', policies: [] };
@@ -65,17 +66,15 @@ export function redecide(rules: Pick<ExplainedRules, 'profiles' | 'policies'>, r
   if ('resource' in request && !rules.profiles.has(request.resource.profile)) {
     return { outcome: 'deny', code: 'unknown_profile', policies: [] };
   }
-  const { outcome, policies, refused } = rules.policies.decide(request);
-  const denied = refused === 'principal' ? 'principal_refused' : 'policy_denied';
-  if (outcome === 'deny') return { outcome, code: denied, policies };
-  if (!('resource' in request)) return { outcome, code: outcome === 'allow' ? null : 'approval_required', policies };
+  const answer = rules.policies.decide(request);
+  const { policies } = answer;
+  // Of what was denied there may be no question that could be read.
+  if (!('resource' in request) || answer.outcome === 'deny')
+    return { outcome: answer.outcome, code: codeOfAnswer(answer), policies };
   const { task, approval } = request.context;
-  if (task.mode === 'observe') return { outcome: 'deny', code: 'task_observes', policies };
-  const waits =
-    outcome === 'approval' || (task.mode === 'supervised' && request.resource.effect !== 'read' && !approval);
-  return waits
-    ? { outcome: 'approval', code: 'approval_required', policies }
-    : { outcome: 'allow', code: null, policies };
+  const asked = { mode: task.mode, effect: request.resource.effect, approved: approval !== undefined };
+  const { outcome, code } = judgeProfile(asked, answer);
+  return { outcome, code, policies };
 }
 
 /** What was recorded as a request; whatever of it is not one fails against the schema, and denies. */

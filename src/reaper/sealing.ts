@@ -23,6 +23,8 @@ export interface SealingParts {
   /** Absent: there is no key, and nothing is signed. */
   readonly checkpointer?: Checkpointer;
   readonly publisher: Publisher;
+  /** Rejects with LogDamaged as long as the log is not whole, or does not go on from what was signed. */
+  readonly checkWhole: () => Promise<void>;
   readonly oldestTransaction: () => Promise<OldestTransaction | undefined>;
   readonly sealEveryMs: number;
   readonly publishEveryMs: number;
@@ -96,6 +98,11 @@ export function startSealing(parts: SealingParts) {
 
   async function round(): Promise<boolean> {
     if (nowMs() < quietUntil) return false;
+    if (problem !== undefined) {
+      await parts.checkWhole();
+      log.info({}, 'the log is whole again');
+      problem = undefined;
+    }
     const done = await step();
     const { sealed, late, raced } = done;
     if (late > 0) log.error({ alarm: 'late_events', count: late }, 'events older than what was sealed have appeared');
@@ -104,13 +111,15 @@ export function startSealing(parts: SealingParts) {
     head = done.head;
     if (raced) return false;
     await sign(done);
-    if (problem !== undefined) log.info({}, 'the log is whole again');
-    problem = undefined;
     return done.more;
   }
 
-  /** Whoever has sealed signs; what somebody left unsigned is signed after a while. */
+  /**
+   * Whoever has sealed signs; what somebody left unsigned is signed after a while. Nothing is, before every witness has said what it
+   * keeps: on a ledger that was restored, what is signed meanwhile would be another history under the same key.
+   */
   async function sign({ sealed, head: { size, root, checkpointSize, sealedAt } }: SealStep): Promise<void> {
+    if (publisher.unasked().length > 0) return;
     const left = checkpointSize < size && nowMs() - (sealedAt?.getTime() ?? 0) > 2 * sealEveryMs;
     if (checkpointer && size > 0 && (sealed > 0 || left)) await checkpointer.sign({ size, root });
   }

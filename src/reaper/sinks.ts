@@ -31,6 +31,8 @@ export function startSinks({ sinks, store, deliver, owner, log }: SinkParts) {
   const loops = sinks.map((sink) => {
     /** A refused batch is halved until one event is left. */
     let size = BATCH;
+    /** How often in a row the event of this leaf was refused, by itself, as seen from here. */
+    let refusals = { leaf: -1, count: 0 };
 
     async function round(): Promise<boolean> {
       const claim = await store.claim({ sink: sink.name, owner, from: sink.from, lease_seconds: LEASE_SECONDS });
@@ -39,7 +41,22 @@ export function startSinks({ sinks, store, deliver, owner, log }: SinkParts) {
       const settle = (to: number, dead: Dead, error: string | null, delay: number) =>
         store.settle({ sink: sink.name, owner, from, to, dead, error, delay_seconds: delay });
 
-      if (await replayed()) {
+      const putOff = async (error: string) => {
+        if (attempts === 0) log.warn({ sink: sink.name, code: error }, 'a sink does not take events');
+        await settle(from, [], error, pause(attempts));
+        return false;
+      };
+
+      const letter = await store.replayable(sink.name);
+      if (letter) {
+        const again = await deliver(sink, [letter], true);
+        // nothing was learned of it: it stays asked for
+        if (again.state === 'away') return putOff(again.error);
+        await store.settleDeadLetter({
+          sink: sink.name,
+          leaf: letter.leaf,
+          error: again.state === 'taken' ? null : again.error,
+        });
         await settle(from, [], null, 0);
         return true;
       }
@@ -55,11 +72,12 @@ export function startSinks({ sinks, store, deliver, owner, log }: SinkParts) {
       const { error } = delivery;
       if (delivery.state === 'refused') {
         if (events.length > 1) {
-          size = Math.max(1, Math.floor(size / 2));
+          size = Math.floor(events.length / 2);
           await settle(from, [], null, 0);
           return true;
         }
-        if (attempts + 1 >= REFUSED_AFTER) {
+        refusals = { leaf: from, count: refusals.leaf === from ? refusals.count + 1 : 1 };
+        if (refusals.count >= REFUSED_AFTER) {
           log.warn(
             { sink: sink.name, leaf: sent[0]?.leaf, code: error },
             'a sink refuses an event: it is a dead letter',
@@ -73,18 +91,7 @@ export function startSinks({ sinks, store, deliver, owner, log }: SinkParts) {
           return true;
         }
       }
-      if (attempts === 0) log.warn({ sink: sink.name, code: error }, 'a sink does not take events');
-      await settle(from, [], error, pause(attempts));
-      return false;
-    }
-
-    async function replayed(): Promise<boolean> {
-      const letter = await store.replayable(sink.name);
-      if (!letter) return false;
-      const delivery = await deliver(sink, [letter], true);
-      const error = delivery.state === 'taken' ? null : delivery.error;
-      await store.settleDeadLetter({ sink: sink.name, leaf: letter.leaf, error });
-      return true;
+      return putOff(error);
     }
 
     return startLoop(POLL_MS, round, (error) =>

@@ -1,10 +1,12 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { checkArchive } from '../../src/audit/archive.ts';
 import { runArchive, runArchiveCheck } from '../../src/archive-command.ts';
 import { OPERATOR } from '../ledger/world.ts';
 import { startLedgerServer } from '../support/own-ledger-server.ts';
+import { until } from '../support/waiting.ts';
 import { askFor, makeMonth, makeSigned, MONTH } from './past.ts';
 import { makeLogWorld } from './world.ts';
 import type { LogWorld } from './world.ts';
@@ -26,12 +28,12 @@ const asked = (month = MONTH, forced = false) => ({
 });
 
 /** Events of a month that is over: only somebody who owns the database can write such. */
-async function old(count: number): Promise<void> {
+async function old(count: number, month = MONTH): Promise<void> {
   await world.tamper(
-    `insert into events (at, seq, type, body) select '2026-03-15T00:00:00Z'::timestamptz + n * interval '1 second', seq, 'evidence.refused',
-       '{"at":"2026-03-15","n":' || n || ',"seq":' || seq || ',"type":"evidence.refused"}' from (
+    `insert into events (at, seq, type, body) select ($2 || '-15T00:00:00Z')::timestamptz + n * interval '1 second', seq, 'evidence.refused',
+       '{"at":"' || $2 || '-15","n":' || n || ',"seq":' || seq || ',"type":"evidence.refused"}' from (
        select n, nextval('events_seq') as seq from generate_series(1, $1) n) as numbered`,
-    [count],
+    [count, month],
   );
 }
 
@@ -81,6 +83,36 @@ test.each([
   expect((await world.one(`select archive_refused($1, false) as code`, [MONTH]))['code']).toBeNull();
 });
 
+test('until the month was read, putting it away has no transaction id: it would hold up the sealing of everything', async () => {
+  const [holder, archiver] = await Promise.all([world.database.pool.connect(), world.database.pool.connect()]);
+  try {
+    const { rows } = await archiver.query<{ pid: number }>('select pg_backend_pid() as pid');
+    const request = await askFor(world.ledger);
+    await holder.query('begin');
+    await holder.query('lock table events_202603 in access exclusive mode');
+    const done = archiver.query<{ code: string }>(`select archive_events($1, 99, repeat('0', 64), $2) as code`, [
+      MONTH,
+      request,
+    ]);
+    const waiting = until(async () => {
+      const { wait } = await world.one<{ wait: string | null }>(
+        'select wait_event as wait from pg_stat_activity where pid = $1',
+        [rows[0]?.pid],
+      );
+      return wait === 'relation';
+    });
+    const found = await waiting.then(() =>
+      world.one('select backend_xid::text as xid from pg_stat_activity where pid = $1', [rows[0]?.pid]),
+    );
+    await holder.query('commit');
+    expect((await done).rows).toEqual([{ code: 'changed' }]);
+    expect(found).toEqual({ xid: null });
+  } finally {
+    holder.release(true);
+    archiver.release(true);
+  }
+});
+
 test('the broker’s own login may not', async () => {
   const broker = await world.connection();
   await expect(broker.query(`select archive_events('${MONTH}', 3, repeat('0', 64), 'v1')`)).rejects.toMatchObject({
@@ -126,7 +158,7 @@ describe('a sink', () => {
     await sink('siem');
     expect(await refusal()).toBe('undelivered');
     expect(await refusal(true)).toBeNull();
-    await expect(put('behind')).rejects.toThrow(/a sink has not been given all of it/);
+    await expect(put('behind')).rejects.toThrow(/a sink has not been given all of it.* \(held by siem\)/);
     const { rows } = await world.database.pool.query<{ leaf: string }>('select max(leaf) as leaf from events_202603');
     const last = Number(rows[0]?.leaf);
     await world.tamper('update sinks set position = $1', [last]);
@@ -137,6 +169,17 @@ describe('a sink', () => {
     expect(await refusal()).toBe('undelivered');
     await world.tamper('delete from dead_letters');
     await world.tamper('delete from sinks');
+  });
+
+  test('that is gone for good is taken out of the ledger as the page says, and holds nothing any more', async () => {
+    const page = await readFile(new URL('../../docs/audit.md', import.meta.url), 'utf8');
+    const [, sql = ''] = /```sql\n(begin;\n[^`]*'old-siem'[^`]*)```/.exec(page) ?? [];
+    await sink('old-siem');
+    await world.tamper(`insert into dead_letters (sink, leaf, error) values ('old-siem', 0, 'status_400')`);
+    expect(await refusal()).toBe('undelivered');
+    await world.database.pool.query(sql);
+    expect(await refusal()).toBeNull();
+    expect(await count('sinks')).toBe(0);
   });
 });
 
@@ -173,6 +216,38 @@ test('a month beside another, put away: the file leads to the signed root, and t
   });
   await expect(put('again.jsonl')).rejects.toThrow(/archived before/);
   expect(await runArchiveCheck(file('month.jsonl'), print)).toBe(0);
+});
+
+test('leaves with gaps between them are ranges, the same in the file and in the record', async () => {
+  const month = '2025-11';
+  await makeMonth(world.database.pool, month);
+  await world.seal(true);
+  const { size } = await world.ledger.sealing.head();
+  const want: { first: number; end: number }[] = [];
+  let end = size;
+  for (const [mine, others] of [
+    [1, 1],
+    [3, 2],
+    [2, 700],
+    [1, 1],
+    [40, 0],
+  ] as const) {
+    await old(mine, month);
+    await world.write(others);
+    want.push({ first: end, end: end + mine });
+    end += mine + others;
+  }
+  await world.seal(true);
+  await signed();
+  expect(await runArchive({ ...asked(month), out: file('gaps.jsonl') }, print)).toBe(0);
+  const [header = ''] = (await readFile(file('gaps.jsonl'), 'utf8')).split('\n');
+  expect(JSON.parse(header)).toMatchObject({ events: 47, ranges: want });
+  const { events, leaves } = await world.one<{ events: string; leaves: string }>(
+    'select events, leaves::text as leaves from event_archives where month = $1',
+    [month],
+  );
+  expect([events, leaves]).toEqual(['47', `{${want.map((range) => `[${range.first},${range.end})`).join(',')}}`]);
+  expect(await runArchiveCheck(file('gaps.jsonl'), print)).toBe(0);
 });
 
 test.each([
@@ -233,6 +308,26 @@ test('what is forced says which sinks and dead letters were given up', async () 
   });
   expect(await count('dead_letters')).toBe(0);
   await world.tamper('delete from sinks');
+});
+
+test('the directory that names the file is on the disk before the month is taken out', async () => {
+  await makeMonth(world.database.pool, '2025-12');
+  const handle = await open(directory, 'r');
+  const kind = Object.getPrototypeOf(handle) as FileHandle;
+  const real = Object.getOwnPropertyDescriptor(kind, 'sync');
+  const there: boolean[] = [];
+  async function sync(this: FileHandle) {
+    const { rows } = await world.database.pool.query(`select from event_archives where month = '2025-12'`);
+    if ((await this.stat()).isDirectory()) there.push(rows.length > 0);
+  }
+  Object.defineProperty(kind, 'sync', { configurable: true, writable: true, value: sync });
+  try {
+    expect(await runArchive({ ...asked('2025-12'), out: file('synced.jsonl') }, print)).toBe(0);
+    expect(there).toEqual([false]);
+  } finally {
+    if (real) Object.defineProperty(kind, 'sync', real);
+    await handle.close();
+  }
 });
 
 test('a file that is there is not written over', async () => {

@@ -1,7 +1,8 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { readArchiveLine, readEventLine } from '../../src/audit/export-file.ts';
+import { archiveLine, readArchiveLine, readEventLine, readTrailer } from '../../src/audit/export-file.ts';
+import { EMPTY_ROOT, leafHash, nodeHash } from '../../src/audit/merkle.ts';
 import { startRunningBroker } from '../support/running-broker.ts';
 import type { RunningBroker } from '../support/running-broker.ts';
 import { until } from '../support/waiting.ts';
@@ -249,6 +250,52 @@ describe('an export', () => {
     const { code, lines: said } = await verify('--export', at('changed.jsonl'));
     expect(code).toBe(1);
     expect(said).toContainEqual(expect.stringMatching(found));
+  });
+
+  /** What a line of hashes stands for is not looked at: anything could be hidden so. */
+  async function hidden(name: string, month: string, sha256: string, first = 3, end = 6): Promise<string[]> {
+    const all = await lines('whole.jsonl');
+    const place = all.findIndex((line) => readEventLine(line)?.leaf === first);
+    const leaves = all.slice(place, place + end - first).map((line) => leafHash(readEventLine(line)?.body ?? ''));
+    const [a = EMPTY_ROOT, b = EMPTY_ROOT, c = EMPTY_ROOT] = leaves;
+    const line = archiveLine({ month, sha256, first, end, hashes: [a, nodeHash(b, c)] });
+    await writeFile(at(name), `${all.toSpliced(place, end - first, line).join('\n')}\n`);
+    return (await verify('--export', at(name))).lines;
+  }
+
+  test('in which hashes stand for events that were never put away', async () => {
+    const told =
+      'archive_unproven leaves 3 to 5: no event that can be looked at says that they were put away: give --archive';
+    const sha256 = /"sha256":"([0-9a-f]+)"/.exec((await lines('whole.jsonl')).join('\n'))?.[1] ?? '';
+    expect(await hidden('hidden.jsonl', '2026-02', 'a'.repeat(64))).toContain(told);
+    // as if they were of the month that was, from which its event keeps them
+    expect(await hidden('hidden.jsonl', MONTH, sha256)).toContain(told);
+    expect((await hidden('hidden.jsonl', MONTH, sha256)).filter((line) => /^[a-z]+_[a-z_]+ /.test(line))).toEqual([
+      told,
+    ]);
+  });
+
+  test('of the month alone brings along the event that says so, and its proof', async () => {
+    const [{ first, end } = { first: 0, end: 0 }] = away;
+    await writ('audit', 'export', '--out', at('alone.jsonl'), '--from', String(first), '--to', String(end));
+    const all = await lines('alone.jsonl');
+    const { archivings } = readTrailer(all.at(-1) ?? '') ?? {};
+    expect(archivings).toMatchObject([{ body: expect.stringContaining('"events.archived"') }]);
+    expect(await verify('--export', at('alone.jsonl'))).toMatchObject({ code: 0 });
+    const changed = async (change: (trailer: string) => string) => {
+      await writeFile(at('alone.changed'), `${all.with(-1, change(all.at(-1) ?? '')).join('\n')}\n`);
+      return (await verify('--export', at('alone.changed'))).lines;
+    };
+    const unproven = expect.stringMatching(/^archive_unproven leaves/) as unknown;
+    expect(await changed((trailer) => trailer.replace(/,"archivings":.*/, '}'))).toContainEqual(unproven);
+    const other = await changed((trailer) => trailer.replace('twelve months', 'eleven months'));
+    expect(other).toContainEqual(
+      expect.stringMatching(/^export_malformed the end: what it says leaf \d+ to be is not in/),
+    );
+    expect(other).toContainEqual(unproven);
+    expect(await changed((trailer) => trailer.replace('"archivings":[', '"archivings":[1,'))).toContainEqual(
+      expect.stringMatching(/^export_incomplete the end/),
+    );
   });
 
   test('beside an archive that was changed', async () => {

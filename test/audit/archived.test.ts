@@ -6,11 +6,12 @@ import { runArchive } from '../../src/archive-command.ts';
 import { openArchiveFile } from '../../src/audit/archive-file.ts';
 import { verifyLedger } from '../../src/audit/verify.ts';
 import type { VerifyReport } from '../../src/audit/verify.ts';
+import type { HoldId } from '../../src/domain/ids.ts';
 import { makeEvidenceReads } from '../../src/exchange/evidence.ts';
 import { verificationReads } from '../../src/ledger/verification.ts';
 import { callOf, recordCalls, reportOutcome } from '../ledger/calling.ts';
 import { inForce } from '../ledger/excepting.ts';
-import { makeWorld, SECOND_OPERATOR } from '../ledger/world.ts';
+import { ids, makeWorld, SECOND_OPERATOR } from '../ledger/world.ts';
 import type { OpenedGrant, World } from '../ledger/world.ts';
 import { startLedgerServer } from '../support/own-ledger-server.ts';
 import { askFor, makeMonth, makeSigned, MONTH, moveIntoThePast } from './past.ts';
@@ -27,6 +28,9 @@ let since: OpenedGrant;
 let living: OpenedGrant;
 let exception: string;
 let denied: string;
+/** Of now. */
+let order: string;
+let hold: HoldId;
 const at = (name: string) => join(directory, name);
 
 async function ended(opened: OpenedGrant): Promise<void> {
@@ -60,6 +64,16 @@ beforeAll(async () => {
   await ended(since);
   await recordCalls(world, [callOf({ task: { id: living.task, root: living.task, budgeted: true } })]);
   await world.live();
+  order = await world.order({ kind: 'agent', value: 'nobody' });
+  hold = ids.hold();
+  await world.ledger.holds.place({
+    id: hold,
+    reason: 'a case',
+    from: '2026-05-01T00:00:00Z',
+    to: null,
+    actor: SECOND_OPERATOR,
+    origin: null,
+  });
   await signed.seal();
 
   client = await world.database.pool.connect();
@@ -204,6 +218,50 @@ test.each([
     by: EITHER,
   },
   {
+    name: 'events, as if they had been put away in the month that was',
+    change:
+      () => `insert into event_archives (month, events, leaves, sha256, archived_at) select '2026-02', 1, int8multirange(int8range(max(leaf) - 1, max(leaf))), repeat('0', 64), '2026-03-20' from events;
+      delete from events where leaf = (select max(leaf) - 1 from events)`,
+    found: () => 'archive_unproven archive 2026-02: no event that is sealed says that it was put away',
+    by: EITHER,
+  },
+  {
+    name: 'events, as if they had been put away in the month that was, and they are missed',
+    change:
+      () => `insert into event_archives (month, events, leaves, sha256, archived_at) select '2026-02', 1, int8multirange(int8range(max(leaf) - 1, max(leaf))), repeat('0', 64), '2026-03-20' from events;
+      delete from events where leaf = (select max(leaf) - 1 from events)`,
+    found: () => 'event_missing leaf ',
+    by: EITHER,
+  },
+  {
+    name: 'an order of now, lifted in that month',
+    change: () =>
+      `update orders set lifted_at = '2026-03-20', lifted_by = author, lift_reason = 'x' where id = '${order}'`,
+    found: () => `row_without_event order ${order}: its row says what no event order.lifted does`,
+    by: EITHER,
+  },
+  {
+    name: 'an order of now that was made and lifted in that month',
+    change: () =>
+      `update orders set created_at = '2026-03-19', lifted_at = '2026-03-20', lifted_by = author, lift_reason = 'x' where id = '${order}'`,
+    found: () => `row_differs order ${order}: created_at is `,
+    by: EITHER,
+  },
+  {
+    name: 'a hold of now, lifted in that month',
+    change: () =>
+      `update legal_holds set lifted_at = '2026-03-20', lifted_by = placed_by, lift_reason = 'x' where id = '${hold}'`,
+    found: () => `row_without_event hold ${hold}: its row says what no event hold.lifted does`,
+    by: EITHER,
+  },
+  {
+    name: 'a task of now, ended in that month',
+    change: () =>
+      `update tasks set state = 'ended', ended_at = '2026-03-20', ended_why = 'ended' where id = (select max(id) from tasks where created_at > '2026-05-01')`,
+    found: () => 'row_without_event task ',
+    by: EITHER,
+  },
+  {
     name: 'who asked for it',
     change: () => `update archive_requests set asked_by = '{"kind": "operator", "issuer": "x", "subject": "y"}'`,
     found: () => 'row_differs archive request ',
@@ -230,6 +288,11 @@ describe('an archive', () => {
     const lines = await changed('byte', (all) => all.with(3, (all[3] ?? '').replace('mesh', 'mosh')));
     expect(lines).toContainEqual(expect.stringMatching(/^archive_differs archive 2026-03: its SHA-256 is /));
     expect(lines).toContainEqual(expect.stringMatching(/^event_altered leaf \d+: event \d+ is not what was sealed$/));
+  });
+
+  test('in which a line does not end', async () => {
+    const lines = await changed('endless', (all) => [...all.slice(0, 3), 'x'.repeat(17 * 1024 * 1024)]);
+    expect(lines).toContainEqual(expect.stringMatching(/^event_missing leaves \d+ to \d+: /));
   });
 
   test('that lacks an event', async () => {

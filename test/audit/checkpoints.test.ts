@@ -54,6 +54,15 @@ describe('signing', () => {
     expect((await world.one<{ n: number }>('select count(*)::int as n from log_checkpoints')).n).toBe(1);
   });
 
+  test('a head that another replica has gone past meanwhile is not signed, and nothing is wrong', async () => {
+    const old = await grow(3);
+    const checkpointer = signing();
+    await signing().sign(await grow(2));
+    await checkpointer.sign(old);
+    expect((await kept())?.size).toBe(5);
+    await checkpointer.check();
+  });
+
   test('a head that was never committed is not signed for the record', async () => {
     const head = await grow(3);
     await expect(signing().sign({ ...head, root: Buffer.alloc(32, 1) })).rejects.toMatchObject({ sqlState: '23514' });
@@ -70,7 +79,9 @@ describe('signing', () => {
     await checkpointer.sign(await grow(5));
     await back();
     await expect(checkpointer.sign(await grow(2))).rejects.toMatchObject({ code: 'shorter_than_signed' });
+    await expect(checkpointer.check()).rejects.toMatchObject({ code: 'shorter_than_signed' });
     await expect(checkpointer.sign(await grow(9))).rejects.toMatchObject({ code: 'differs_from_signed' });
+    await expect(checkpointer.check()).rejects.toMatchObject({ code: 'differs_from_signed' });
     // a fresh process, without a witness, knows only what the database tells it
     await signing().sign(await world.ledger.sealing.head());
     expect((await kept())?.size).toBe(11);
@@ -172,7 +183,7 @@ describe('publishing', () => {
     const newest = await kept();
     one.state.last = newest && { ...newest, ...change };
     const publisher = publisherOf(one.witness);
-    expect(await publisher.check(await world.ledger.sealing.head(), note)).toEqual([]);
+    await publisher.check(note);
     await publisher.publish(note);
     expect(failures).toEqual([
       ['one', code],
@@ -180,14 +191,23 @@ describe('publishing', () => {
     ]);
     expect(one.state.published).toEqual([]);
     expect(publisher.states()).toMatchObject([{ problem: code, failures: 2 }]);
+    expect(publisher.unasked()).toEqual(['one']);
   });
 
   test('what witnesses keep, where it agrees, is what has to be gone on from', async () => {
     const one = memoryWitness('one');
     await signing().sign(await grow(4));
     await publisherOf(one.witness).publish(note);
-    const head = await grow(3);
-    const agreed = await publisherOf(one.witness).check(head, note);
-    expect(agreed.map(({ size }) => size)).toEqual([4]);
+    await grow(3);
+    const remembered: number[] = [];
+    const log = { origin: ORIGIN, key: async () => key };
+    const [two, remember] = [memoryWitness('two'), ({ size }: { size: number }) => void remembered.push(size)];
+    const publisher = makePublisher(world.ledger.sealing, log, [one.witness, two.witness], remember);
+    one.state.away = true;
+    await publisher.check(note);
+    expect([publisher.unasked(), remembered]).toEqual([['one'], []]);
+    one.state.away = false;
+    await publisher.publish(note);
+    expect([publisher.unasked(), remembered]).toEqual([[], [4]]);
   });
 });

@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readCheckpoint } from '../../src/audit/checkpoint.ts';
-import { eventLine, readEventLine } from '../../src/audit/export-file.ts';
+import { eventLine, readEventLine, readTrailer } from '../../src/audit/export-file.ts';
 import { leafHash } from '../../src/audit/merkle.ts';
 import { runAuditExport } from '../../src/audit-export.ts';
 import type { ExportOptions } from '../../src/cli/index.ts';
@@ -124,6 +124,37 @@ describe('a part of the log', () => {
     );
   });
 
+  test('and all that a witness has kept: what the export can show is held against it, and the newest is what it must show', async () => {
+    const { rows } = await broker.database.pool.query<{ note: string }>(
+      'select note from log_checkpoints order by size',
+    );
+    expect(rows.length).toBeGreaterThan(1);
+    await writeFile(at('witness'), rows.map(({ note }) => `\n${note}`).join(''));
+    const range = { from: String(size - 3), to: String(size - 1) };
+    const proven = await exportTo('proven.jsonl', { ...range, checkpoints: [at('witness')] });
+    expect(await verify(proven, '--checkpoint', at('witness'))).toMatchObject({ code: 0 });
+    // its newest is the export's own; without that, there is none left that says anything
+    await writeFile(
+      at('older'),
+      rows
+        .slice(0, -1)
+        .map(({ note }) => `\n${note}`)
+        .join(''),
+    );
+    const newest = readCheckpoint(rows.at(-2)?.note ?? '')?.size ?? 0;
+    const within = newest >= size - 3 && newest <= size - 1;
+    const { lines } = await verify(await exportTo('bare.jsonl', range), '--checkpoint', at('older'));
+    expect(lines.filter((line) => line.startsWith('export_incomplete'))).toHaveLength(within ? 0 : 1);
+    // one that is not the log's is found among them
+    const trailer = readTrailer((await read('proven.jsonl')).at(-1) ?? '');
+    const root = Buffer.alloc(32, 1).toString('base64');
+    const other = (trailer?.checkpoint ?? '').replace(/\n[^\n]{44}\n/, `\n${root}\n`);
+    await writeFile(at('other'), `${rows[0]?.note ?? ''}\n${other}`);
+    expect((await writ('audit', 'verify', '--export', proven, '--checkpoint', at('other'))).lines[0]).toMatch(
+      /^checkpoint_differs kept checkpoint \d+: says another root/,
+    );
+  });
+
   test('of a span of time', async () => {
     const hour = (n: number) => new Date(Date.now() + n * 3_600_000).toISOString();
     const file = await exportTo('time.jsonl', { from: hour(-1), to: hour(1) });
@@ -161,6 +192,20 @@ describe('an export that was broken off', () => {
     await writeFile(at('other.txt'), 'a letter without an end');
     await expect(exportTo('other.txt')).rejects.toMatchObject({ code: 'usage' });
     expect(await readFile(at('other.txt'), 'utf8')).toBe('a letter without an end');
+  });
+
+  test.each([
+    ['an event that is not what its hash is of', (line: string) => line.replace('"success":true', '"success":false')],
+    ['an event far behind the range', (line: string) => line.replace(/"leaf":\d+/, '"leaf":999999')],
+    ['nonsense', () => 'nonsense'],
+    ['half a line, ended', (line: string) => line.slice(0, 30)],
+  ])('not behind %s', async (name, change) => {
+    const file = at(`damaged ${name}.jsonl`);
+    const lines = (await read('whole.jsonl')).slice(0, 8);
+    const text = `${lines.with(7, change(lines[7] ?? '')).join('\n')}\n`;
+    await writeFile(file, text);
+    await expect(exportTo(`damaged ${name}.jsonl`)).rejects.toMatchObject({ code: 'usage' });
+    expect(await readFile(file, 'utf8')).toBe(text);
   });
 
   test('a whole one is left as it is', async () => {
@@ -282,6 +327,16 @@ describe('an export that was changed', () => {
     const { code, lines } = await verify(at('changed.jsonl'));
     expect(code).toBe(1);
     for (const beginning of found) expect(lines).toContainEqual(expect.stringContaining(beginning));
+  });
+
+  test('what it says cannot steer a terminal', async () => {
+    const lines = await read('whole.jsonl');
+    const header = (lines[0] ?? '').replace('"origin":"', '"origin":"\\u001b[2J\\u202e');
+    await writeFile(at('steering.jsonl'), `${[header, ...lines.slice(1)].join('\n')}\n`);
+    const { code, lines: said } = await verify(at('steering.jsonl'));
+    expect(code).toBe(1);
+    expect(said.join('\n')).toContain('\\u{1b}[2J\\u{202e}');
+    expect(said.join('')).not.toMatch(/[\p{Cc}\p{Cf}]/u);
   });
 
   test('a kept checkpoint of more events than the whole export: its log was cut off', async () => {

@@ -105,4 +105,13 @@ test('a file of checkpoints, whatever stands between them', () => {
   expect(sizes(`${note}\n${second.slice(0, 40)}`)).toEqual([4711]);
   expect(sizes(`${note}\n${second.slice(0, -1)}`)).toEqual([4711]);
   expect(sizes(`${note}\n${second.slice(0, 40)}\n\n${second}`)).toEqual([4711, 5000]);
+  expect(sizes(`\u2014 a signature of nothing\n${note}`)).toEqual([4711]);
+  expect(sizes(`${note}${note.slice(note.indexOf('\u2014'))}${second}`)).toEqual([4711, 5000]);
+});
+
+test('a long file that holds none is read once', () => {
+  const began = performance.now();
+  expect(readCheckpoints('a\n'.repeat(400_000))).toEqual([]);
+  expect(readCheckpoints(`${'a\n'.repeat(400_000)}\n${note}`).map(({ size }) => size)).toEqual([4711]);
+  expect(performance.now() - began).toBeLessThan(10_000);
 });

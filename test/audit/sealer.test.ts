@@ -210,6 +210,19 @@ describe('sealing', () => {
     });
     expect(await unsealed()).toBe(1);
   });
+
+  test('a log that is another one than was sealed is noticed, once: what is whole by itself is gone on with', async () => {
+    await world.write(3);
+    await world.seal();
+    await world.tamper('truncate log_hashes, events');
+    await world.tamper(`update log_head set size = 0, root = sha256(''), tx = '0', seq = 0`);
+    await world.write(3, undefined, 1);
+    await makeSealer(world.ledger.sealing)(true);
+    await world.write(1);
+    await expect(world.seal()).rejects.toMatchObject({ code: 'hashes_damaged' });
+    expect(await world.seal()).toMatchObject([{ sealed: 1 }]);
+    expect(await world.faults()).toEqual([]);
+  });
 });
 
 describe('the database itself', () => {

@@ -1,7 +1,8 @@
 import { verifyLedger } from '../../src/audit/verify.ts';
-import { openVerification } from '../../src/ledger/verification.ts';
+import { openSnapshot, openVerification } from '../../src/ledger/verification.ts';
 import { startWrit } from '../support/broker-process.ts';
 import { startLedgerServer } from '../support/own-ledger-server.ts';
+import { until } from '../support/waiting.ts';
 import { makeLogWorld } from './world.ts';
 import type { LogWorld } from './world.ts';
 
@@ -47,6 +48,17 @@ test('a large record is looked at on two threads, and what was changed in it is 
     found: [expect.stringContaining(`leaf ${leaf}`), expect.stringMatching(/^row_without_event .*forged/)],
   });
 }, 120_000);
+
+test('a connection that cannot see the same moment is closed again', async () => {
+  const url = new URL(world.database.url);
+  await expect(openSnapshot(url.href, '00000003-00000000-1')).rejects.toThrow();
+  await until(async () => {
+    const { n } = await world.one<{ n: number }>(
+      `select count(*)::int as n from pg_stat_activity where application_name = 'writ verify' and datname = current_database()`,
+    );
+    return n === 0;
+  });
+});
 
 test('where the thread is lost, that is what is said, and nothing else goes wrong', async () => {
   const unhandled: unknown[] = [];

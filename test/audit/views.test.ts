@@ -131,6 +131,9 @@ describe('a timeline', () => {
       const as = broker.people.operator('auditor');
       const { text } = await broker.ask('GET', `/v1/tasks/${grant.task}/timeline?limit=2&cursor=${cursor}`, { as });
       const page = JSON.parse(text) as TaskTimeline;
+      // what is not of single events comes once
+      const once = [page.hops.length, page.credentials.length];
+      expect(once).toEqual(cursor === '0' ? [timeline.hops.length, timeline.credentials.length] : [0, 0]);
       seen.push(...page.entries.map(({ event }) => event['seq']));
       if (page.next_cursor === undefined) break;
       cursor = page.next_cursor;

@@ -83,6 +83,29 @@ describe.each([
   });
 });
 
+test('what is asked about a call ends with its task', async () => {
+  const ends = new Date(Date.now() + 60_000).toISOString();
+  const json = { purpose: 'tidy up', mode: 'supervised', environment: 'test', ends_at: ends };
+  const { body } = await calls.post('/v1/tasks', json);
+  const asking = shown(String(body['token']));
+  const denied = await calls.evaluate(cancel(), asking);
+  const asked = await submit(cancel(), denied.context, asking);
+  expect((asked.body['task'] as { expires_at: string }).expires_at).toBe(body['ends_at']);
+});
+
+test.each([
+  { name: 'was ended', path: (id: string) => `/v1/tasks/${id}/end`, code: 'invalid_denial_binding' },
+  { name: 'an order covers', path: () => '/v1/revocations', code: 'under_order' },
+])('asking a person about a call on a task that $name is an alarm', async ({ path, code }) => {
+  const { id, token } = await supervised();
+  const denied = await calls.evaluate(cancel(), shown(token));
+  const json = code === 'under_order' ? { selector: { task: id }, reason: 'incident 7' } : { reason: 'incident 7' };
+  await calls.ask('POST', path(id), { as: calls.people.operator('security'), json });
+  expect((await submit(cancel(), denied.context, shown(token))).code).toBe(code);
+  const uses = await calls.rows(`select body from events where type = 'use.after_revocation' and task_id = $1`, id);
+  expect(uses).toHaveLength(1);
+});
+
 test('a question that names another task than the one shown is none', async () => {
   const [one, other] = [await supervised(), await supervised()];
   const question = cancel({ task: other.id });

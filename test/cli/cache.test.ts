@@ -179,6 +179,19 @@ describe('whose it is', () => {
     ]);
   });
 
+  const onTask = (task: unknown, iat: number) =>
+    jwt({ iss: 'https://writ.example', iat, tctx: { task, mode: 'observe' } });
+  test.each([
+    { name: 'the next token of the same task', one: onTask('t1', 1), two: onTask('t1', 2), same: true },
+    { name: 'a token of another task', one: onTask('t1', 1), two: onTask('t2', 1), same: false },
+    { name: 'a token that says no task', one: onTask(1, 1), two: onTask(1, 2), same: false },
+    { name: 'a token that is no JWT', one: 'opaque-1', two: 'opaque-2', same: false },
+    { name: 'no task', one: onTask('t1', 1), two: '', same: false },
+  ])('on a task: $name', async ({ one, two, same }) => {
+    await ask([], { WRIT_TASK_TOKEN: one });
+    expect(keyOf(await ask([], { WRIT_TASK_TOKEN: two }))).toBe(same ? 'ASIA1' : 'ASIA2');
+  });
+
   test('a token file that changes meanwhile: what is kept is of the one that asked', async () => {
     station.write('token', WORKLOAD_TOKEN);
     const file = join(station.cwd, 'token');
@@ -263,6 +276,98 @@ describe('when the broker refuses, or is away', () => {
     expect(await ask()).toMatchObject({ stdout: '' });
     expect(keyOf(await ask())).toBe('ASIA2');
     expect([issued(), renewed()]).toEqual([1, 3]);
+  });
+
+  describe('another grant cannot be asked for', () => {
+    const ISSUE = 'POST /v1/grants';
+    const under = () => asked(/^POST \/v1\/grants$/).map(({ headers }) => headers['idempotency-key']);
+    const forget = () => station.run(['credential', '--forget'], base());
+    beforeEach(async () => {
+      broker.offer('aws', aws, { grant: 900 });
+      await ask();
+      station.pass(850);
+    });
+
+    test.each([
+      { name: 'it cannot now', answer: away },
+      { name: 'the line is cut', answer: { fault: 'reset' as const } },
+      { name: 'it is at its limit', answer: { status: 429, body: { code: 'too_many_requests' } } },
+    ])('$name: what still works is handed out, and not a moment longer', async ({ answer }) => {
+      broker.next(ISSUE, answer, answer);
+      expect(keyOf(await ask())).toBe('ASIA1');
+      station.pass(49.5);
+      expect(await ask()).toMatchObject({ stdout: '' });
+      expect(keyOf(await ask())).toBe('ASIA2');
+    });
+
+    test('it hangs: it is not waited for longer than half of what is left', async () => {
+      broker.next(ISSUE, { fault: 'hang' });
+      station.pass(47);
+      const start = Date.now();
+      expect(keyOf(await ask())).toBe('ASIA1');
+      expect(Date.now() - start).toBeLessThan(10_000);
+    });
+
+    test('it takes its time: whoever comes meanwhile has what still works', async () => {
+      let meanwhile = '';
+      broker.next(ISSUE, {
+        ...away,
+        before: async () => {
+          meanwhile = keyOf(await ask());
+        },
+      });
+      await ask();
+      expect(meanwhile).toBe('ASIA1');
+      expect(issued()).toBe(2);
+    });
+
+    test('--forget gives back what still works', async () => {
+      broker.next(ISSUE, away);
+      await ask();
+      expect(await forget()).toMatchObject({ code: 0, stderr: 'writ: grant g000000000001 of aws given back\n' });
+      expect(files()).toEqual([]);
+    });
+
+    test('also where another was refused, or waits for a person', async () => {
+      const approval = { id: 'a1', url: 'https://writ.example/a1', expires_at: '2026-11-23T13:00:00Z' };
+      broker.seed({ id: 'g000000000009', profile: 'aws' });
+      const pending = { status: 202, body: { id: 'g000000000009', state: 'pending_approval', approval } };
+      broker.next(ISSUE, { status: 403, body: { code: 'policy_denied' } }, pending);
+      expect((await ask()).stderr).toMatch(/^writ: policy_denied: /);
+      expect((await ask()).stderr).toMatch(/^writ: approval_pending: /);
+      expect((await forget()).stderr).toBe(
+        'writ: grant g000000000001 of aws given back\nwrit: grant g000000000009 of aws given back\n',
+      );
+    });
+
+    test('it is another than was wanted: that goes back, and what still works stays', async () => {
+      broker.offer('aws', CREDENTIALS.jwt, { grant: 900 });
+      expect((await ask()).stderr).toMatch(/^writ: credential_unfit: /);
+      expect(states()).toEqual(['active', 'revoked']);
+      expect(await forget()).toMatchObject({ code: 0, stderr: 'writ: grant g000000000001 of aws given back\n' });
+    });
+
+    test('it was approved, and the broker is not done with an earlier claim: what still works is handed out', async () => {
+      const approval = { id: 'a1', url: 'https://writ.example/a1', expires_at: '2026-11-23T13:00:00Z' };
+      const inProgress = { status: 409, body: { code: 'request_in_progress' } };
+      const claimed = { status: 201, body: { ...broker.seed({ id: 'g000000000009' }), credential: aws(9) } };
+      broker.next(ISSUE, { status: 202, body: { id: 'g000000000009', state: 'pending_approval', approval } });
+      broker.next('POST /v1/grants/g000000000009/claim', ...Array.from({ length: 7 }, () => inProgress), claimed);
+      expect((await ask()).stderr).toMatch(/^writ: approval_pending: /);
+      expect([keyOf(await ask()), keyOf(await ask())]).toEqual(['ASIA1', 'ASIA9']);
+      expect(issued()).toBe(2);
+    });
+
+    test('the grant ends meanwhile: the request is not swept away, and is repeated under its key', async () => {
+      broker.next(ISSUE, away);
+      await ask();
+      station.pass(60);
+      await ask(['--purpose', 'another']);
+      await ask();
+      const [, asking, , again] = under();
+      expect(asking).toMatch(/^[0-9a-f-]{36}$/);
+      expect(again).toBe(asking);
+    });
   });
 
   test('a broker that hangs is not waited for longer than half of what is left', async () => {
@@ -370,6 +475,41 @@ describe('what a person has to approve', () => {
     expect([issued(), claims()]).toEqual([2, 1]);
   });
 
+  const inProgress = { status: 409, body: { code: 'request_in_progress' } };
+  test('while the broker ends what an earlier claim made it is waited for: nobody is asked a second time', async () => {
+    const claimed = { status: 201, body: { ...broker.seed({ id: 'g000000000001' }), credential: aws(1) } };
+    broker.next(CLAIM, inProgress, inProgress, claimed);
+    expect(keyOf(await ask())).toBe('ASIA1');
+    expect([issued(), claims()]).toEqual([1, 3]);
+  });
+
+  test('and where that takes long, the next call claims it', async () => {
+    const claimed = { status: 201, body: { ...broker.seed({ id: 'g000000000001' }), credential: aws(1) } };
+    broker.next(CLAIM, ...Array.from({ length: 7 }, () => inProgress), claimed);
+    const ran = await ask();
+    expect(ran).toMatchObject({ code: 1, stdout: '' });
+    expect(ran.stderr).toMatch(/^writ: request_in_progress: /);
+    expect(keyOf(await ask())).toBe('ASIA1');
+    expect([issued(), claims()]).toEqual([1, 8]);
+    expect(new Set(asked(/\/claim$/).map(({ headers }) => headers['idempotency-key'])).size).toBe(1);
+  });
+
+  test('where it cannot be kept that is said, and nobody is asked a second time', async () => {
+    broker.next('POST /v1/grants', {
+      ...pending,
+      before: async () => {
+        for (const name of files().filter((each) => each.endsWith('.json'))) {
+          rmSync(join(directory(), name));
+          mkdirSync(join(directory(), name));
+        }
+      },
+    });
+    const ran = await ask(['--purpose', 'another']);
+    expect(ran).toMatchObject({ code: 1, stdout: '' });
+    expect(ran.stderr).toMatch(/^writ: cache_unusable: .*\nwrit: approval_pending: .*\n$/);
+    expect(issued()).toBe(2);
+  });
+
   test('while the broker is away it is still waited for', async () => {
     broker.next(CLAIM, { fault: 'reset' }, wait);
     expect((await ask()).code).toBe(4);
@@ -377,8 +517,14 @@ describe('what a person has to approve', () => {
     expect(issued()).toBe(1);
   });
 
-  test('--forget forgets it', async () => {
-    expect(await station.run(['credential', '--forget'], base())).toEqual({ code: 0, stdout: '', stderr: '' });
+  test('--forget takes the request back', async () => {
+    broker.seed({ id: 'g000000000001', state: 'pending_approval' });
+    expect(await station.run(['credential', '--forget'], base())).toEqual({
+      code: 0,
+      stdout: '',
+      stderr: 'writ: grant g000000000001 of aws given back\n',
+    });
+    expect(asked(/\/g000000000001\/revoke$/)).toHaveLength(1);
     expect(files()).toEqual([]);
   });
 });
@@ -584,8 +730,8 @@ describe('locks', () => {
 
   test.each([
     { name: 'of a process that is gone', over: { pid: 2 ** 30 }, wait: [0, 0] },
-    { name: 'of a process that lives, for as long as it may work', over: {}, wait: [30, 31] },
-    { name: 'of another machine, whose processes nobody knows', over: { host: 'other', pid: 2 ** 30 }, wait: [30, 31] },
+    { name: 'of a process that lives, for as long as it may work', over: {}, wait: [40, 41] },
+    { name: 'of another machine, whose processes nobody knows', over: { host: 'other', pid: 2 ** 30 }, wait: [40, 41] },
     { name: 'that is too old', over: { at: 0 }, wait: [0, 0] },
     { name: 'from the future', over: { at: 9e15 }, wait: [0, 0] },
     { name: 'that says nothing', over: { pid: 'x' }, wait: [0, 0] },

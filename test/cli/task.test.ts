@@ -166,6 +166,13 @@ describe('show and end', () => {
     });
   });
 
+  test('show says what is cut off', async () => {
+    const whole = await writ(['task', 'show', TASK_ID, '--json']);
+    broker.next(`GET /v1/tasks/${TASK_ID}`, { body: { ...(JSON.parse(whole.stdout) as object), cut: true } });
+    const { stdout } = await writ(['task', 'show', TASK_ID]);
+    expect(stdout).toMatch(/^below +and more, which are not shown$/m);
+  });
+
   test('show, as an operator, for programs', async () => {
     const { stdout } = await writ(['task', 'show', TASK_ID, '--json'], {
       WRIT_OPERATOR_TOKEN: OPERATOR_TOKENS.security,
@@ -182,6 +189,16 @@ describe('show and end', () => {
     });
     expect(broker.requests[0]).toMatchObject({ path: `/v1/tasks/${TASK_ID}/end`, body: { reason: 'done' } });
     expect((await writ(['task', 'end', TASK_ID])).code).toBe(2);
+  });
+
+  test.each([
+    { name: 'for people', more: [], want: /2 tasks, 1 grants so far, the others follow; see/ },
+    { name: 'for programs', more: ['--json'], want: /^\{.*"done":false.*\}\n$/ },
+  ])('end, while something is pending, $name', async ({ more, want }) => {
+    const task = { id: TASK_ID, state: 'ended', below: [], ended: { tasks: 2, grants: 1, done: false } };
+    broker.next(`POST /v1/tasks/${TASK_ID}/end`, { body: task });
+    const ran = await writ(['task', 'end', TASK_ID, '--reason', 'done', ...more]);
+    expect(ran).toMatchObject({ code: 3, stdout: expect.stringMatching(want) });
   });
 });
 

@@ -2,7 +2,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import { load, problems } from './load.ts';
 
 /** `audit` of writ.yaml: who signs the log, who keeps its checkpoints, and whom its events are handed to. */
-const SECRET = Buffer.alloc(32, 7).toString('base64');
+const SECRET = `whsec_${Buffer.alloc(32, 7).toString('base64')}`;
 const ed25519 = generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
 const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 })
   .privateKey.export({ type: 'pkcs8', format: 'pem' })
@@ -29,11 +29,11 @@ audit:
     - s3: { bucket: audit-log, key: writ/checkpoint, region: eu-west-1, access_key_id: AKIA, secret_access_key: "\${S3_KEY}" }
   sinks:
     - webhook: { url: "\${SIEM_URL}", secret: "\${SIEM_SECRET}" }
-    - { name: lake, webhook: { url: "https://siem.example/other", secret: "whsec_${SECRET}", format: ocsf, from: now } }
+    - { name: lake, webhook: { url: "https://siem.example/other", secret_file: hook, format: ocsf, from: now } }
 `;
   const { audit } = await load(text, {
     env: { S3_KEY: 'hidden-s3', SIEM_URL: 'https://siem.example:8443/hidden-path', SIEM_SECRET: SECRET },
-    files: { 'signer.pem': ed25519 },
+    files: { 'signer.pem': ed25519, hook: `${SECRET}\n` },
   });
   expect(audit).toMatchObject({ origin: 'writ.example/log', sealEverySeconds: 5, publishEverySeconds: 60 });
   expect(audit.signer?.reveal().asymmetricKeyType).toBe('ed25519');
@@ -70,12 +70,42 @@ test.each([
   {
     name: 'a secret that is too short',
     text: sinks(sink('url: "https://s.example", secret: "AAAA"')),
-    want: /secret must hold at least 24 bytes/,
+    want: /secret must be whsec_ and base64 of 24 to 64 bytes/,
   },
   {
     name: 'a secret that is no base64',
     text: sinks(sink('url: "https://s.example", secret: "not base64 at all, however long"')),
-    want: /secret must be base64/,
+    want: /secret must be whsec_ and base64/,
+  },
+  {
+    name: 'a secret that is too long',
+    text: sinks(sink(`url: "https://s.example", secret: "whsec_${Buffer.alloc(65).toString('base64')}"`)),
+    want: /secret must be whsec_ and base64 of 24 to 64 bytes/,
+  },
+  {
+    name: 'a secret without its prefix',
+    text: sinks(sink(`url: "https://s.example", secret: "${SECRET.slice(6)}"`)),
+    want: /secret must be whsec_/,
+  },
+  {
+    name: 'a secret beside its file',
+    text: sinks(sink(`${GOOD}, secret_file: hook`)),
+    want: /secret_file is given beside secret/,
+  },
+  {
+    name: 'a secret’s file that is not there',
+    text: sinks(sink('url: "https://s.example", secret_file: hook')),
+    want: /secret_file "hook" cannot be read/,
+  },
+  {
+    name: 'a witness by plain http',
+    text: 'audit: { witnesses: [{ webhook: { url: "http://w.example" } }] }\n',
+    want: /witnesses\[0\]\.webhook\.url must be https, or its host must stand in outbound\.allow/,
+  },
+  {
+    name: 'a witness’s other address with a user',
+    text: 'audit: { witnesses: [{ webhook: { url: "https://w.example", latest: "https://a:b@w.example" } }] }\n',
+    want: /witnesses\[0\]\.webhook\.latest must have no user/,
   },
   { name: 'no URL', text: sinks(sink(`url: "siem.example", secret: "${SECRET}"`)), want: /sinks\[0\]\.webhook\.url/ },
   {

@@ -37,8 +37,8 @@ export interface World {
   /** Comes back when nothing is under way. */
   settled(): Promise<void>;
   /**
-   * Comes back when `by` has ended, as its own or in place of whoever began, every grant from the `from`th on that may
-   * still live.
+   * Comes back when `by`, which is direct, has ended every grant from the `from`th on that may still live, as its own or in
+   * place of whoever began by way of the proxies.
    */
   takenOver(by: Replica, from?: number): Promise<void>;
   /** The logins on the target that still are some. */
@@ -78,6 +78,8 @@ export interface GrantRow {
   readonly id: string;
   readonly state: string;
   readonly why: string | null;
+  /** It was active once. */
+  readonly issued: boolean;
   readonly mints: readonly { readonly state: string; readonly outcome: string | null }[];
 }
 
@@ -92,7 +94,7 @@ export const TOOLS_PROFILE = 'tools-read';
 const GATEWAY = agentId('gateway');
 const TOOLS_AUDIENCE = 'https://tools.test';
 const OPEN: ReadonlySet<string> = new Set(['issuing', 'active', 'ending', 'stuck']);
-const PROVIDER = 'orders-db';
+export const PROVIDER = 'orders-db';
 
 /** @param server - with the ledger: its superuser's URL, and that of a login with a broker's rights. */
 export async function makeWorld(server: Pick<TestServers, 'ledger' | 'broker'> = testServers()): Promise<World> {
@@ -133,6 +135,15 @@ async function build(
   const ledger = pool(superuserUrl);
   const looking = pool(target.superuserUrl);
   const [ledgerProxy, targetProxy] = [await proxy(brokerUrl), await proxy(target.url)];
+  const owners = new Set<string>();
+  ledgerProxy.count({
+    from: 'frontend',
+    match: ({ type, body }) => {
+      const owner = type === 'B' && /"owner":"([^"]+)"/.exec(body.toString('latin1'))?.[1];
+      if (owner) owners.add(owner);
+      return false;
+    },
+  });
   const authority = makeAuthority();
   const config = await writeConfig(authority, target);
   later(() => rm(config, { recursive: true }));
@@ -159,6 +170,13 @@ async function build(
     ledger.query(
       `update mints set deadline = clock_timestamp(), due_at = clock_timestamp() where state = 'intent' and deadline > clock_timestamp()`,
     );
+  /** Also of what a stopped replica claims when it is stopped already: its last claim was on its way. */
+  const passLeases = () =>
+    ledger.query(
+      `update mints set due_at = clock_timestamp()
+         where state = 'ending' and due_at > clock_timestamp() and claimed_by = any($1)`,
+      [[...owners]],
+    );
   const passTime = async () => {
     await passDeadlines();
     await ledger.query(
@@ -179,7 +197,7 @@ async function build(
     (await ledger.query<[string]>({ text: sql, rowMode: 'array' })).rows.map(([value]) => value);
   const grants = async () => {
     const { rows } = await ledger.query<GrantRow>(
-      `select id, state, why, (select jsonb_agg(jsonb_build_object('state', m.state, 'outcome', m.outcome) order by m.id)
+      `select id, state, why, issued_at is not null as issued, (select jsonb_agg(jsonb_build_object('state', m.state, 'outcome', m.outcome) order by m.id)
          from mints m where m.grant_id = grants.id) as mints from grants order by opened_at`,
     );
     return rows;
@@ -203,6 +221,7 @@ async function build(
       await passTime();
       await until(async () => {
         await passDeadlines();
+        await passLeases();
         const open = (await grants()).slice(from).filter(({ state }) => OPEN.has(state));
         for (const { id, state } of open) if (state === 'active') await by.security.operator.revoke(id, 'taken over');
         return open.length === 0;

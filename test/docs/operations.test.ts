@@ -2,7 +2,7 @@ import { makeMetrics } from '../../src/metrics.ts';
 import { codesOf, readPage, sectionOf } from './pages.ts';
 
 test('every metric of Writ is on the page, and no other', async () => {
-  const metrics = makeMetrics();
+  const metrics = makeMetrics(() => Date.now());
   metrics.follow({
     grantsByState: () => Promise.resolve({}),
     overdueSeconds: () => Promise.resolve(0),

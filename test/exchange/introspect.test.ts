@@ -1,6 +1,6 @@
 import type { JsonObject } from '../../src/domain/json.ts';
 import { makeIntrospect, makeRevokeToken } from '../../src/exchange/introspect.ts';
-import type { Client } from '../../src/exchange/introspect.ts';
+import type { Client } from '../../src/exchange/clients.ts';
 import { makeTaskTokens } from '../../src/exchange/task-token.ts';
 import type { TokenClass } from '../../src/keys/classes.ts';
 import type { Issued } from '../../src/exchange/issue.ts';

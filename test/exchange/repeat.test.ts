@@ -1,7 +1,7 @@
 import type { GrantId } from '../../src/domain/ids.ts';
 import { deferred } from '../support/deferred.ts';
 import { until } from '../support/waiting.ts';
-import { caller, codeOf, lives, makeWorld, REQUEST, unclear } from './world.ts';
+import { caller, codeOf, lives, makeWorld, operator, REQUEST, unclear } from './world.ts';
 import type { World } from './world.ts';
 
 /** A repeat ends what was minted before, waits until that is confirmed, and only then mints again (CORRECTNESS, *Who may say what*). */
@@ -51,6 +51,14 @@ test('renewals are ended too', async () => {
     false,
     1,
   ]);
+});
+
+test('of a grant that was taken back meanwhile is refused, and an alarm', async () => {
+  const first = await ask('taken', 'h', caller('taken'));
+  const selector = { kind: 'agent', value: caller('taken').identity.id } as const;
+  await world.orders.create(operator(), { selector, reason: 'incident 7', blocks: true });
+  expect(await codeOf(ask('taken', 'h', caller('taken')))).toBe('under_order');
+  expect(world.alerts.at(-1)).toMatchObject({ how: 'issue', grant: first.grant, by: { id: selector.value } });
 });
 
 test('without a key each request is its own', async () => {

@@ -1,4 +1,6 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { GrantId } from '../../src/domain/ids.ts';
+import { makeSettleGrant } from '../../src/exchange/revoke.ts';
 import type { Ended } from '../../src/providers/provider.ts';
 import { deferred } from '../support/deferred.ts';
 import { isOpen } from '../support/waiting.ts';
@@ -69,6 +71,24 @@ test('a reaper was first to claim it: its confirmation is waited for', async () 
   slow.resolve();
   expect(await revoked).toMatchObject({ state: 'revoked' });
   await reaped;
+});
+
+test('a ledger that takes its time over the claim: the answer does not wait for the provider as well', async () => {
+  const slow = deferred<void>();
+  const ending = deferred<void>();
+  const { grant } = await issue();
+  await world.record.revoke({ grant });
+  const claim = await world.record.claim({ grant }, 'one');
+  let settling = 0;
+  const reaping = { claim: () => slow.promise.then(() => [claim]), isBeingEnded: async () => true };
+  const settleGrant = makeSettleGrant({ ledger: { reaping }, owner: 'one' }, () => ((settling += 1), ending.promise));
+  const [answered] = await Promise.all([
+    Promise.race([settleGrant(grant).then(() => 'answered'), sleep(9_000, 'the provider was waited for')]),
+    sleep(5_200).then(slow.resolve), // more than an answer waits for
+  ]);
+  ending.resolve();
+  expect([answered, settling]).toEqual(['answered', 1]);
+  await world.settle(claim);
 });
 
 test('a provider that takes its time: the answer comes within seconds and says `ending`, the end goes on', async () => {

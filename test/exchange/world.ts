@@ -4,7 +4,7 @@ import type { Identity, Operator } from '../../src/domain/identity.ts';
 import type { GrantId } from '../../src/domain/ids.ts';
 import type { Profile } from '../../src/domain/profile.ts';
 import type { Tool } from '../../src/domain/tool.ts';
-import type { UseAfterRevocation } from '../../src/exchange/after-revocation.ts';
+import type { VainUse } from '../../src/exchange/after-revocation.ts';
 import { makeApply } from '../../src/exchange/apply.ts';
 import type { Caller, ExchangeContext, OperatorCaller } from '../../src/exchange/context.ts';
 import { makeClaim } from '../../src/exchange/claim.ts';
@@ -116,7 +116,7 @@ export async function startProcess(
   const clock = await ledger.startClock(() => Date.now());
   const providers = typeof served === 'function' ? served({ ledger, clock }) : served;
   const warnings: Readonly<Record<string, unknown>>[] = [];
-  const alerts: UseAfterRevocation[] = [];
+  const alerts: VainUse[] = [];
   const note = (facts: Readonly<Record<string, unknown>>) => void warnings.push(facts);
   const context: ExchangeContext = {
     ledger,
@@ -127,7 +127,7 @@ export async function startProcess(
     ids,
     owner: ids.mint(),
     log: { info: () => undefined, warn: note, error: note },
-    alert: async (use) => void alerts.push(use),
+    alert: async (use) => alerts.push(use) > 0,
   };
   const settle = makeSettle(context);
   const lost = makeGiveUp(context, settle);

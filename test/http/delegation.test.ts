@@ -452,7 +452,7 @@ describe('what was taken back', () => {
     expect((await broker.exchange('agent/third', other.token, wish)).code).toMatch(/wider_than_parent/);
     expect(await metric('delegate')).toBe(before + 2);
     await broker.ask('POST', `/v1/revocations/${String(body['id'])}/lift`, { as: security, json: { reason: 'r' } });
-    await broker.exchange('agent/third', other.token, wish);
+    await broker.exchange('agent/fourth', other.token, wish);
     expect(await metric('delegate')).toBe(before + 2);
   });
 

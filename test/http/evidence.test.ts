@@ -145,6 +145,8 @@ test('whoever reads evidence is on record: who, what, how much, once for each re
   const before = await last();
   await page(`grant=${grant.id}&limit=2`);
   await ask(`/v1/decisions/${grant.decision.id}`, 'security');
+  const some = await ok('/v1/decisions?from=2020-01-01T00:00:00Z&limit=2');
+  expect([(some['decisions'] as object[]).length, some['next_cursor']]).toEqual([2, expect.any(String)]);
   await ok('/v1/audit/checkpoint');
   await ok('/v1/audit/proof?leaf=0');
   const { rows } = await broker.database.pool.query<{ body: unknown }>(sql, [before]);
@@ -158,6 +160,7 @@ test('whoever reads evidence is on record: who, what, how much, once for each re
       facts: { what: 'events', query: { grant: grant.id, from: 0, limit: 2 }, count: 2 },
     },
     { actor: actor('security'), resource: grant.decision.id, facts: { what: 'decision', count: 1 } },
+    { resource: 'decisions', facts: { what: 'decisions', query: { limit: 2 }, count: 2 } },
   ]);
 });
 
@@ -184,6 +187,19 @@ test.each([
   'cursor=9999999999999999',
 ])('a wrong query for events: %s', async (query) => {
   expect((await ask(`/v1/events?${query}`)).code).toBe('invalid_request');
+});
+
+test.each([
+  { from: '2026-11-01T00:00:00Z', fits: true },
+  { from: '2026-11-01T00:00:00.5+02:00', fits: true },
+  { from: '2026-02-30T00:00:00Z', fits: false },
+  { from: '2026-11-01T25:00:00Z', fits: false },
+  { from: '2026-11-01T00:00:00', fits: false },
+  { from: '2026-11-01', fits: false },
+  { from: '', fits: false },
+])('a time is $from: $fits', async ({ from, fits }) => {
+  const { status, code } = await ask(`/v1/audit/range?from=${encodeURIComponent(from)}`);
+  expect([status, code]).toEqual(fits ? [200, undefined] : [400, 'invalid_request']);
 });
 
 test.each([

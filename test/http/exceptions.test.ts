@@ -2,6 +2,7 @@ import { approvalRules, LIMITED, PEOPLE_TOO } from '../support/approval-rules.ts
 import type { Question } from '../support/ask.ts';
 import { startRunningBroker } from '../support/running-broker.ts';
 import type { Replica, RunningBroker } from '../support/running-broker.ts';
+import { until } from '../support/waiting.ts';
 
 /** Break-glass over HTTP: asked for by one, approved by another, dated, loud, ended, looked at afterwards. */
 let broker: RunningBroker;
@@ -324,7 +325,7 @@ test('listed by what is asked, and those that nobody looked at in time by name',
   expect(await list('unreviewed=true&profile=guarded')).toEqual([]);
   expect((await list('state=over')).map(([one]) => one)).toContain(id);
   expect((await list('state=active')).map(([one]) => one)).not.toContain(id);
-  expect((await broker.ask('GET', '/metrics')).text).toMatch(/^writ_exceptions_unreviewed 1$/m);
+  await until(async () => /^writ_exceptions_unreviewed 1$/m.test((await broker.ask('GET', '/metrics')).text));
   await say(id, 'review', as('auditor'), { note: 'seen' });
   expect(await list('unreviewed=true')).toEqual([]);
   const first = await broker.ask('GET', '/v1/exceptions?limit=1', { as: as('auditor') });

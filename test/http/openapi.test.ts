@@ -49,7 +49,7 @@ const ROUTERS: Readonly<Record<string, Router>> = {
   ),
   ordersRouter: ordersRouter({ show: never, dryRun: never, create: never, lift: never }, step, step),
   tasksRouter: tasksRouter(
-    { resolvePrincipal: never, list: never, create: never, show: never, end: never },
+    { resolvePrincipal: never, list: never, create: never, show: never, find: never, end: never },
     step,
     step,
   ),

@@ -77,8 +77,16 @@ describe('a repeat', () => {
     const json = { selector: { task: first.body['id'] }, reason: 'test' };
     const { body } = await broker.ask('POST', '/v1/revocations', { as: security, json });
     const refused = await ask('order', {}, 'agent/order');
-    expect([refused.status, refused.code]).toEqual([409, 'under_order']);
+    expect([refused.status, refused.code, refused.body['order']]).toEqual([409, 'under_order', body['id']]);
     expect(refused.text).not.toContain('token');
+    const { rows } = await broker.database.pool.query(
+      'select action, outcome, code, task_id from decisions where id = $1',
+      [(refused.body['decision'] as { id: string }).id],
+    );
+    const denied = { action: 'create_task', outcome: 'deny', code: 'under_order', task_id: first.body['id'] };
+    expect(rows).toEqual([denied]);
+    const alarms = (await broker.events('use.after_revocation')).filter(({ task }) => task === first.body['id']);
+    expect(alarms).toMatchObject([{ success: false, facts: { how: 'create_task', count: 1 } }]);
     await broker.ask('POST', `/v1/revocations/${String(body['id'])}/lift`, { as: security, json: { reason: 'over' } });
     expect((await ask('order', {}, 'agent/order')).body['id']).toBe(first.body['id']);
   });
@@ -92,6 +100,18 @@ describe('a repeat', () => {
       expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 201));
       expect(new Set(answers.map(({ body }) => body['id'])).size).toBe(1);
       expect(await count(`tasks where subject = $1`, `spiffe://test.example/agent/race-${round}`)).toBe(1);
+    }
+  });
+
+  test('however many come at once for the last place: one task', async () => {
+    for (let round = 0; round < 4; round++) {
+      const who = `agent/last-${round}`;
+      for (const key of ['a', 'b']) await ask(key, {}, who);
+      const answers = await Promise.all(Array.from({ length: 8 }, (_, n) => ask('c', {}, who, n % 2 ? broker : other)));
+      expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 201));
+      expect(new Set(answers.map(({ body }) => body['id'])).size).toBe(1);
+      // and nothing on record says that it was too many
+      expect(await count(`decisions where outcome = 'deny' and subject = $1`, `spiffe://test.example/${who}`)).toBe(0);
     }
   });
 

@@ -76,7 +76,8 @@ test('a task with what was handed on below it', async () => {
 test('each line is the task as it is shown by itself, without its token', async () => {
   const { tasks } = await list(`task=${made[4]?.id ?? ''}`);
   const shown = await broker.ask('GET', `/v1/tasks/${made[4]?.id ?? ''}`, { as: operator('security') });
-  const { below: _, ...body } = shown.body;
+  const { below, cut, ...body } = shown.body;
+  expect([below, cut]).toEqual([[], false]);
   expect(tasks).toEqual([body]);
   expect(JSON.stringify(tasks)).not.toContain(made[4]?.token);
 });

@@ -68,7 +68,6 @@ test('whose a mint is', async () => {
   const { grant, mint } = await world.live();
   expect(await world.ledger.grants.ofMint(mint)).toEqual({
     ...{ grant, trust: SHAPE.trust, subject: SHAPE.subject },
-    ...{ live: true, why: null, orderId: null },
   });
   expect(await world.ledger.grants.ofMint('m000000000000000000000' as typeof mint)).toBeUndefined();
 });

@@ -1,6 +1,7 @@
 import pg from 'pg';
 import type { Actor } from '../../src/domain/identity.ts';
 import { SELECTOR_KINDS } from '../../src/domain/selector.ts';
+import type { SelectorKind } from '../../src/domain/selector.ts';
 import { makeWorld, OPERATOR, SECOND_OPERATOR, SHAPE } from './world.ts';
 import type { OpenedGrant, World } from './world.ts';
 
@@ -60,6 +61,28 @@ describe('blocking', () => {
     expect(await world.grant(after.grant)).toMatchObject({ state: 'active' });
   });
 });
+
+test.each(SELECTOR_KINDS)(
+  '%s: what it covers is pending until it is swept, what was ending before too',
+  async (kind) => {
+    const columns: Partial<Record<SelectorKind, string>> = {
+      agent: 'subject',
+      on_behalf_of: 'onBehalfOf',
+      task: 'subject',
+    };
+    const only = `only ${kind}`;
+    const shape = { provider: `of ${kind}`, [columns[kind] ?? kind]: only };
+    const live = await world.live(shape);
+    await world.live({ subject: 'beside it' });
+    if (kind !== 'task') await world.revoke(await world.live(shape));
+    const values: Partial<Record<SelectorKind, string>> = { task: live.task, all: '*' };
+    const order = await world.order({ kind, value: values[kind] ?? only });
+    const { [shape.provider]: counted, ...others } = await world.ledger.orders.progress(order);
+    const matched = kind === 'task' ? 1 : 2;
+    expect(counted).toEqual({ matched, revoked: 0, expired: 0, pending: matched, stuck: 0 });
+    if (kind !== 'all') expect(others).toEqual({});
+  },
+);
 
 describe('sweeping', () => {
   const several = (subject: string) => Promise.all(Array.from({ length: 7 }, () => world.live({ subject })));

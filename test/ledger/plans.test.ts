@@ -1,8 +1,8 @@
 import pg from 'pg';
 import type { MintId } from '../../src/domain/ids.ts';
-import { makeLedger } from '../../src/ledger/index.ts';
-import { until } from '../support/waiting.ts';
+import type { Ledger } from '../../src/ledger/index.ts';
 import { fillWithCopies } from './fill.ts';
+import { pagesOf } from './pages.ts';
 import { ids, makeWorld, OPERATOR, SHAPE } from './world.ts';
 import type { OpenedGrant, World } from './world.ts';
 
@@ -75,10 +75,8 @@ async function costs(): Promise<Record<string, number>> {
   return found;
 }
 
-/** Pages that a whole life of a process touches: it starts, issues, ends, looks round as the reaper does, and goes. */
-async function lifeCost(): Promise<number> {
-  const [before, connections] = [await pagesSoFar(), await brokerConnections()];
-  const ledger = makeLedger({ url: world.database.brokerUrl, poolSize: 2 });
+/** A process starts, issues, ends, looks round as the reaper does, and goes. */
+async function wholeLife(ledger: Ledger): Promise<void> {
   const clock = await ledger.startClock(() => Date.now());
   const started = [ledger.generations.activeNumber, ledger.generations.active, ledger.signingKeys.list];
   for (const call of [...started, ledger.reaping.housekeep]) await call();
@@ -102,29 +100,15 @@ async function lifeCost(): Promise<number> {
   const cleanups = await ledger.reaping.claimCleanups(SHAPE.provider, 1, 120);
   for (const { mint } of cleanups) await ledger.reaping.finishCleanup(mint);
   clock.close();
-  await ledger.close();
-  // a connection's counts are told when it goes, at the latest
-  await until(async () => (await brokerConnections()) <= connections);
-  return (await pagesSoFar()) - before;
-}
-
-async function brokerConnections(): Promise<number> {
-  const sql = `select pid from pg_stat_activity where datname = current_database() and application_name = 'writ'`;
-  return (await world.sql(sql)).length;
-}
-
-async function pagesSoFar(): Promise<number> {
-  const sql = `select sum(heap_blks_read + heap_blks_hit + coalesce(idx_blks_read + idx_blks_hit, 0))::integer as n from pg_statio_user_tables`;
-  return (await world.sql<{ n: number }>(sql))[0]?.n ?? NaN;
 }
 
 const tooMuch = (empty: Record<string, number>, full: Record<string, number>) =>
   Object.entries(full).filter(([name, cost]) => cost > (empty[name] ?? 0) * GROWTH + TREES);
 
 test('the hot calls, and a whole life of a process', async () => {
-  const empty = { ...(await costs()), life: await lifeCost() };
+  const empty = { ...(await costs()), life: await pagesOf(world, wholeLife) };
   await fillWithCopies(world, live, COPIES);
   expect(tooMuch(empty, await costs())).toEqual([]);
   await world.sql('analyze');
-  expect(tooMuch(empty, { ...(await costs()), life: await lifeCost() })).toEqual([]);
+  expect(tooMuch(empty, { ...(await costs()), life: await pagesOf(world, wholeLife) })).toEqual([]);
 });

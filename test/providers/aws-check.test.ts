@@ -209,6 +209,16 @@ describe('lives', () => {
     expect(await codes(make(), [awsProfile({ ...section, max_session: '2h' })])).toEqual([]);
   });
 
+  test.each([
+    ['the longest first', ['4h', '1h']],
+    ['the longest last', ['1h', '4h']],
+  ])('of several profiles of one role the longest counts: %s', async (_name, lengths) => {
+    const { make, role } = await set();
+    const section = { role_arn: role('shared', { maxSessionSeconds: 7_200 }) };
+    const profiles = lengths.map((max_session) => awsProfile({ ...section, max_session }));
+    expect(await codes(make(), profiles)).toEqual(['session_longer_than_role']);
+  });
+
   test('a profile whose grants are longer than a session, where sessions are handed out', async () => {
     const [plain, children] = [await set(), await set(true)];
     const profile = awsProfile({}, { ttl: { default: 900, max: 7_200, min: 1 } });
@@ -221,6 +231,17 @@ describe('children', () => {
   test('on, at an endpoint that has none', async () => {
     const { make } = await set();
     expect(await codes(make({ config: { scoped: 'on' } }))).toEqual(['scoped_unavailable', 'children_refused']);
+  });
+
+  test('not, at an endpoint that says that it has not come to them', async () => {
+    const { world, make, planned } = await set(true);
+    const by = make({ config: { scoped: 'auto' } });
+    expect(await codes(by)).toEqual([]);
+    expect(planned(by).short).toBe(true);
+    world.fake.faults.fail('GetScopedCredentials', { status: 501, code: 'NotImplemented' });
+    world.fake.advance(601_000);
+    expect(await codes(by)).toEqual([]);
+    expect(planned(by).short).toBeUndefined();
   });
 
   test('of a role that may have none', async () => {

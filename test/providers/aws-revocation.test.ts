@@ -196,11 +196,51 @@ describe('a revocation', () => {
     expect(await end(child, by)).toEqual({ kind: 'ended' });
   });
 
+  test('of children whose denial fails is bounded all the same: it is no error, and is tried again', async () => {
+    const by = make({ config: { scoped: 'on' } });
+    const child = await mint(asked(3_000), by);
+    world.fake.faults.fail('CreatePolicyVersion', { status: 403, code: 'AccessDenied' });
+    const first = await revoke(child, by);
+    if (first.kind !== 'pending') throw new Error(first.kind);
+    expect(first.until.getTime()).toBeLessThan(child.plan.endsAt.getTime());
+    expect(await by.find(child.record, forever)).toEqual({ kind: 'unknowable', until: child.plan.endsAt });
+    expect(child.can()).toBe('allowed');
+    world.fake.faults.clear();
+    expect((await end(child, by)).kind).toBe('pending');
+    expect(child.can()).toBe('denied');
+  });
+
   test('of one child writes nothing: its session has others', async () => {
     const by = make({ config: { scoped: 'on' } });
     const child = await mint(asked(3_000), by);
     expect(await revoke(child, by, { grantGoesOn: true })).toEqual({ kind: 'pending', until: child.plan.endsAt });
     expect(countOf('GetPolicy')).toBe(0);
+  });
+});
+
+describe('a role that cannot be looked at: its session is denied all the same', () => {
+  test('the revoker may not: nobody knows whether that counts, as the check says', async () => {
+    const one = await mint();
+    world.fake.faults.fail('GetRole', { status: 403, code: 'AccessDenied' });
+    const first = await revoke(one);
+    if (first.kind !== 'not_revocable') throw new Error(first.kind);
+    expect(one.can()).toBe('denied');
+    world.fake.faults.clear();
+    world.pass(first.until);
+    const second = await end(one);
+    // The list has stood for longer than it takes; that its role heeds it is known from now on.
+    if (second.kind !== 'pending') throw new Error(second.kind);
+    world.pass(second.until);
+    expect(await end(one)).toEqual({ kind: 'ended' });
+  });
+
+  test('IAM does not say: it is asked again', async () => {
+    const one = await mint();
+    world.fake.faults.fail('GetRole', { status: 503, code: 'ServiceUnavailable' });
+    await expect(revoke(one)).rejects.toMatchObject({ code: 'provider_unreachable' });
+    expect(one.can()).toBe('denied');
+    world.fake.faults.clear();
+    expect((await end(one)).kind).toBe('pending');
   });
 });
 
@@ -255,6 +295,35 @@ describe('a probe', () => {
     expect(by.plan(awsProfile(), { month: MONTH }, asked()).revocability.mode).toBe('eventual');
     world.pass(first.until);
     expect(await end(one, by)).toEqual({ kind: 'ended' });
+  });
+
+  test('of a version that was written over says nothing any more: the wait counts, and nobody tries on', async () => {
+    const by = probing({ boundary: world.fake.managedPolicy('other', ALLOW_ALL) });
+    const [one, two] = [await mint(asked(), by), await mint(asked(), by)];
+    await revoke(one, by);
+    await revoke(two, by);
+    const tries = () => world.fake.calls.filter(({ action }) => action === 'DecodeAuthorizationMessage');
+    const before = tries().length;
+    // Each probe tries twice a second; of two there is one left.
+    while (tries().length < before + 6) await new Promise((resolve) => setTimeout(resolve, 50));
+    const lately = tries().slice(before + 1);
+    expect(new Set(lately.map(({ session }) => session)).size).toBe(1);
+    world.fake.advance(600_001);
+    expect(await end(one, by)).toEqual({ kind: 'ended' });
+    expect((await end(two, by)).kind).toBe('pending');
+  });
+
+  test('that does not answer in time is done without', async () => {
+    const by = probing();
+    await by.upkeep?.(forever);
+    const one = await mint(asked(), by);
+    const before = world.fake.calls.length;
+    world.fake.faults.delay('AssumeRole', 60_000);
+    const first = await revoke(one, by);
+    expect(one.can()).toBe('denied');
+    expect(first.kind).toBe('pending');
+    const tries = world.fake.calls.slice(before).filter(({ params }) => params['RoleSessionName'] === 'writ-probe');
+    expect(tries.length).toBeLessThan(3);
   });
 
   test('its canary is no grant, and takes its place in the list', async () => {

@@ -100,6 +100,8 @@ describe.each([
     };
     const { credential } = await mint(by(), { section });
     expect(world.can(credential, 'sts:GetWebIdentityToken', '*')).toBe('allowed');
+    // A child of a child would be the same once more, and nobody's on record.
+    expect(world.can(credential, 'sts:GetScopedCredentials', '*')).toBe(scoped === 'on' ? 'denied' : 'allowed');
   });
 
   test('works until its end, to the second, and not after it', async () => {
@@ -416,6 +418,19 @@ describe('what AWS answers', () => {
     });
   });
 
+  test('a time that is none: an end that is too late is found by our own', async () => {
+    const by = make({ config: { scoped: 'off' } });
+    await mint(by); // after which it has AWS's time
+    world.fake.faults.date = 'some time';
+    expect(world.can((await mint(by)).credential)).toBe('allowed');
+    world.fake.faults.lie = (_action, result) => {
+      const given = result['Credentials'] as Record<string, unknown>;
+      return { ...result, Credentials: { ...given, Expiration: new Date(world.now().getTime() + 43_200_000) } };
+    };
+    const facts = { finding: 'answer_differs', what: 'expiration' };
+    expect(await failure(mint(by))).toMatchObject({ code: 'provider_answer_wrong', facts });
+  });
+
   test('a call that was throttled is made again, three times in all', async () => {
     const by = make({ config: { scoped: 'off' } });
     await mint(by); // after which it has AWS's time
@@ -537,6 +552,20 @@ describe('the broker’s own login', () => {
       const later = await go();
       expect(other.can(later.credential.reveal())).toBe('allowed');
       expect(read).toEqual(['token', 'token']);
+      await other.fake.close();
+    });
+
+    test('one that ends soon is used until there is another, and whoever comes does not wait for that', async () => {
+      const { other, read, go, use, token } = await web();
+      await go();
+      other.fake.advance(56 * 60_000);
+      use(() => Promise.reject(new Error('ENOENT')));
+      for (let n = 0; n < 2; n++) expect(other.can((await go()).credential.reveal())).toBe('allowed');
+      expect(read.length).toBeGreaterThan(1);
+      other.fake.advance(4 * 60_000);
+      expect(await failure(go())).toMatchObject({ facts: { finding: 'no_credentials' } });
+      use(() => token(600));
+      expect(other.can((await go()).credential.reveal())).toBe('allowed');
       await other.fake.close();
     });
 

@@ -53,7 +53,8 @@ export function jwtWorld(): JwtWorld {
   const clock = { now, offsetMs: () => 0 };
   const store = memoryKeyStore(now);
   const encryption = [{ id: 'kek-1', key: new Secret(new Uint8Array(randomBytes(32))) }];
-  const ring = makeKeyRing({ store, encryption, clock, rotateEverySeconds: 2_592_000, maxTokenLifeSeconds: 86_400 });
+  const times = { rotateEverySeconds: 2_592_000, maxTokenLifeSeconds: 86_400 };
+  const ring = makeKeyRing({ store, encryption, clock, classes: ['access'], ...times });
   const deps: ProviderDeps = {
     clock,
     issuer: ISSUER,

@@ -3,7 +3,7 @@ import type pg from 'pg';
 import { makeIds } from '../../src/domain/ids.ts';
 import type { Minted, Plan, Provider } from '../../src/providers/provider.ts';
 import { blocksOf, readPage } from '../docs/pages.ts';
-import { runSql } from '../support/sql.ts';
+import { runSql, urlFor } from '../support/sql.ts';
 import { postgresHarness, profileOf, roleName } from './postgres-harness.ts';
 
 /**
@@ -83,6 +83,21 @@ test('a login without claims sees nothing, and the set-up has no finding', async
   await client.end();
   const { findings } = await provider.check(forever, [profileOf(target, { claims: { month: 'x' } })]);
   expect(findings.filter(({ severity }) => severity === 'error')).toEqual([]);
+});
+
+test('others see what they saw before, and no other policy widens what a login sees', async () => {
+  const application = `${target.readonly}_application`;
+  await look(`CREATE ROLE ${application} LOGIN PASSWORD 'x'`);
+  await look(`GRANT ${target.readonly} TO ${application}`);
+  const url = urlFor(target.superuserUrl, { user: application, password: 'x' });
+  const [app, client] = [await login({ url }), await connected('acme')];
+  expect([await seen(app), await seen(client)]).toEqual([['1', '2', '3'], ['2']]);
+  await look('CREATE POLICY everything ON invoices USING (true)');
+  expect([await seen(app), await seen(client)]).toEqual([['1', '2', '3'], ['2']]);
+  await app.end();
+  await client.end();
+  await look('DROP POLICY everything ON invoices');
+  await look(`DROP ROLE ${application}`);
 });
 
 test.each([

@@ -4,6 +4,7 @@ import pg from 'pg';
 import { makeIds } from '../../src/domain/ids.ts';
 import type { JsonObject } from '../../src/domain/json.ts';
 import type { MintRecord, MintRequest } from '../../src/providers/provider.ts';
+import { blocksOf, readPage } from '../docs/pages.ts';
 import { startOwnServer } from '../support/servers.ts';
 import { runSql, urlFor } from '../support/sql.ts';
 import { closeToPublic } from '../support/target.ts';
@@ -231,6 +232,120 @@ describe('what outlives no end', () => {
     await look('SELECT pg_reload_conf()');
     await issued.cleanUp();
   });
+});
+
+/** What a login may do to its own row, or to those that it is granted by, in a transaction that stays open. */
+describe('a login that holds up its own end', () => {
+  const changes = {
+    'changes its password': () => `ALTER ROLE CURRENT_USER PASSWORD 'of-my-own'`,
+    'drops what it owns': () => 'DROP OWNED BY CURRENT_USER',
+  };
+  const gone = async (client: pg.Client) => expect(client.query('SELECT 1')).rejects.toThrow();
+
+  test.each(Object.entries(changes))('%s, and idles', async (_name, sql) => {
+    const issued = await issue();
+    const [idle, other] = [await harness.login(issued.credential), await harness.login(issued.credential)];
+    await idle.query('BEGIN');
+    await idle.query(sql());
+    await issued.end();
+    await gone(idle);
+    await gone(other);
+    expect(await harness.use(issued.credential)).toBe('refused');
+    await issued.cleanUp();
+  });
+
+  test.each(
+    Object.entries(changes).flatMap(([name, sql]) =>
+      [target.database, shared].map((database) => ({
+        name,
+        sql,
+        database,
+        where: database === shared ? 'another' : 'the',
+      })),
+    ),
+  )('$name, and prepares that in $where database', async ({ sql, database }) => {
+    const issued = await issue();
+    const client = await harness.login(issued.credential, { database });
+    await client.query('BEGIN');
+    await client.query(sql());
+    await client.query(`PREPARE TRANSACTION '${issued.role}'`);
+    await client.end();
+    await issued.end();
+    await issued.cleanUp();
+    expect(await look('SELECT FROM pg_prepared_xacts')).toEqual([]);
+  });
+
+  test('changes its password again and again, from all its sessions', async () => {
+    const issued = await issue();
+    let racing = true;
+    let changed = 0;
+    const race = async () => {
+      while (racing) {
+        try {
+          const client = await harness.login(issued.credential);
+          for (;;) {
+            await client.query(`ALTER ROLE CURRENT_USER PASSWORD '${String(issued.credential['password'])}'`);
+            changed++;
+          }
+        } catch {
+          await sleep(1);
+        }
+      }
+    };
+    const racers = Array.from({ length: 4 }, race);
+    while (changed < 20) await sleep(5);
+    await issued.end();
+    racing = false;
+    await Promise.all(racers);
+    expect(await harness.alive(issued.record.mint)).toBe(false);
+    await issued.cleanUp();
+  });
+
+  test('and one that nobody can get rid of: it is said, and comes right once it is gone', async () => {
+    const issued = await issue();
+    const holder = new pg.Client({ connectionString: target.superuserUrl });
+    await holder.connect();
+    await holder.query('BEGIN');
+    await holder.query(`ALTER ROLE ${issued.role} PASSWORD 'x'`);
+    const client = await harness.login(issued.credential);
+    await expect(provider.end(issued.record, {}, 'revocation', forever)).rejects.toMatchObject({
+      code: 'provider_timeout',
+      facts: { sqlstate: '55P03' },
+    });
+    await gone(client);
+    await holder.query('ROLLBACK');
+    await holder.end();
+    await issued.end();
+    await issued.cleanUp();
+  });
+});
+
+test('by hand, as the page says: the login is gone, with its sessions and what it made', async () => {
+  const recipe = blocksOf(await readPage('docs/providers/postgres.md')).find(({ text }) =>
+    text.startsWith('ALTER ROLE "writ_m..." NOLOGIN'),
+  );
+  const issued = await issue();
+  const client = await harness.login(issued.credential);
+  await client.query('CREATE TABLE by_hand (x int)');
+  const statements = String(recipe?.text)
+    .replaceAll('writ_m...', issued.role)
+    .replaceAll('writ_admin', target.administrator);
+  await runSql(target.url, ...statements.split('\n'));
+  await expect(client.query('SELECT 1')).rejects.toThrow();
+  expect(await harness.traces(issued.record.mint)).toEqual([]);
+  expect(await look(`SELECT FROM pg_class WHERE relname = 'by_hand'`)).toEqual([]);
+  await issued.end();
+  await issued.cleanUp();
+});
+
+test('one that was only kept from logging in by hand is cleared away all the same', async () => {
+  const issued = await issue();
+  const client = await harness.login(issued.credential);
+  await client.query('CREATE TABLE left_behind (x int)');
+  await client.end();
+  await runSql(target.url, `ALTER ROLE ${issued.role} NOLOGIN`);
+  while ((await look(`SELECT FROM pg_stat_activity WHERE usename = '${issued.role}'`)).length > 0) await sleep(20);
+  await issued.cleanUp();
 });
 
 /** Postgres allows these to whoever inherits from the granted role, SET FALSE or not: the set-up has to prevent them. */

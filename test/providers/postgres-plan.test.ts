@@ -83,6 +83,14 @@ describe('claims', () => {
     );
   });
 
+  test.each(['a\0', '\udc00{{parameters.month}}'])('are refused for what stands beside a parameter: %j', (month) => {
+    const odd: Profile = { ...profile, section: { ...profile.section, claims: { month } } };
+    const facts = { finding: 'parameter_no_text' };
+    expect(() => planRole('orders', odd, { month: '2026-10' }, asked)).toThrow(
+      expect.objectContaining({ code: 'provider_refused', nothingLives: true, facts }) as Error,
+    );
+  });
+
   test.each([
     { name: 'none', claims: {} },
     { name: 'a name with a dot', claims: { 'a.b': 'x' } },

@@ -11,6 +11,7 @@ import { at, atPath } from '../../src/providers/vault/values.ts';
 import { makeWire, type Wire } from '../../src/providers/vault/wire.ts';
 import { findSecrets } from '../secrets/spelling.ts';
 import { makeCertificate } from '../support/certificate.ts';
+import { deferred } from '../support/deferred.ts';
 import { makeServer, openDoor, type Door } from '../support/vault/index.ts';
 import { sectionOf } from './vault-shapes.ts';
 import { forever, vaultWorld, type FakeVaultWorld } from './vault-world.ts';
@@ -171,6 +172,32 @@ describe('TLS', () => {
     const { error, seen } = await overTls(ca);
     expect(error).toMatchObject({ code: 'provider_unreachable', nothingLives: true });
     expect(seen).toBe(0);
+  });
+
+  test('an authority that is replaced meanwhile leaves what is under way alone, and holds for what comes', async () => {
+    const certificate = makeCertificate();
+    const [asked, may] = [deferred<undefined>(), deferred<undefined>()];
+    const secure = await openDoor(
+      {
+        now: world.server.now,
+        async respond(request) {
+          asked.resolve(undefined);
+          await may.promise;
+          return world.server.respond(request);
+        },
+      },
+      certificate,
+    );
+    const ask = makeClient({ address: secure.url, namespace: '' }, wire);
+    wire.trust(certificate.cert);
+    const call = ask({ ...LOOK, token: ROOT() }, forever);
+    await asked.promise;
+    wire.trust(makeCertificate().cert);
+    expect(await failureOf(ask({ ...LOOK, token: ROOT() }, forever))).toMatchObject({ nothingLives: true });
+    may.resolve(undefined);
+    expect((await call).status).toBe(200);
+    while (secure.connections() > 0) await new Promise((resolve) => setTimeout(resolve, 10));
+    await secure.close();
   });
 
   test('VAULT_SKIP_VERIFY does not change that', async () => {

@@ -129,6 +129,14 @@ describe('the section of a profile', () => {
     expect(written.map(problems)).toEqual([[], [], []]);
   });
 
+  test.each([
+    'path "secret/data/inv/{{parameters.month}}/*" {\n  capabilities = ["read"]\n}',
+    'path   "a/{{parameters.month}}" { capabilities = ["read"] }\npath "b/{{parameters.month}}" { capabilities = ["list"] }',
+    '{"path": {"secret/{{parameters.month}}": {"capabilities": ["read"]}}}',
+  ])('parameters stand in the paths of a template: %s', (policy_template) => {
+    expect(problems({ allow_policy_template: true, policy_template })).toEqual([]);
+  });
+
   test.each<[string, JsonObject, string]>([
     ['no policy at all', {}, 'policies'],
     ['root', { policies: ['root'] }, 'policies.0'],
@@ -145,6 +153,17 @@ describe('the section of a profile', () => {
       { allow_policy_template: true, policy_template: 'path "a\0"' },
       'policy_template',
     ],
+    ...Object.entries({
+      'a rule': 'path "a/{{parameters.month}}" { capabilities = ["{{parameters.month}}"] }',
+      'a parameter': 'path "a" { required_parameters = ["{{parameters.month}}"] }',
+      'a comment': '# {{parameters.month}}',
+      'a path without quotes': 'path {{parameters.month}} {}',
+      'a part of a rule in JSON': '{"path": {"a": {"capabilities": ["{{parameters.month}}"]}}}',
+    }).map(([name, policy_template]): [string, JsonObject, string] => [
+      `a parameter of a template that is ${name}`,
+      { allow_policy_template: true, policy_template },
+      'policy_template',
+    ]),
     ['an entity without metadata', { policies: ['inv'], entity: { metadata: {} } }, 'entity.metadata'],
     ['an entity beside a template', { ...sectionOf('policy'), entity: { metadata: { a: 'b' } } }, 'entity'],
     ['a wrapped secret', { ...sectionOf('secret'), wrap: true }, 'wrap'],

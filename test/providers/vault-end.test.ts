@@ -233,14 +233,20 @@ describe('without a handle', () => {
     expect(await world.admits(login)).toBe(false);
   });
 
-  test('an address that was changed since: nothing is killed by name there, and time tells', async () => {
+  test('an address that was changed since: time tells, and what was made for one grant goes where it is found', async () => {
     const request = world.request();
     const plan = world.plan(provider, sectionOf('entity'), request);
     await provider.mint(plan, forever);
     const elsewhere = await troubled({});
-    expect(await elsewhere.find(recordOf(plan, request), forever)).toMatchObject({ kind: 'unknowable' });
+    const record = recordOf(plan, request);
+    expect(await elsewhere.find(record, forever)).toMatchObject({ kind: 'unknowable' });
     const error = { code: 'provider_refused', nothingLives: true, facts: { finding: 'plan_of_another_set_up' } };
     await expect(elsewhere.mint(plan, forever)).rejects.toMatchObject(error);
+    world.pass(70);
+    expect(await elsewhere.find(record, forever)).toEqual({ kind: 'absent' });
+    // By its address nobody can tell whether it is the same server; here it is.
+    expect(await elsewhere.cleanup?.(record, forever)).toEqual({ kind: 'done' });
+    expect(await world.traces(plan.mint)).toEqual([]);
     await elsewhere.close();
   });
 });

@@ -40,6 +40,23 @@ test('whose profiles have no entities does not ask', async () => {
   expect([await provider.names?.(forever), listings()]).toEqual([[], 0]);
 });
 
+test('a list that is longer than any answer that is read: the check says so, until it is not', async () => {
+  const { provider, door } = await world.troubled();
+  const request = world.request();
+  await provider.mint(world.plan(provider, sectionOf('entity'), request), forever);
+  const strays = async () => {
+    const { findings } = await provider.check(forever);
+    return findings.filter(({ code }) => code === 'strays_unseen').map(({ message }) => message);
+  };
+  door.trouble = { only: /^identity\/entity\/name$/, text: ' '.repeat(4 * 1024 * 1024 + 1) };
+  expect(await provider.names?.(forever)).toEqual([]);
+  expect(await strays()).toEqual([expect.stringContaining('more than 4 MiB')]);
+  door.trouble = {};
+  expect(await provider.names?.(forever)).toEqual([request.mint]);
+  expect(await strays()).toEqual([]);
+  await provider.close();
+});
+
 test('who may not list sees none, and everything else goes on', async () => {
   const provider = world.provider();
   const policy = (await pagePolicies('writ')).join('\n').replace(/^.*"list".*$/m, '');

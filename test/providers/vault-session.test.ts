@@ -1,6 +1,7 @@
 import type { JsonObject } from '../../src/domain/json.ts';
 import type { Provider } from '../../src/providers/provider.ts';
 import { makeCertificate } from '../support/certificate.ts';
+import { deferred } from '../support/deferred.ts';
 import { openDoor, type Door } from '../support/vault/index.ts';
 import { sectionOf } from './vault-shapes.ts';
 import { forever, vaultWorld, type FakeVaultWorld } from './vault-world.ts';
@@ -343,6 +344,31 @@ describe('a server that is away for a while', () => {
     const before = door.seen.length;
     await new Promise((resolve) => setTimeout(resolve, 50));
     expect(door.seen.length).toBe(before);
+  });
+
+  test('what a login under way still brings is given back by the close', async () => {
+    const [asked, may] = [deferred<undefined>(), deferred<undefined>()];
+    const door = await openDoor({
+      now: world.server.now,
+      async respond(request) {
+        if (!request.path.endsWith('/login')) return world.server.respond(request);
+        asked.resolve(undefined);
+        await may.promise;
+        return world.server.respond(request);
+      },
+    });
+    const before = world.server.state().tokens.size;
+    const provider = world.provider({ door });
+    const minting = mint(provider).catch((error: unknown) => error);
+    await asked.promise;
+    const closing = provider.close();
+    may.resolve(undefined);
+    await closing;
+    await minting;
+    const made = [...world.server.state().tokens.values()].slice(before);
+    expect(made.filter((token) => world.server.state().alive(token))).toEqual([]);
+    expect(door.seen.filter(({ path }) => path === 'auth/token/revoke-self')).toHaveLength(1);
+    await door.close();
   });
 
   test('a closed provider asks nothing any more', async () => {

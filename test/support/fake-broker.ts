@@ -351,13 +351,13 @@ export async function startFakeBroker(now: () => Date = () => FAKE_NOW): Promise
       state: shown.state,
     };
     const ended = verb === 'end' ? { ended: { tasks: 2, grants: 1, done: true } } : {};
-    return { status: 200, body: { ...shown, below: [part], ...ended } };
+    return { status: 200, body: { ...shown, below: [part], cut: false, ...ended } };
   }
 
   /** That task and its part, a page each. */
   function taskPage(request: RecordedRequest): Reply {
     const { body } = task(request, 'show');
-    const { below, ...shown } = body as { below: readonly object[] };
+    const { below, cut: _, ...shown } = body as { below: readonly object[]; cut: boolean };
     if (request.query['cursor'] === undefined) return { status: 200, body: { tasks: [shown], next_cursor: TASK_ID } };
     return { status: 200, body: { tasks: below.map((part) => ({ ...shown, ...part })) } };
   }

@@ -7,6 +7,7 @@ drop function take_task(jsonb);
 
 -- As before; and it may be asked for under a key, counts among those that its workload has open, and says what made it end when it does. Nothing
 -- is handed on from a task that an order covers, also where the order names its holder: whoever receives it is not covered themselves.
+-- Under a key whose task is open nothing is decided or counted: it is the same task.
 -- p: {decision, task: {id, parent | null, trust, subject, on_behalf_of, principal, purpose, mode, environment, environments, chain, ends_at,
 -- ends_at_decided_by, max_grants, max_calls, profiles, tools, parameters, max_ttl_seconds}, max_hops, max_open, origin,
 -- idempotency: {key, request_hash} | null}.
@@ -34,6 +35,10 @@ begin
     select * into parent from tasks where id = t ->> 'parent';
   end if;
   opened := clock_timestamp();
+  if exists (select 1 from idempotency_keys used join tasks before on before.id = used.task_id
+      where used.trust = d ->> 'trust' and used.subject = d ->> 'subject' and used.key = i ->> 'key' and task_closed(before, opened) is null) then
+    raise exception using errcode = 'WR409', message = 'idempotency key in use';
+  end if;
   chain := coalesce(parent.path, '{}') || (t ->> 'id');
   order_in_the_way := blocking_order(d ->> 'subject', t ->> 'on_behalf_of', chain, null, null, t ->> 'environment', null);
   if order_in_the_way is null and parent.id is not null then

@@ -1,4 +1,4 @@
-import { createHmac } from 'node:crypto';
+import { createHash, createHmac } from 'node:crypto';
 import { OutboundError } from '../../domain/outbound.ts';
 import type { Outbound } from '../../domain/outbound.ts';
 import type { JsonObject } from '../../domain/json.ts';
@@ -34,8 +34,8 @@ const MAX_ANSWER_BYTES = 64 * 1024;
 const OF_THE_CONTENT = new Set([400, 413, 422]);
 
 /**
- * Sends events as one body, a line each. Signed as Standard Webhooks has it: an id that stays the same for each attempt at the same
- * events, the time of this one, and an HMAC-SHA256 over both and the body.
+ * Sends events as one body, a line each. Signed as Standard Webhooks has it: an id that is the same for each attempt at the same
+ * body and no other, the time of this one, and an HMAC-SHA256 over both and the body.
  */
 export function makeSinkDelivery(outbound: Outbound, now: () => Date, version: string) {
   return async function deliver(
@@ -43,8 +43,10 @@ export function makeSinkDelivery(outbound: Outbound, now: () => Date, version: s
     events: readonly SealedText[],
     isReplay: boolean,
   ): Promise<Delivery> {
-    const body = events.map((event) => `${lineOf(event, sink.format, version)}\n`).join('');
-    const id = `${sink.name}.${events[0]?.leaf ?? 0}-${events.at(-1)?.leaf ?? 0}`.replace(/[^\w.-]/g, '_');
+    const body = bodyOf(events, sink.format, version);
+    if (body === undefined) return { state: 'refused', error: 'event_unreadable' };
+    const digest = createHash('sha256').update(body).digest('hex').slice(0, 16);
+    const id = `${sink.name}.${events[0]?.leaf ?? 0}-${events.at(-1)?.leaf ?? 0}.${digest}`.replace(/[^\w.-]/g, '_');
     const timestamp = String(Math.floor(now().getTime() / 1000));
     const signature = createHmac('sha256', sink.secret.reveal()).update(`${id}.${timestamp}.${body}`).digest('base64');
     const headers = {
@@ -65,6 +67,15 @@ export function makeSinkDelivery(outbound: Outbound, now: () => Date, version: s
   };
 }
 export type DeliverToSink = ReturnType<typeof makeSinkDelivery>;
+
+/** Undefined where one of them cannot be written in this format: alone it becomes a dead letter, and holds up nothing. */
+function bodyOf(events: readonly SealedText[], format: SinkFormat, version: string): string | undefined {
+  try {
+    return events.map((event) => `${lineOf(event, format, version)}\n`).join('');
+  } catch {
+    return undefined;
+  }
+}
 
 /** An event's text is put in as it was sealed: written anew it could differ. */
 function lineOf({ leaf, body }: SealedText, format: SinkFormat, version: string): string {

@@ -3,7 +3,7 @@ import { CliError, EXIT } from '../exit.ts';
 import { giveBack } from '../giving-back.ts';
 import { isAging, isUsable } from '../lifetime.ts';
 import type { Shell } from '../shell.ts';
-import { claimed, followUp, issueAnew } from './asking.ts';
+import { another, followUp, forgetAllBut, noteUnkept, type Before } from './asking.ts';
 import type { CacheKey } from './key.ts';
 import type { Lock } from './lock.ts';
 import type { Store } from './store.ts';
@@ -18,7 +18,7 @@ export interface Wanted {
   readonly accept: (grant: IssuedGrant) => void;
 }
 
-/** For all that is asked of the broker under the lock, which holds a little longer (`LOCK_MS`). */
+/** For what is asked of the broker under the lock, which holds longer (`LOCK_MS`): what does not fit is given back as well. */
 const WORK_MS = 25_000;
 /** For another process that is at work: it, and one that took over from it. */
 const WAIT_MS = 65_000;
@@ -53,13 +53,14 @@ async function underLock(wanted: Wanted, lock: Lock): Promise<IssuedGrant> {
   const signal = AbortSignal.timeout(WORK_MS);
   try {
     const entry = await store.read(key.key);
-    const { held, waits } = entry ?? {};
+    const { held, ...rest } = entry ?? {};
     if (held && !isAging(held, shell.now())) return held.grant;
-    const next = held && (await followUp(wanted, held, signal));
-    if (next) return next === held.grant ? next : await keep(wanted, lock, next);
-    const answered = waits && (await claimed(wanted, waits, signal));
-    const grant = answered ?? (await issueAnew(wanted, entry?.asked, signal));
-    await fits(wanted, grant);
+    const next = held ? await followUp(wanted, held, signal) : 'over';
+    if (typeof next === 'object') return next === held?.grant ? next : await keep(wanted, lock, next);
+    const before = next === 'over' ? rest : { ...entry };
+    const grant = await another(wanted, before, signal);
+    if (grant === held?.grant) return grant;
+    await fits(wanted, grant, before);
     await keep(wanted, lock, grant);
     await store.sweep().catch(() => undefined);
     return grant;
@@ -68,25 +69,26 @@ async function underLock(wanted: Wanted, lock: Lock): Promise<IssuedGrant> {
   }
 }
 
-async function fits({ shell, store, client, key, accept }: Wanted, grant: IssuedGrant): Promise<void> {
+async function fits(wanted: Wanted, grant: IssuedGrant, { held }: Before): Promise<void> {
+  const { shell, client, accept } = wanted;
   try {
     accept(grant);
   } catch (error) {
     await giveBack({ shell, client, grant, reason: 'credential: it did not fit' });
-    await store.remove(key.key).catch(() => undefined);
+    await forgetAllBut(wanted, held);
     throw error;
   }
 }
 
 /** A cache that fails is no reason to withhold a credential: it is said, and asked for anew the next time. */
-async function keep({ shell, store, key }: Wanted, lock: Lock, grant: IssuedGrant): Promise<IssuedGrant> {
+async function keep(wanted: Wanted, lock: Lock, grant: IssuedGrant): Promise<IssuedGrant> {
+  const { shell, store, key } = wanted;
   try {
     if (!(await lock.isMine())) return grant;
     if (mayBeKept(grant)) await store.write({ ...key, held: { grant, since: shell.now().getTime() } });
     else await store.remove(key.key);
   } catch (error) {
-    if (!(error instanceof CliError)) throw error;
-    await shell.out.note(`writ: ${error.code}: ${error.message}`);
+    await noteUnkept(wanted, error);
   }
   return grant;
 }

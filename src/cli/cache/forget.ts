@@ -15,8 +15,8 @@ export interface Forgetting {
 }
 
 /**
- * Clears what the cache has of this broker and this identity, and gives the grants back. The secret goes first: what cannot
- * be given back is said, with its grant and its end.
+ * Clears what the cache has of this broker and this identity, and gives the grants back, those that wait for an approval too.
+ * The secret goes first: what cannot be given back is said, with its grant and its end.
  * @returns whether all was given back.
  */
 export async function forget({ shell, store, client, url, token, profile }: Forgetting): Promise<boolean> {
@@ -25,12 +25,15 @@ export async function forget({ shell, store, client, url, token, profile }: Forg
     (entry) => entry.url === url && entry.identity === identity && (profile ?? entry.profile) === entry.profile,
   );
   let all = true;
-  for (const { key, held } of found) {
+  for (const { key, profile: of, held, waits } of found) {
     await store.remove(key);
-    if (!held) continue;
-    const given = await giveBack({ shell, client, grant: held.grant, reason: 'credential: forgotten' });
-    if (given) await shell.out.note(`writ: grant ${held.grant.id} of ${held.grant.profile} given back`);
-    all &&= given;
+    const waiting = waits && { id: waits.id, expires_at: waits.approval.expires_at };
+    for (const grant of [held?.grant, waiting]) {
+      if (!grant) continue;
+      const given = await giveBack({ shell, client, grant, reason: 'credential: forgotten' });
+      if (given) await shell.out.note(`writ: grant ${grant.id} of ${of} given back`);
+      all &&= given;
+    }
   }
   await store.sweep();
   return all;

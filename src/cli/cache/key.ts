@@ -13,7 +13,7 @@ export interface CacheKey {
 export function cacheKey(url: string, token: string, request: GrantRequest, taskToken?: string): CacheKey {
   const identity = identityOf(token);
   const asked = Object.entries(request).filter((entry): entry is [string, Json] => entry[1] !== undefined);
-  const task = taskToken === undefined ? {} : { task: sha256(taskToken) };
+  const task = taskToken === undefined ? {} : { task: taskOf(taskToken) };
   const key = sha256(canonicalJson({ url, identity, request: Object.fromEntries(asked), ...task }));
   return { key, url, identity, profile: request.profile };
 }
@@ -31,6 +31,13 @@ export function identityOf(token: string): string {
   if (!claims) return sha256(`token ${token}`);
   const lasting = Object.entries(claims).filter(([name]) => !OF_ONE_TOKEN.has(name));
   return sha256(`claims ${canonicalJson(Object.fromEntries(lasting))}`);
+}
+
+/** The task that a task token is of: the next token of one task finds what the last one left. One that says none stands for itself. */
+function taskOf(token: string): string {
+  const context = claimsOf(token)?.['tctx'];
+  const task = isJsonObject(context) ? context['task'] : undefined;
+  return sha256(typeof task === 'string' ? `task ${task}` : `token ${token}`);
 }
 
 function claimsOf(token: string): JsonObject | undefined {

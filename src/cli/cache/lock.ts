@@ -4,7 +4,7 @@ import { hostname } from 'node:os';
 import type { ProcessInfo } from '../self.ts';
 
 /** Longer than whoever holds it may work: after that it is taken over. */
-export const LOCK_MS = 30_000;
+export const LOCK_MS = 40_000;
 
 export interface Lock {
   /** Whether it has not been taken over. */

@@ -20,7 +20,7 @@ export interface Store {
   /** One try: see `takeLock`. */
   lock(key: string): Promise<Lock | undefined>;
   entries(): Promise<readonly Entry[]>;
-  /** Removes what is of no use to anybody: entries whose grants have ended, and what crashes left. */
+  /** Removes what is of no use to anybody: entries whose grants have ended and that wait for nothing, and what crashes left. */
   sweep(): Promise<void>;
 }
 
@@ -59,14 +59,12 @@ export function makeStore(directory: string, parts: { readonly self: ProcessInfo
     lock: (key) => orUnusable(() => takeLock({ file: join(directory, `${key}.lock`), self, now: now() })),
     sweep: () =>
       orUnusable(async () => {
-        const ended = (await entries()).filter(
-          ({ held }) => held && Date.parse(held.grant.expires_at) <= now().getTime(),
-        );
-        for (const { key } of ended) await rm(fileOf(key), { force: true });
         for (const name of await readdir(directory)) {
-          const found = await stat(join(directory, name)).catch(() => undefined);
-          const litter = !name.endsWith(ENTRY) || (await read(name.slice(0, -ENTRY.length)))?.held === undefined;
-          if (found && litter && now().getTime() - found.mtimeMs > LITTER_MS)
+          const entry = name.endsWith(ENTRY) ? await read(name.slice(0, -ENTRY.length)) : undefined;
+          if (entry?.held && Date.parse(entry.held.grant.expires_at) > now().getTime()) continue;
+          const over = entry?.held && !entry.asked && !entry.waits;
+          const found = over ? undefined : await stat(join(directory, name)).catch(() => undefined);
+          if (over || (found && now().getTime() - found.mtimeMs > LITTER_MS))
             await rm(join(directory, name), { force: true });
         }
       }),

@@ -63,13 +63,17 @@ async function replay(shell: Shell, options: ReplayOptions): Promise<number> {
   for (const [name, time] of Object.entries({ from: options.from, to: options.to })) {
     if (time !== undefined && Number.isNaN(Date.parse(time))) throw usage(`--${name} is not a time`);
   }
+  // One end for all of its pages: what is decided meanwhile is not in it.
+  const period = {
+    from: isoOf(options.from),
+    to: options.to === undefined ? shell.now().toISOString() : isoOf(options.to),
+  };
   const { operator } = await connectOperator(shell, options, 'auditor');
   const rules =
     options.config === undefined
       ? await operator.generation(options.generation ?? 'active')
       : { config: options.config };
   const again = await shell.local.replay(rules);
-  const period = { from: options.from, ...(options.to !== undefined && { to: options.to }) };
   const counts: ReplayCounts = { same: 0, differs: 0, not_asked: 0 };
   for await (const recorded of operator.eachDecision(period, { limit: 500 })) {
     const replayed = again(recorded);
@@ -80,3 +84,5 @@ async function replay(shell: Shell, options: ReplayOptions): Promise<number> {
   if (!options.json) await shell.out.line(summaryLine(counts));
   return counts.differs === 0 ? EXIT.ok : EXIT.failed;
 }
+
+const isoOf = (time: string) => new Date(time).toISOString();

@@ -174,10 +174,12 @@ async function show(shell: Shell, id: string, options: CommonOptions): Promise<n
 
 async function end(shell: Shell, id: string, options: CommonOptions & { readonly reason: string }): Promise<number> {
   const ended = await (await taskVerbs(shell, options)).endTask(id, options.reason);
-  if (options.json) return print(shell, options, ended);
-  const { tasks, grants } = ended.ended;
-  await shell.out.line(`task ${id} is ended: ${tasks} tasks, ${grants} grants; see writ grants --task ${id}`);
-  return EXIT.ok;
+  const { tasks, grants, done } = ended.ended;
+  const open = done ? '' : ' so far, the others follow';
+  if (options.json) await print(shell, options, ended);
+  else
+    await shell.out.line(`task ${id} is ended: ${tasks} tasks, ${grants} grants${open}; see writ grants --task ${id}`);
+  return done ? EXIT.ok : EXIT.pending;
 }
 
 async function print(shell: Shell, { json }: CommonOptions, task: TaskTree): Promise<number> {
@@ -199,6 +201,7 @@ async function print(shell: Shell, { json }: CommonOptions, task: TaskTree): Pro
       'below',
       `${'  '.repeat(part.hop)}${part.id} (${part.state}) ${part.subject}`,
     ]),
+    ...(task.cut ? [['below', 'and more, which are not shown'] satisfies [string, unknown]] : []),
   ];
   for (const [name, value] of lines) await shell.out.line(`${name.padEnd(13)}${String(value)}`);
   return EXIT.ok;

@@ -3,7 +3,7 @@ import type { Framework } from '../../domain/controls.ts';
 import { table } from '../table.ts';
 import { isUnused } from './judge.ts';
 import type { ControlEvidence } from './judge.ts';
-import { LIMITS } from './limits.ts';
+import { cutsOf, LIMITS } from './limits.ts';
 
 /** An evidence pack for a terminal: the whole of it is in `--html` and `--json`. */
 export function evidenceLines(
@@ -29,6 +29,7 @@ export function evidenceLines(
     `exceptions: ${pack.exceptions.length}; held without any known use: ${unused.length} of ${pack.usage.length}`,
     ...unused.slice(0, 20).map((row) => `  ${row.subject} ${row.profile}: ${row.grants} grants`),
     '',
+    ...cutsOf(pack).map((cut) => `incomplete: ${cut}`),
     'What this cannot show:',
     ...[...framework.cannot, ...LIMITS].map((limit) => `  - ${limit}`),
   ];

@@ -6,7 +6,7 @@ import { html, page } from '../html.ts';
 import type { Html } from '../html.ts';
 import { isOverdue, isUnused, witnesses } from './judge.ts';
 import type { ControlEvidence } from './judge.ts';
-import { LIMITS } from './limits.ts';
+import { cutsOf, LIMITS } from './limits.ts';
 
 /** An evidence pack for print. */
 export function evidencePage(
@@ -26,6 +26,7 @@ export function evidencePage(
       ${complete} of ${controls.length} controls have everything that the mapping expects; what is missing stands with
       each. Nothing here is a judgement that a control is met: that is the auditor's.
     </p>
+    ${cutsOf(pack).map((cut) => html`<p class="note">${cut}</p>`)}
     <h2>At a glance</h2>
     <table>
       <thead>
@@ -147,13 +148,11 @@ function outcome({ success, outcome: said, code }: ControlEvidence['events'][num
   return [said ?? (success ? 'success' : 'failure'), ...(code === null ? [] : [`(${code})`])].join(' ');
 }
 
-function usage({ usage: rows, usage_cut: cut }: EvidencePack): Html {
+function usage({ usage: rows }: EvidencePack): Html {
   if (rows.length === 0) return html`<p class="soft">Nothing was granted in this span.</p>`;
-  const note = cut ? html`<p class="note">There are more; these hold the most that is not used.</p>` : '';
   return html`<p>
       Grants handed out in this span, and what is known of their use: calls that were asked about first, and renewals.
     </p>
-    ${note}
     <table>
       <thead>
         <tr>

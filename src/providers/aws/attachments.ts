@@ -11,6 +11,8 @@ const WITHOUT_MS = 10_000;
 export interface RoleFound {
   readonly boundary: string | undefined;
   readonly maxSession: number | undefined;
+  /** Seen with this boundary since then, without another in between. */
+  readonly since: Date;
 }
 
 /** @throws ProviderError; each failure is asked about again. */
@@ -23,10 +25,9 @@ export function makeFindRole(iam: IAMClient, clock: Clock): FindRole {
     if (there && clock.now().getTime() < there.until) return there.found;
     const command = new GetRoleCommand({ RoleName: parseRoleArn(role)?.name });
     const { Role } = await ask(signal, command, (options) => iam.send(command, options));
-    const found = {
-      boundary: Role?.Arn === role ? Role.PermissionsBoundary?.PermissionsBoundaryArn : undefined,
-      maxSession: Role?.MaxSessionDuration,
-    };
+    const boundary = Role?.Arn === role ? Role.PermissionsBoundary?.PermissionsBoundaryArn : undefined;
+    const since = there && there.found.boundary === boundary ? there.found.since : clock.now();
+    const found = { boundary, maxSession: Role?.MaxSessionDuration, since };
     const ms = found.boundary === undefined ? WITHOUT_MS : KNOWN_MS;
     known.set(role, { found, until: clock.now().getTime() + ms });
     return found;

@@ -28,6 +28,8 @@ const PRUNE_AFTER_MS = 600_000;
 const PRUNE_CHARS = 500;
 const RENEW_AFTER_MS = 3_600_000;
 const PROBED_VERSIONS = 64;
+/** A probe that is not ready by then is done without: what is to be denied does not wait for it. */
+const PREPARE_MS = 3_000;
 /** As long as what a probe's canary adds, wherever it comes to stand. */
 const ONE_DENIED: Denials = { ...NOTHING_DENIED, grants: ['gprobe0000000'] };
 
@@ -52,7 +54,7 @@ export interface BoundaryWriter {
   keep(): Promise<Observed>;
   /** What there was no room for, and what was denied beside it, in the last round. */
   last(): Pick<Rendered, 'left' | 'collateral'>;
-  /** What a probe has seen of a version that was written here; `undefined` where nobody probes it. */
+  /** What a probe has seen of a version that was written here; `undefined` where nobody probes it, or the next came sooner. */
   probed(version: number): 'denied' | 'not_yet' | undefined;
   close(): void;
 }
@@ -77,6 +79,7 @@ export function makeBoundaryWriter(writing: BoundaryWriting): BoundaryWriter {
   const empty = writeDocument(arn, { owner, generation: 1e13 }, writing.probe ? ONE_DENIED : NOTHING_DENIED).length;
   const room = MAX_DOCUMENT_CHARS - empty;
   const probed = new Map<number, 'denied' | 'not_yet'>();
+  let watched: { readonly version: number; readonly stop: AbortController } | undefined;
   let under: Promise<unknown> = Promise.resolve();
   let next: Round | undefined;
   let wrote: { readonly version: number; readonly at: number; readonly wanted: Wanted; seen: boolean } | undefined;
@@ -127,6 +130,7 @@ export function makeBoundaryWriter(writing: BoundaryWriting): BoundaryWriter {
   async function look(signal: AbortSignal): Promise<Observed> {
     const observed = await reader.read(signal);
     if (wrote && observed.version >= wrote.version) wrote.seen = true;
+    if (watched && observed.version > watched.version) watched.stop.abort();
     return observed;
   }
 
@@ -138,7 +142,7 @@ export function makeBoundaryWriter(writing: BoundaryWriting): BoundaryWriter {
 
   /** `undefined` where others took the room in between. */
   async function create(wanted: Wanted, signal: AbortSignal): Promise<number | undefined> {
-    const canary = await writing.probe?.prepare(signal);
+    const canary = await prepare(signal);
     const { grants } = wanted.denials;
     const denials = canary ? { ...wanted.denials, grants: [...grants, canary.grant] } : wanted.denials;
     const document = writeDocument(arn, { owner, generation: wanted.at.getTime() }, denials);
@@ -154,15 +158,25 @@ export function makeBoundaryWriter(writing: BoundaryWriting): BoundaryWriter {
     if (!created) return undefined;
     const version = numberOf(created.PolicyVersion);
     wrote = { version, at: performance.now(), wanted, seen: false };
+    watched?.stop.abort();
     if (canary) watch(canary, version);
     if (wanted.collateral > 0) writing.warn('fence_in_place', { grants: wanted.collateral });
     return version;
   }
 
+  async function prepare(signal: AbortSignal): Promise<Canary | undefined> {
+    if (!writing.probe) return undefined;
+    const bounded = deadline(PREPARE_MS, signal);
+    return writing.probe.prepare(bounded.signal).finally(bounded.clear);
+  }
+
+  /** The next version has no place for this canary: what is seen of it from then on says nothing. */
   function watch(canary: Canary, version: number): void {
+    const stop = new AbortController();
+    watched = { version, stop };
     probed.set(version, 'not_yet');
     for (const old of probed.keys()) if (old < version - PROBED_VERSIONS) probed.delete(old);
-    void canary.watch(closing.signal).then((denied) => {
+    void canary.watch(stop.signal).then((denied) => {
       if (denied) probed.set(version, 'denied');
       else probed.delete(version);
     });
@@ -198,7 +212,10 @@ export function makeBoundaryWriter(writing: BoundaryWriting): BoundaryWriter {
     keep: () => request(true),
     last: () => last,
     probed: (version) => probed.get(version),
-    close: () => closing.abort(),
+    close() {
+      closing.abort();
+      watched?.stop.abort();
+    },
   };
 }
 

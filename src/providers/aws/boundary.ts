@@ -81,10 +81,14 @@ export function makeBoundary(
     return made.observed;
   };
 
-  /** Who was denied by one of them is denied by all that follow. */
-  const probedOf = (versions: readonly Observed[]) => {
-    const seen = versions.map(({ version }) => writer.probed(version));
-    return seen.includes('denied') ? 'denied' : seen.find((each) => each !== undefined);
+  /**
+   * Who was denied by one of them is denied by all that follow. A probe that gets through says nothing of what was there before its
+   * version, and nobody looks after it any more when the next has come: then the wait counts.
+   */
+  const probedOf = ([first, ...rest]: readonly Observed[]) => {
+    const denied = [first, ...rest].some((each) => each && writer.probed(each.version) === 'denied');
+    if (denied) return 'denied';
+    return first && rest.length === 0 ? writer.probed(first.version) : undefined;
   };
 
   return {

@@ -51,6 +51,11 @@ function dateOf(response: unknown): { date?: string } {
   return date === undefined ? {} : { date };
 }
 
+function readDate(text: string | undefined): Date | undefined {
+  const date = new Date(text ?? NaN);
+  return Number.isNaN(date.getTime()) ? undefined : date;
+}
+
 /**
  * One call, with the SDK's own attempts. @throws ProviderError as soon as it fails, or as the caller has gone.
  * @param send - sends the command, which is of this call alone. With the options an attempt under way is cut off when the caller goes;
@@ -82,7 +87,7 @@ export function askDated<T>(
     signal.addEventListener('abort', gone, { once: true });
     send({ abortSignal: signal })
       .then(
-        (answer) => resolve({ answer, date: attempts.date === undefined ? undefined : new Date(attempts.date) }),
+        (answer) => resolve({ answer, date: readDate(attempts.date) }),
         (error: unknown) => reject(asProviderError(error, !attempts.open)),
       )
       .finally(() => signal.removeEventListener('abort', gone));

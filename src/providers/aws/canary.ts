@@ -50,7 +50,7 @@ export function makeTryRole(clients: Clients, defaultRegion: string, clock: Cloc
     }
     if (scoped) {
       const child = new GetScopedCredentialsCommand({ DurationSeconds: 1, Policy: text([ALLOW_CHILDREN]) });
-      const session = clients.as(keys, region);
+      const session = clients.as(keys, clients.sts(region));
       try {
         await ask(signal, child, (options) => session.send(child, options));
       } catch (error) {

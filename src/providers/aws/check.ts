@@ -39,7 +39,9 @@ export async function checkAws(
   const { accounts } = setUp.revocation;
   const lists = new Map([...accounts].map(([name, account]) => [name, checkList(account, signal)]));
   const sections = profiles.map((profile) => ({ profile, section: AwsSection.parse(profile.section) }));
-  const roles = new Map(sections.map(({ section }) => [section.role_arn, section]));
+  // Of the profiles of one role, the one with the longest sessions.
+  const byLength = sections.map(({ section }) => section).sort((a, b) => maxSessionOf(a) - maxSessionOf(b));
+  const roles = new Map(byLength.map((section) => [section.role_arn, section]));
   const ofRoles = [...roles.values()].map(async (section) => {
     const list = (await lists.get(accountOf(section.role_arn))) ?? [];
     return checkRole(setUp, section, list.every(isHarmless), signal);
@@ -81,7 +83,7 @@ function isOffered(error: unknown): boolean | undefined {
   if (!(error instanceof ProviderError)) return undefined;
   const { finding: what } = error.facts;
   if (what === 'access_denied' || what === 'session_over') return true;
-  return what === 'not_offered' || what === 'refused' || error.facts['status'] === 501 ? false : undefined;
+  return what === 'not_offered' || what === 'refused' ? false : undefined;
 }
 
 async function checkList({ boundary }: Account, signal: AbortSignal): Promise<readonly HealthFinding[]> {

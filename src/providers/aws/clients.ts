@@ -35,8 +35,10 @@ export interface Keys {
 export interface Clients {
   /** Of a region, as the broker itself. */
   sts(region: string): STSClient;
-  /** Of a region, as a session of ours; made for one call. */
-  as(keys: Keys, region: string): STSClient;
+  /** The same, for what ends. */
+  stsForEnds(region: string): STSClient;
+  /** As a session of ours, where that client asks and over its connections. */
+  as(keys: Keys, like: STSClient): STSClient;
   /** As the revoker of an account. */
   iam(boundary: BoundaryConfig): IAMClient;
   close(): void;
@@ -81,8 +83,9 @@ export function makeClients(config: AwsConfig, { readFile, clock }: Pick<Provide
   });
   return {
     sts: issuing,
-    as(credentials, region) {
-      const { requestHandler, systemClockOffset } = issuing(region).config;
+    stsForEnds: ending,
+    as(credentials, like) {
+      const { region, requestHandler, systemClockOffset } = like.config;
       return makeSts({ region, credentials, requestHandler, systemClockOffset });
     },
     iam: ({ revoker_role_arn }) => revokers(revoker_role_arn),
@@ -132,6 +135,9 @@ function loginOf(
 
 /** How long before their end keys are made anew. */
 const RENEW_MS = 300_000;
+/** Keys that end within so long are not used: a call takes its time. */
+const USABLE_MS = 15_000;
+const told = (keys: Keys): Keys => ({ ...keys, expiration: new Date(0) });
 
 /**
  * Keys of a session of the broker's own, made once for all who ask. The SDK would go by the machine's clock, so it is told that
@@ -141,11 +147,15 @@ function keptWhileFresh(make: () => Promise<Keys>, clock: Clock): () => Promise<
   let kept: Keys | undefined;
   let making: Promise<Keys> | undefined;
   return async () => {
-    if (!kept || kept.expiration.getTime() - RENEW_MS <= clock.now().getTime()) {
+    const left = (kept?.expiration.getTime() ?? 0) - clock.now().getTime();
+    if (!kept || left <= RENEW_MS) {
       making ??= make().finally(() => (making = undefined));
-      kept = await making;
+      const made = making.then((keys) => (kept = keys));
+      if (!kept || left <= USABLE_MS) return told(await made);
+      // What is kept is good: nobody waits for the next, and one that cannot be had is asked for again.
+      made.catch(ignore);
     }
-    return { ...kept, expiration: new Date(0) };
+    return told(kept);
   };
 }
 
@@ -176,3 +186,5 @@ export function requireKeys(credentials: Credentials | undefined): Keys {
 function iamRegion(region: string): string {
   return IAM_REGIONS.find(([prefix]) => region.startsWith(prefix))?.[1] ?? 'us-east-1';
 }
+
+function ignore(): void {}

@@ -1,4 +1,5 @@
 import type { Clock } from '../../domain/clock.ts';
+import { ProviderError } from '../../domain/errors.ts';
 import type { EndReason } from '../../domain/grant.ts';
 import type { JsonObject } from '../../domain/json.ts';
 import type { Ended, Found, MintRecord } from '../provider.ts';
@@ -6,9 +7,13 @@ import type { Revocation } from './revocation.ts';
 import type { Parents } from './parents.ts';
 import { readRequest, type AwsRequest } from './plan.ts';
 
-/** When to look again: for what was written and is not seen yet, for a probe, and for a list that has no room, or is not heeded. */
+/**
+ * When to look again: for what was written and is not seen yet, for a probe, for a list that could not be written, and for one
+ * that has no room, or is not heeded.
+ */
 const UNSEEN_MS = 2_000;
 const PROBED_MS = 1_000;
+const FAILED_MS = 10_000;
 const ASK_AGAIN_MS = 60_000;
 
 export interface Ending {
@@ -40,7 +45,7 @@ export async function endSession(
   // Its session has other children, which are not to end.
   if (isChild && goesOn) return { kind: 'pending', until: endsAt };
 
-  const denial = await revocation.deny(sessionOf(mint, request, handle), signal);
+  const denial = await revocation.deny(sessionOf(mint, request, handle), signal).catch(unlessBounded(isChild));
   switch (denial.kind) {
     case 'since': {
       if (denial.probed === 'denied') return { kind: 'ended' };
@@ -51,9 +56,11 @@ export async function endSession(
     }
     case 'unseen':
       return { kind: 'pending', until: at(now.getTime() + UNSEEN_MS) };
+    case 'failed':
+      return { kind: 'pending', until: at(now.getTime() + FAILED_MS) };
     case 'no_room':
     case 'not_attached':
-      return { kind: 'not_revocable', until: at(now.getTime() + ASK_AGAIN_MS) };
+      return { kind: isChild ? 'pending' : 'not_revocable', until: at(now.getTime() + ASK_AGAIN_MS) };
     case 'no_list':
       return isChild ? { kind: 'pending', until: endsAt } : { kind: 'not_revocable', until: endsAt };
   }
@@ -69,8 +76,18 @@ export async function findSession(
   signal: AbortSignal,
 ): Promise<Found> {
   const request = readRequest(mint);
-  if (mint.endsAt > clock.now()) await revocation.deny(sessionOf(mint, request, {}), signal);
+  if (mint.endsAt > clock.now()) {
+    await revocation.deny(sessionOf(mint, request, {}), signal).catch(unlessBounded(request.mode === 'child'));
+  }
   return { kind: 'unknowable', until: mint.endsAt };
+}
+
+/** A child is over soon by itself: a denial that fails is no more than one that is missing. */
+function unlessBounded(isChild: boolean): (error: unknown) => { readonly kind: 'failed' } {
+  return (error) => {
+    if (isChild && error instanceof ProviderError) return { kind: 'failed' };
+    throw error;
+  };
 }
 
 /** Its grant had longer to go, or nothing ended it but its time. */

@@ -8,6 +8,7 @@ interface Kind {
 const DENIED: Kind = { code: 'provider_refused', finding: 'access_denied' };
 const LOGIN: Kind = { code: 'provider_refused', finding: 'broker_credentials' };
 const REQUEST: Kind = { code: 'provider_refused', finding: 'invalid_request' };
+const NOT_OFFERED: Kind = { code: 'provider_refused', finding: 'not_offered' };
 const BUSY: Kind = { code: 'provider_throttled' };
 const AWAY: Kind = { code: 'provider_unreachable' };
 const SLOW: Kind = { code: 'provider_timeout' };
@@ -35,8 +36,8 @@ const KINDS: Readonly<Record<string, Kind>> = {
   InvalidInputException: REQUEST,
   NoSuchEntityException: { code: 'provider_refused', finding: 'no_such_entity' },
   LimitExceededException: { code: 'provider_refused', finding: 'limit_exceeded' },
-  InvalidAction: { code: 'provider_refused', finding: 'not_offered' },
-  UnknownOperationException: { code: 'provider_refused', finding: 'not_offered' },
+  InvalidAction: NOT_OFFERED,
+  UnknownOperationException: NOT_OFFERED,
   InsufficientSessionLifetimeException: { code: 'provider_refused', finding: 'session_over' },
   InvalidSubjectCredentialsException: { code: 'provider_refused', finding: 'session_over' },
   Throttling: BUSY,
@@ -85,6 +86,7 @@ function kindOf(name: string, status: number | undefined): Kind {
   if (Object.hasOwn(KINDS, name)) return KINDS[name] ?? AWAY;
   if (status === undefined) return AWAY;
   if (status === 429) return BUSY;
+  if (status === 501) return NOT_OFFERED;
   if (status >= 500) return AWAY;
   return status >= 400 ? { code: 'provider_refused', finding: 'refused' } : { code: 'provider_answer_wrong' };
 }

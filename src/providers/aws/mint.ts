@@ -65,7 +65,8 @@ async function childOf(minting: Minting, request: AwsRequest, signal: AbortSigna
   const grant = grantOf(request.session_name);
   if (!grant || !request.child) throw refused('plan_of_another_set_up');
   const until = new Date(clock.now().getTime() + request.child.DurationSeconds * 1000);
-  const make = (parent: Opened) => openChild(clients.as(parent.keys, region), parent, request, clock.now(), signal);
+  const make = (parent: Opened) =>
+    openChild(clients.as(parent.keys, clients.sts(region)), parent, request, clock.now(), signal);
 
   const kept = parents.find(grant, asked, until);
   if (kept) {

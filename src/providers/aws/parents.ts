@@ -17,7 +17,6 @@ export interface Parents {
   drop(grant: GrantId): void;
   /** Forgets those that have ended. */
   prune(): void;
-  count(): number;
 }
 
 export function makeParents(now: () => Date): Parents {
@@ -40,7 +39,6 @@ export function makeParents(now: () => Date): Parents {
       const at = now();
       for (const [grant, { parent }] of kept) if (parent.keys.expiration <= at) kept.delete(grant);
     },
-    count: () => kept.size,
   };
 }
 

@@ -36,9 +36,9 @@ export function sessionPolicy({ template, fill, managed, endsAt, allowSts, paren
   return text([...allowed, ...own, denyAfter(endsAt)]);
 }
 
-/** A child may do what its parent may, but not make more of itself, and only until its own end. */
+/** A child may do what its parent may, but not make more of itself whatever else of STS it may, and only until its own end. */
 export function childPolicy(endsAt: Date, allowSts: boolean): string {
-  return text([ALLOW_ALL, ...(allowSts ? [] : [DENY_STS]), denyAfter(endsAt)]);
+  return text([ALLOW_ALL, allowSts ? DENY_CHILDREN : DENY_STS, denyAfter(endsAt)]);
 }
 
 /** For what is only asked to see whether it is answered. */
@@ -50,6 +50,7 @@ export const ALLOW_ALL: JsonObject = { Effect: 'Allow', Action: '*', Resource: '
 /** Assuming another role sheds the session's name, and a web identity token of STS outlives a revocation. */
 const DENY_STS: JsonObject = { Effect: 'Deny', Action: 'sts:*', Resource: '*' };
 export const ALLOW_CHILDREN: JsonObject = { Effect: 'Allow', Action: 'sts:GetScopedCredentials', Resource: '*' };
+const DENY_CHILDREN: JsonObject = { ...ALLOW_CHILDREN, Effect: 'Deny' };
 
 /** Whatever the session's own end is: STS gives none below 15 minutes. */
 function denyAfter(endsAt: Date): JsonObject {

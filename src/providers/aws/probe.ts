@@ -43,8 +43,9 @@ export function makeProbe(clients: Clients, region: string, role: string): Probe
       Policy: text([{ Effect: 'Allow', Action: 'sts:DecodeAuthorizationMessage', Resource: '*' }]),
       Tags: [{ Key: GRANT_TAG, Value: grant }],
     });
-    const { Credentials } = await ask(signal, command, (options) => clients.sts(region).send(command, options));
-    return clients.as(requireKeys(Credentials), region);
+    const sts = clients.stsForEnds(region);
+    const { Credentials } = await ask(signal, command, (options) => sts.send(command, options));
+    return clients.as(requireKeys(Credentials), sts);
   };
 
   return {

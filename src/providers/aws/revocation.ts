@@ -1,5 +1,6 @@
 import type { Boundary, Denial } from './boundary.ts';
 import type { FindRole } from './attachments.ts';
+import { ProviderError } from '../../domain/errors.ts';
 import type { Session } from './denials.ts';
 import type { Known } from './known.ts';
 
@@ -14,7 +15,7 @@ export interface Revocation {
   readonly accounts: ReadonlyMap<string, Account>;
   /** From being seen until it counts everywhere. */
   readonly propagationMs: number;
-  /** `no_list`: there is none for its account. `not_attached`: its role does not heed it. @throws ProviderError. */
+  /** `no_list`: there is none for its account. `not_attached`: its role does not heed it, or nobody knows. @throws ProviderError. */
   deny(session: Session & { readonly account: string }, signal: AbortSignal): Promise<Denial | NotDenied>;
 }
 
@@ -37,10 +38,21 @@ export function makeRevocation(
   const waiting = new Map<Account, number>();
 
   async function denyAt({ boundary, findRole }: Account, session: Session, signal: AbortSignal) {
-    const found = await findRole(session.role, signal);
-    if (found.boundary === boundary.config.boundary_arn) return boundary.deny(session, signal);
-    known.noteDeniable(session.role, false);
-    return { kind: 'not_attached' } as const;
+    // It is denied whatever is known of its role: that may come right, and nothing is lost by it.
+    const [looked, denied] = await Promise.allSettled([
+      findRole(session.role, signal).catch(unlessRefused),
+      boundary.deny(session, signal),
+    ]);
+    const found = looked.status === 'fulfilled' ? looked.value : undefined;
+    if (found && found.boundary !== boundary.config.boundary_arn) return notAttached(session);
+    if (denied.status === 'rejected') throw denied.reason;
+    if (looked.status === 'rejected') throw looked.reason;
+    return found ? heeded(denied.value, found.since) : notAttached(session);
+  }
+
+  function notAttached({ role }: Session): NotDenied {
+    known.noteDeniable(role, false);
+    return { kind: 'not_attached' };
   }
 
   return {
@@ -59,6 +71,18 @@ export function makeRevocation(
       }
     },
   };
+}
+
+/** What may not be looked at is not known to heed anything; what does not answer is asked again, and soon. */
+function unlessRefused(error: unknown): undefined {
+  if (error instanceof ProviderError && error.code === 'provider_refused') return undefined;
+  throw error;
+}
+
+/** A list that was there before its role was seen to heed it counts from then on, and no probe has tried that. */
+function heeded(denial: Denial, since: Date): Denial {
+  if (denial.kind !== 'since' || since <= denial.since) return denial;
+  return { kind: 'since', since, probed: undefined };
 }
 
 /** What was begun goes on, for all who ask after it. */

@@ -19,12 +19,12 @@ export function fillClaims(templates: Claims, parameters: Parameters): Claims {
   const value = (name: string) => {
     const given = Object.hasOwn(parameters, name) ? parameters[name] : undefined;
     if (given === undefined) throw refused('parameter_missing');
-    if (/[\0\p{Cs}]/u.test(given)) throw refused('parameter_no_text');
     return given;
   };
   const claims = Object.fromEntries(
     Object.entries(templates).map(([name, template]) => [name, fillText(template, value)]),
   );
+  if (Object.values(claims).some((text) => /[\0\p{Cs}]/u.test(text))) throw refused('parameter_no_text');
   if (Buffer.byteLength(claimsText(claims)) > MAX_BYTES) throw refused('claims_too_large');
   return claims;
 }

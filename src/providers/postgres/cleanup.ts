@@ -4,6 +4,7 @@ import { ProviderError } from '../../domain/errors.ts';
 import type { Cleaned, MintRecord } from '../provider.ts';
 import { lookAndTerminate } from './end.ts';
 import { roleOf } from './plan.ts';
+import { rollBackPrepared } from './prepared.ts';
 import { joinRole, readRole } from './role.ts';
 import type { Server } from './server.ts';
 
@@ -29,13 +30,13 @@ export async function removeRole(
     const until = new Date(mint.endsAt.getTime() + TOMBSTONE_MARGIN_MS);
     if (clock.now() < until) return { kind: 'later', until };
   }
+  // The end has done so already, unless somebody ended it by hand.
+  if (!role.login && !role.tombstone) await server.run(signal, (client) => joinRole(client, name));
   if (role.login || role.sessions > 0) {
     if (!role.login) await server.run(signal, (client) => lookAndTerminate(client, name)); // it slipped in
     throw new ProviderError('provider_refused', { nothingLives: false, facts: { finding: 'not_ended' } });
   }
-  for (const { gid, database } of await server.run(signal, (client) => preparedBy(client, name))) {
-    await server.runAs({ database }, signal, (client) => rollBack(client, name, gid));
-  }
+  await rollBackPrepared(server, name, signal);
   await server.run(signal, async (client) => {
     for (const { owner } of await granting(client, role.oid)) await joinRole(client, owner);
   });
@@ -45,23 +46,6 @@ export async function removeRole(
   }
   await server.run(signal, (client) => client.query(`DROP ROLE IF EXISTS ${pg.escapeIdentifier(name)}`));
   return { kind: 'done' };
-}
-
-interface Prepared {
-  readonly gid: string;
-  readonly database: string;
-}
-
-/** A prepared transaction outlives its session, and keeps its locks. */
-async function preparedBy(client: pg.ClientBase, name: string): Promise<readonly Prepared[]> {
-  const { rows } = await client.query<Prepared>('SELECT gid, database FROM pg_prepared_xacts WHERE owner = $1', [name]);
-  return rows;
-}
-
-/** Only its owner may, and only in its own database and outside a transaction; the connection is not used again. */
-async function rollBack(client: pg.ClientBase, name: string, gid: string): Promise<void> {
-  await client.query(`SET ROLE ${pg.escapeIdentifier(name)}`);
-  await client.query(`ROLLBACK PREPARED ${pg.escapeLiteral(gid)}`);
 }
 
 /**

@@ -4,6 +4,8 @@ import { ProviderError } from '../../domain/errors.ts';
 import type { JsonObject } from '../../domain/json.ts';
 import type { Ended, MintRecord } from '../provider.ts';
 import { roleOf } from './plan.ts';
+import { sqlState } from './errors.ts';
+import { rollBackPrepared } from './prepared.ts';
 import { joinRole, readRole, systemIdentifier } from './role.ts';
 import type { Server } from './server.ts';
 import { pause } from '../within.ts';
@@ -15,10 +17,14 @@ const CLEAN_LOOKS = 2;
 const MOST_LOOKS = 20;
 /** When to ask again about sessions that do not die. */
 const ASK_AGAIN_MS = 5_000;
+/** How often the login is disarmed anew where it holds that up itself, and how long each step of it waits. */
+const MOST_TRIES = 6;
+const HELD_UP_MS = 500;
 
 /**
- * No login, no privileges, no sessions, in this order. A login that raced NOLOGIN is seen by a later look, and by then it has
- * no privileges but PUBLIC's; what was starting during the first looks may be one, and is waited for.
+ * No login, no privileges, no sessions, in this order where the login does not hold it up. A login that raced NOLOGIN is seen
+ * by a later look, and by then it has no privileges but PUBLIC's; what was starting during the first looks may be one, and is
+ * waited for.
  */
 export async function endRole(
   server: Server,
@@ -31,10 +37,10 @@ export async function endRole(
   const there = await server.run(signal, async (client) => {
     const role = await readRole(client, name);
     if (!role) await refuseAnotherServer(client, handle);
-    else if (!role.tombstone) await disarm(client, name);
-    return role !== undefined;
+    return role;
   });
   if (!there) return { kind: 'ended' };
+  if (!there.tombstone) await disarm(server, name, signal);
 
   const suspects = new Set<number>();
   for (let look = 0, clean = 0; look < MOST_LOOKS; look++) {
@@ -49,12 +55,44 @@ export async function endRole(
 }
 
 /**
- * NOLOGIN is committed first and by itself: nothing that may fail for the memberships holds it up. What others granted to
- * the role by hand is not ours to revoke; it goes with the role.
+ * NOLOGIN is committed first and by itself: nothing that may fail for the memberships holds it up. But a login may lock its
+ * own row, by changing its password in a transaction that it leaves open or prepares. Then the rest is done first, its
+ * sessions are ended and its prepared transactions rolled back, and all is tried again.
  */
-async function disarm(client: pg.ClientBase, name: string): Promise<void> {
-  await client.query(`ALTER ROLE ${pg.escapeIdentifier(name)} WITH NOLOGIN`);
-  await joinRole(client, name);
+async function disarm(server: Server, name: string, signal: AbortSignal): Promise<void> {
+  for (let tries = 1; ; tries++) {
+    const heldUp = await server.run(signal, async (client) => {
+      let failure: unknown;
+      for (const step of [forbidLogin, revokeMemberships, joinRole]) {
+        await step(client, name).catch((error: unknown) => {
+          if (!isHeldUp(error)) throw error;
+          failure ??= error;
+        });
+      }
+      if (failure === undefined) return false;
+      await lookAndTerminate(client, name);
+      if (tries === MOST_TRIES) throw failure;
+      return true;
+    });
+    if (!heldUp) return;
+    await rollBackPrepared(server, name, signal);
+  }
+}
+
+/** Whether somebody else has what is to be changed, or was faster: `lock_not_available`, "tuple concurrently updated". */
+function isHeldUp(error: unknown): boolean {
+  const state = sqlState(error);
+  return state === '55P03' || state === 'XX000';
+}
+
+const SHORTLY = `SET LOCAL lock_timeout = ${HELD_UP_MS}`;
+
+async function forbidLogin(client: pg.ClientBase, name: string): Promise<void> {
+  await client.query(`${SHORTLY}; ALTER ROLE ${pg.escapeIdentifier(name)} WITH NOLOGIN`);
+}
+
+/** What others granted to the role by hand is not ours to revoke; it goes with the role. */
+async function revokeMemberships(client: pg.ClientBase, name: string): Promise<void> {
   const { rows } = await client.query<{ role: string; grantor: string }>(
     `SELECT g.rolname AS role, b.rolname AS grantor
      FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.member JOIN pg_roles g ON g.oid = m.roleid
@@ -66,7 +104,7 @@ async function disarm(client: pg.ClientBase, name: string): Promise<void> {
     ({ role, grantor }) =>
       `REVOKE ${pg.escapeIdentifier(role)} FROM ${pg.escapeIdentifier(name)} GRANTED BY ${pg.escapeIdentifier(grantor)}`,
   );
-  if (revokes.length > 0) await client.query(revokes.join(';'));
+  if (revokes.length > 0) await client.query([SHORTLY, ...revokes].join(';'));
 }
 
 interface Look {

@@ -83,8 +83,11 @@ const FINDINGS = {
       `The role ${name ?? ''} allows every policy but root: name those of the profiles in allowed_policies.`,
   ),
   strays_unseen: warning(
-    ({ path }) =>
-      `Entities that no record knows of, such as after a restored backup, are not looked for: allow the broker list on ${path ?? ''}.`,
+    ({ path, size }) =>
+      'Entities that no record knows of, such as after a restored backup, are not looked for: ' +
+      (size === undefined
+        ? `allow the broker list on ${path ?? ''}.`
+        : `the list of ${path ?? ''} is more than ${size}; give Writ a namespace of its own.`),
   ),
   connection_not_encrypted: warning(() => 'The connection is not encrypted: use an https address.'),
   clock_differs: warning(({ seconds }) => `The server's clock is ${seconds ?? ''} s off.`),

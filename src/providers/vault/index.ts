@@ -72,6 +72,7 @@ export const vault: ProviderKind<VaultConfig> = {
     const mayOutlive = makeOutliveCheck(ask, clock);
     // Where profiles are known to have no entities none are listed: a call that is refused every ten minutes alarms somebody.
     let entities: boolean | undefined;
+    let listTooLong = false;
 
     return {
       name,
@@ -89,7 +90,11 @@ export const vault: ProviderKind<VaultConfig> = {
       find: async (mint, signal) => findToken(self, mint, signal),
       end: async (_mint, handle, _why, signal) => endToken(self, readHandle(handle), signal),
       cleanup: async (mint, signal) => clearAway(self, mint, signal),
-      names: async (signal) => (entities === false ? [] : listMints(self, signal)),
+      async names(signal) {
+        const listed = entities === false ? [] : await listMints(self, signal);
+        listTooLong = listed === 'too_long';
+        return listed === 'too_long' ? [] : listed;
+      },
       upkeep: () => session.keep(),
       async check(signal, profiles = []) {
         const findings: HealthFinding[] = [];
@@ -97,6 +102,7 @@ export const vault: ProviderKind<VaultConfig> = {
         try {
           findings.push(...(await inspectServer(signal)));
           if (!isHealthy(findings)) return healthOf(findings);
+          if (listTooLong) findings.push(finding('strays_unseen', { path: at`identity/entity/name`, size: '4 MiB' }));
           for (const profile of profiles) {
             if (VaultSection.parse(profile.section).policy_template !== undefined && !place.allowPolicyTemplates)
               findings.push(finding('policy_templates_off', { profile: profile.name }));

@@ -9,6 +9,8 @@ const POLICY = /^[a-z0-9][a-z0-9_.-]*(?:\/[a-z0-9][a-z0-9_.-]*)*$/;
 /** Names that mean something of their own, or that are ours. */
 const NO_POLICY = new Set(['root', 'default', 'response-wrapping', 'control-group']);
 const OURS = /^writ-m/;
+/** Of a rule, as HCL writes it and as JSON does: what a value may be is judged for a path, and for nothing else. */
+const QUOTED_PATH = /\bpath\s+"[^"\n]*"|"[^"\n]*"\s*:\s*\{/g;
 /** Mounts that have no secrets to lease. */
 const NO_SECRET = new Set(['sys', 'auth', 'identity', 'cubbyhole']);
 
@@ -63,6 +65,8 @@ export function sectionProblems(profile: Profile) {
   if (policy_template !== undefined && entity) problem(['entity'], 'is not for a profile with policy_template');
   if (policy_template !== undefined && hasControl(policy_template))
     problem(['policy_template'], 'has control characters');
+  if (policy_template?.replaceAll(QUOTED_PATH, '').includes('{{'))
+    problem(['policy_template'], 'has a parameter in something else than the quoted path of a rule');
   if (entity && Object.keys(entity.metadata).length === 0) problem(['entity', 'metadata'], 'names nothing');
   if (secret !== undefined) {
     if (section.wrap) problem(['wrap'], 'is not for a profile with secret: what is handed out is no token');

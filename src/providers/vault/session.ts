@@ -156,21 +156,23 @@ export function makeSession({ auth, caFile, client, wire, clock, readFile }: Nee
       if (login?.token === token) login = undefined;
     },
     keep,
-    /** What was logged in is given back; who hands in a token of their own keeps it. Nothing issued hangs on it. */
+    /** What was logged in, or is being, is given back; who hands in a token of their own keeps it. Nothing issued hangs on it. */
     async close() {
       closed = true;
       const last = login;
       login = undefined;
-      if (!last || !canLogIn) return;
-      const call = {
-        step: 'revoke_self',
-        method: 'POST',
-        path: at`auth/token/revoke-self`,
-        token: last.token,
-      } as const;
-      await client(call, AbortSignal.timeout(FAREWELL_MS)).catch(() => undefined);
+      if (!canLogIn) return;
+      const { signal } = new AbortController();
+      const late = loggingIn && (await within(FAREWELL_MS, signal, loggingIn).catch(() => undefined));
+      login = undefined;
+      await Promise.all([last, late].map((each) => each && giveBack(each)));
     },
   };
+
+  async function giveBack({ token }: Login): Promise<void> {
+    const call = { step: 'revoke_self', method: 'POST', path: at`auth/token/revoke-self`, token } as const;
+    await client(call, AbortSignal.timeout(FAREWELL_MS)).catch(() => undefined);
+  }
 }
 
 /** @param seconds - 0: it does not end. */

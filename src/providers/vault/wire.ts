@@ -1,4 +1,4 @@
-import { Agent as HttpAgent, request as httpRequest, type ClientRequest } from 'node:http';
+import { Agent as HttpAgent, request as httpRequest, type ClientRequest, type IncomingMessage } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import { ProviderError } from '../../domain/errors.ts';
 import type { Json } from '../../domain/json.ts';
@@ -31,43 +31,61 @@ export interface Reply {
 export interface Wire {
   /** @throws ProviderError; `nothingLives` where nothing of the request can have arrived. */
   send(sent: Sent): Promise<Reply>;
-  /** Trusts this authority (PEM) from now on, and no other; undefined: those of the system. */
+  /** Trusts this authority (PEM) from now on, and no other; undefined: those of the system. What is under way goes on. */
   trust(ca: string | undefined): void;
   /** What is under way fails, and nothing is sent any more. */
   close(): void;
 }
 
 export function makeWire(): Wire {
-  const http = new HttpAgent({ keepAlive: true, timeout: IDLE_MS });
+  const http: Way = { agent: new HttpAgent({ keepAlive: true, timeout: IDLE_MS }), under: 0 };
   let trusted: string | undefined;
-  let https = httpsAgent(undefined);
+  let https: Way = { agent: httpsAgent(undefined), under: 0 };
+  /** With requests that began before another authority was trusted. */
+  const before = new Set<Way>();
   let closed = false;
+
+  const leave = (way: Way) => {
+    way.under--;
+    if (way.under === 0 && before.delete(way)) way.agent.destroy();
+  };
 
   return {
     async send(sent) {
       if (closed) throw new ProviderError('provider_unreachable', { nothingLives: true, facts: { finding: 'closed' } });
-      const way = { arrived: false, late: false };
+      const way = sent.url.protocol === 'https:' ? https : http;
+      const fate = { arrived: false, late: false };
+      way.under++;
       try {
-        const { status, text } = await exchange(sent, sent.url.protocol === 'https:' ? https : http, way);
+        const { status, text } = await exchange(sent, way.agent, fate);
         return { status, body: parse(text) };
       } catch (error) {
         if (error instanceof ProviderError) throw error;
-        throw new ProviderError(way.late ? 'provider_timeout' : 'provider_unreachable', { nothingLives: !way.arrived });
+        throw new ProviderError(fate.late ? 'provider_timeout' : 'provider_unreachable', {
+          nothingLives: !fate.arrived,
+        });
+      } finally {
+        leave(way);
       }
     },
     trust(ca) {
       if (ca === trusted) return;
-      const before = https;
       trusted = ca;
-      https = httpsAgent(ca);
-      before.destroy();
+      if (https.under > 0) before.add(https);
+      else https.agent.destroy();
+      https = { agent: httpsAgent(ca), under: 0 };
     },
     close() {
       closed = true;
-      http.destroy();
-      https.destroy();
+      for (const { agent } of [http, https, ...before]) agent.destroy();
     },
   };
+}
+
+/** Connections, and how many requests are under way on them. */
+interface Way {
+  readonly agent: HttpAgent;
+  under: number;
 }
 
 /** `rejectUnauthorized` is given because the environment could otherwise switch the check off. */
@@ -80,8 +98,8 @@ function httpsAgent(ca: string | undefined): HttpsAgent {
   });
 }
 
-/** How far a call has come. */
-interface Way {
+/** How far a request has come. */
+interface Fate {
   /** The server may have got something. */
   arrived: boolean;
   /** The time was up, or the caller had gone. */
@@ -89,10 +107,10 @@ interface Way {
 }
 
 /**
- * One request and the whole of its answer. With listeners of its own and not with what Node has for it (a signal in the request, a loop over
- * the answer): three calls stand on the way of an issuance, and those cost a third of each.
+ * One request and the whole of its answer. Three of them stand on the way of an issuance: with listeners of our own each costs less than with
+ * a signal in the request and a loop over the answer.
  */
-function exchange({ method, url, headers, body, signal }: Sent, agent: HttpAgent, way: Way) {
+function exchange({ method, url, headers, body, signal }: Sent, agent: HttpAgent, fate: Fate) {
   return new Promise<{ readonly status: number; readonly text: string }>((resolve, reject) => {
     const length = body === undefined ? {} : { 'content-length': String(Buffer.byteLength(body)) };
     const options = { method, agent, headers: { ...headers, 'accept-encoding': 'identity', ...length } };
@@ -105,20 +123,22 @@ function exchange({ method, url, headers, body, signal }: Sent, agent: HttpAgent
       reject(error);
     };
     const tooLate = () => {
-      way.late = true;
+      fate.late = true;
       request.destroy();
       fail(new Error('the time was up'));
     };
     if (signal.aborted) {
-      way.late = true;
+      fate.late = true;
       reject(new Error('the caller has gone'));
       return;
     }
     const request = url.protocol === 'https:' ? httpsRequest(url, options) : httpRequest(url, options);
     const timer = setTimeout(tooLate, CALL_MS);
     signal.addEventListener('abort', tooLate, { once: true });
-    noteArrival(request, url.protocol, way);
+    noteArrival(request, url.protocol, fate);
+    let answer: IncomingMessage | undefined;
     request.on('response', (message) => {
+      answer = message;
       const chunks: Buffer[] = [];
       let size = 0;
       message.on('data', (chunk: Buffer) => {
@@ -137,15 +157,16 @@ function exchange({ method, url, headers, body, signal }: Sent, agent: HttpAgent
       message.on('error', fail);
     });
     request.on('error', fail);
-    // Whatever else ends it: a promise that is settled stays as it is.
-    request.on('close', () => fail(new Error('the connection was closed')));
+    request.on('close', () => {
+      if (answer?.complete !== true) fail(new Error('the connection was closed'));
+    });
     request.end(body);
   });
 }
 
 /** Until its connection stands, with TLS where there is TLS, nothing of a request has left. */
-function noteArrival(request: ClientRequest, protocol: string, way: Way): void {
-  const arrived = () => (way.arrived = true);
+function noteArrival(request: ClientRequest, protocol: string, fate: Fate): void {
+  const arrived = () => (fate.arrived = true);
   request.on('socket', (socket) => {
     if (request.reusedSocket) arrived();
     else socket.once(protocol === 'https:' ? 'secureConnect' : 'connect', arrived);

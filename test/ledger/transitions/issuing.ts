@@ -87,6 +87,18 @@ export const ISSUING: readonly Transition[] = [
       return { grant: opened.grant, run: () => refused(world.ledger.issuing.openMint(opening)) };
     },
   },
+  {
+    name: 'open_mint, on a task that is over',
+    from: 'active',
+    to: 'active',
+    events: ['decision.made'],
+    arrange: async (world) => {
+      const opened = await world.live();
+      await world.sql(`update tasks set ends_at = now() where id = $1`, [opened.task]);
+      const opening = world.openingMint(opened, 'renewal');
+      return { grant: opened.grant, run: () => refused(world.ledger.issuing.openMint(opening), 'task_ended') };
+    },
+  },
   ...(['renewal', 'child'] as const).map((kind): Transition => ({
     name: `activate_mint, ${kind}`,
     from: 'active',

@@ -1,15 +1,14 @@
+import { createHash } from 'node:crypto';
+import { canonicalJson } from '../../../src/domain/json.ts';
 import { ids, OPERATOR, SECOND_OPERATOR } from '../world.ts';
 import { unsweptOrder } from './transition.ts';
 import type { Transition } from './transition.ts';
 
-const newKey = () => ({
-  kid: ids.mint(),
-  class: ids.mint(),
-  alg: 'ES256',
-  publicJwk: {},
-  encryptionKey: 'k',
-  wrapped: 'w',
-});
+const newKey = () => {
+  const publicJwk = { crv: 'Ed25519', kty: 'OKP', x: ids.mint() };
+  const kid = createHash('sha256').update(canonicalJson(publicJwk)).digest('base64url');
+  return { kid, class: ids.mint(), alg: 'EdDSA', publicJwk, encryptionKey: 'k', wrapped: 'w' };
+};
 
 /** Orders, generations, keys, and what is counted before authentication. */
 export const OTHERS: readonly Transition[] = [

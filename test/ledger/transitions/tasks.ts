@@ -22,6 +22,31 @@ export const TASKS: readonly Transition[] = [
     },
   },
   {
+    name: 'open_task, of a part whose own environment no order covers',
+    events: ['decision.made', 'task.delegated'],
+    arrange: async (world) => {
+      const environment = ids.grant();
+      const parent = await world.task({ environments: [environment, 'staging'] }, { environment });
+      await world.order({ kind: 'environment', value: environment });
+      const opening = world.openingTask(
+        { parent },
+        { subject: 'spiffe://dev.local/agent/two', environment: 'staging' },
+      );
+      return { run: () => world.ledger.tasks.open(opening) };
+    },
+  },
+  {
+    name: 'open_task, of a part whose giver is under an order',
+    events: ['decision.made'],
+    arrange: async (world) => {
+      const subject = ids.grant();
+      const parent = await world.task({}, { subject });
+      await world.order({ kind: 'agent', value: subject });
+      const opening = world.openingTask({ parent }, { subject: 'spiffe://dev.local/agent/two' });
+      return { run: () => refused(world.ledger.tasks.open(opening)) };
+    },
+  },
+  {
     name: 'open_task, under a key',
     events: ['decision.made', 'task.created'],
     arrange: async (world) => {

@@ -63,7 +63,9 @@ export function makeApi({ account, services, regions }: ApiOptions): Api {
     let who: Principal | undefined;
     const record = (status: number, code: string | undefined) => {
       const { action, params } = form ?? { action: '', params: new Map<string, string>() };
-      calls.push({ at: account.clock.now(), action, params: withoutSecrets(params), who: who?.arn, status, code });
+      const session = who?.is === 'session' ? who.accessKeyId : undefined;
+      const caller = { who: who?.arn, session };
+      calls.push({ at: account.clock.now(), action, params: withoutSecrets(params), ...caller, status, code });
     };
     try {
       if (request.method !== 'POST') throw new AwsError(400, 'InvalidAction', 'Only POST is spoken here');

@@ -27,7 +27,7 @@ export async function openDoor(api: Api, now: () => Date): Promise<Door> {
     response.writeHead(answer.status, {
       'content-type': 'text/xml',
       'x-amzn-requestid': answer.requestId,
-      date: now().toUTCString(),
+      date: faults.public.date ?? now().toUTCString(),
     });
     response.end(answer.xml);
   };

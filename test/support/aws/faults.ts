@@ -42,6 +42,7 @@ export function makeFaults(): Faults {
       delays.push({ action, what: ms, left: times });
     },
     lie: undefined,
+    date: undefined,
     cut: (message) => {
       const made = { at: messages + message, happened: false };
       cut = made;
@@ -53,6 +54,7 @@ export function makeFaults(): Faults {
       delays = [];
       cut = undefined;
       faults.lie = undefined;
+      faults.date = undefined;
       faults.silent = false;
     },
   };

@@ -14,6 +14,8 @@ export interface FakeCall {
   readonly params: Readonly<Record<string, string>>;
   /** The caller's ARN; `undefined` where nobody was recognised. */
   readonly who: string | undefined;
+  /** The key of a session; `undefined` for other callers. */
+  readonly session: string | undefined;
   readonly status: number;
   /** `Code` of an error. */
   readonly code: string | undefined;
@@ -67,6 +69,8 @@ export interface DoorFaults {
    * every one after it, until `clear`. A request that is cut has no effect; an answer that is cut already had.
    */
   cut(message: number): { happened(): boolean };
+  /** What answers say that the time is; the server's own, where this is undefined. */
+  date?: string | undefined;
   /** Requests are accepted and never answered, and have no effect. */
   silent: boolean;
   /** Ends all of the above. */
