@@ -60,6 +60,10 @@ export function makeUnseen(all: readonly LookedMonth[]) {
 }
 export type Unseen = ReturnType<typeof makeUnseen>;
 
+export function isMonth(text: string): boolean {
+  return /^\d{4}-(?:0[1-9]|1[0-2])$/.test(text);
+}
+
 /** With a margin on either side: a row and its event may not be of the same second. */
 export function spanOfMonth(month: string): { readonly from: string; readonly to: string } {
   const [year = 0, number = 1] = month.split('-').map(Number);

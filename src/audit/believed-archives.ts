@@ -1,4 +1,4 @@
-import { endOfMonth, spanOfMonth } from './archived.ts';
+import { endOfMonth, isMonth, spanOfMonth } from './archived.ts';
 import type { ArchivedMonth, Span } from './archived.ts';
 import type { ArchiveFile } from './archive-file.ts';
 import { instantOf, readEvent, textOrNull } from './event.ts';
@@ -42,7 +42,8 @@ export function believedArchives(
       continue;
     }
     const at = instantOf(archivedAt);
-    const holder = at < endOfMonth(row.month) ? undefined : believed.find((later) => mayHold(later, row, at));
+    const holder =
+      !isMonth(row.month) || at < endOfMonth(row.month) ? undefined : believed.find((later) => mayHold(later, row, at));
     if (!holder || isGiven(holder.month) || believed.some(({ ranges }) => overlap(ranges, row.ranges))) {
       findings.add('archive_unproven', about, 'no event that is sealed says that it was put away');
       if (isGiven(row.month)) believed.push(row); // nothing of it is taken on trust
@@ -61,6 +62,7 @@ function monthOf({ leaf, event: { facts, at } }: Archiving): ArchivedMonth | und
   const { month, count, sha256 } = facts;
   const ranges = rangesOf(textOrNull(facts['leaves']));
   if (typeof month !== 'string' || typeof count !== 'number' || typeof sha256 !== 'string' || !ranges) return undefined;
+  if (!isMonth(month)) return undefined;
   return at >= endOfMonth(month) && leaf >= behind(ranges) ? { month, events: count, sha256, ranges } : undefined;
 }
 

@@ -1,6 +1,6 @@
 import { makeLeafReader } from './archive-file.ts';
 import type { ArchiveFile } from './archive-file.ts';
-import { endOfMonth } from './archived.ts';
+import { endOfMonth, isMonth } from './archived.ts';
 import type { LookedMonth, Span } from './archived.ts';
 import { hasSpan, rangesOf } from './believed-archives.ts';
 import type { Event } from './event.ts';
@@ -92,7 +92,7 @@ export function makeAwayCheck(files: readonly ArchiveFile[], findings: Findings)
         const [month, sha256] = [textOrNull(facts['month']) ?? '', textOrNull(facts['sha256']) ?? ''];
         const leaves = rangesOf(textOrNull(facts['leaves']));
         const key = `${month} ${sha256}`;
-        if (leaves && at >= endOfMonth(month)) ranges.set(key, [...(ranges.get(key) ?? []), leaves]);
+        if (leaves && isMonth(month) && at >= endOfMonth(month)) ranges.set(key, [...(ranges.get(key) ?? []), leaves]);
       }
       for (const { month, sha256, first, end } of unread) {
         if (ranges.get(`${month} ${sha256}`)?.some((leaves) => hasSpan(leaves, { first, end }))) continue;

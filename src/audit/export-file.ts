@@ -1,5 +1,6 @@
 import { isJsonObject } from '../domain/json.ts';
 import type { Json, JsonObject } from '../domain/json.ts';
+import { isMonth } from './archived.ts';
 import { HASH_BYTES } from './merkle.ts';
 import { bytesOf } from './note.ts';
 import type { Hashes } from './proofs.ts';
@@ -79,7 +80,7 @@ export function readArchiveLine(line: string): ExportedArchive | undefined {
   const { archived, sha256, first, end, hashes } = objectOf(line);
   const read = hashesOf(hashes);
   if (typeof archived !== 'string' || typeof sha256 !== 'string' || !isCount(first) || !isCount(end)) return undefined;
-  if (!/^\d{4}-(?:0[1-9]|1[0-2])$/.test(archived) || !/^[0-9a-f]{64}$/.test(sha256)) return undefined;
+  if (!isMonth(archived) || !/^[0-9a-f]{64}$/.test(sha256)) return undefined;
   return read && first < end ? { month: archived, sha256, first, end, hashes: read } : undefined;
 }
 

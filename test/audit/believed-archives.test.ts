@@ -62,6 +62,7 @@ test.each<[string, Said]>([
   ['of another type', { leaf: 20, type: 'evidence.read' }],
   ['that was refused', { leaf: 20, success: false }],
   ['of another month', { leaf: 20, facts: { month: '2026-02' } }],
+  ['of a month that is none', { leaf: 20, facts: { month: 'x' } }],
   ['of leaves behind it', { leaf: 6 }],
   ['of before the month was over', { leaf: 20, at: '2026-03-31T23:59:59.000000Z' }],
   ['of leaves that are none', { leaf: 20, facts: { leaves: '{[7,4)}' } }],
@@ -74,6 +75,12 @@ test.each<[string, Said]>([
 
 test('an event that is not the one that was sealed says nothing', async () => {
   expect(await believed([{}], [{ leaf: 20 }], [], true)).toEqual({ months: [], found: [UNSAID()] });
+});
+
+test('a row of a month that is none is told as any other', async () => {
+  expect(await believed([{ month: 'x' }], [])).toEqual({ months: [], found: [UNSAID('x')] });
+  const said = [{ leaf: 20, facts: { month: 'x' } }];
+  expect(await believed([{ month: 'x' }], said)).toEqual({ months: [], found: [UNSAID('x')] });
 });
 
 test('a month whose archive is at hand is looked at there, whoever says what', async () => {

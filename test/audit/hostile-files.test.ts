@@ -113,3 +113,11 @@ test('numbers that go back and back: the most of them are named, and no more', a
     [999, 998, 997, 996, 995].map((n) => `leaf ${n} (by ${4_000 + n})`),
   );
 });
+
+test('events that say they put away what is no month', async () => {
+  const facts = '{"leaves":"{[0,3)}","month":"x","sha256":"x"}';
+  const body = `{"at":"2026-11-25T00:00:00.000000Z","facts":${facts},"seq":1,"success":true,"type":"events.archived"}`;
+  const line = eventLine({ leaf: 0, hash: leafHash(body).toString('base64'), body });
+  const { lines } = await verify([headerLine({ origin: 'writ/log', first: 0, end: 1 }), line]);
+  expect(lines).toEqual(['export_incomplete the end: there is no trailer with a checkpoint']);
+});
