@@ -5,7 +5,7 @@ import { makeClosers } from './closers.ts';
 import type { Closers } from './closers.ts';
 import type { Settings } from './config/index.ts';
 import { makeBuckets } from './domain/bucket.ts';
-import { makeIds } from './domain/ids.ts';
+import { inPieces, makeIds } from './domain/ids.ts';
 import type { ApprovalId } from './domain/ids.ts';
 import { makeAlert } from './exchange/after-revocation.ts';
 import type { ExchangeContext, Log } from './exchange/context.ts';
@@ -122,7 +122,7 @@ async function build(
       notify: settings.approvals.webhooks.map(({ name }) => name),
       maxOpen: settings.limits.pendingApprovals,
     },
-    ids: makeIds(randomBytes, nowMs),
+    ids: makeIds(inPieces(randomBytes), nowMs),
     owner: randomUUID(),
     log,
     alert: makeAlert({ ledger, log, onUse: metrics.countUseAfterRevocation, nowMs }),

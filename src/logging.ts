@@ -2,6 +2,8 @@ import pino from 'pino';
 import { Fault, ProviderError, Refusal } from './domain/errors.ts';
 import type { Log } from './exchange/context.ts';
 
+/** Lines are written together, after a moment: each by itself would hold up the next request. What is left is written when the process ends. */
+const TOGETHER = { minLength: 4_096, periodicFlush: 50 };
 const MAX_CAUSES = 5;
 const MAX_FRAMES = 6;
 /** What the language itself throws. Messages of all others may quote their input, or a peer's words: a secret may be among them. */
@@ -24,7 +26,7 @@ export function makeLog(level: string, destination: 1 | 2): Log {
       },
       serializers: { err: shown },
     },
-    pino.destination({ fd: destination, sync: false }),
+    pino.destination({ fd: destination, sync: false, ...TOGETHER }),
   );
 }
 

@@ -20,6 +20,7 @@ export type ArchiveId = Id<'archive'>;
 const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz';
 const TIME_CHARS = 9; // 45 bits of milliseconds: until the year 3084
 const RANDOM_CHARS = 12; // 60 bits
+const PIECES_BYTES = 1_200;
 
 export interface Ids {
   grant(): GrantId;
@@ -35,7 +36,11 @@ export interface Ids {
 
 /** Ids from a source of random bytes and a clock in milliseconds. */
 export function makeIds(random: (bytes: number) => Uint8Array, nowMs: () => number): Ids {
-  const chars = () => Array.from(random(RANDOM_CHARS), (byte) => ALPHABET[byte & 31]).join('');
+  const chars = () => {
+    let text = '';
+    for (const byte of random(RANDOM_CHARS)) text += ALPHABET.charAt(byte & 31);
+    return text;
+  };
   const timed = (letter: string) => letter + base32(nowMs()) + chars();
   return {
     grant: () => ('g' + chars()) as GrantId,
@@ -47,6 +52,17 @@ export function makeIds(random: (bytes: number) => Uint8Array, nowMs: () => numb
     exception: () => timed('x') as ExceptionId,
     hold: () => timed('h') as HoldId,
     archive: () => timed('v') as ArchiveId,
+  };
+}
+
+/** A source that hands out pieces of larger ones, each byte once: asking the system for a few at a time costs more than the id. */
+export function inPieces(random: (bytes: number) => Uint8Array): (bytes: number) => Uint8Array {
+  let rest: Uint8Array = new Uint8Array(0);
+  return (bytes) => {
+    if (rest.length < bytes) rest = random(Math.max(PIECES_BYTES, bytes));
+    const piece = rest.subarray(0, bytes);
+    rest = rest.subarray(bytes);
+    return piece;
   };
 }
 

@@ -63,7 +63,10 @@ export interface Pending {
 
 export interface IssueParts {
   readonly mintAndActivate: ReturnType<typeof makeMinting>;
-  readonly liveLimit: { within<T>(trust: string, id: string, open: () => Promise<T>): Promise<T> };
+  readonly liveLimit: {
+    ahead(trust: string, id: string): void;
+    within<T>(trust: string, id: string, open: () => Promise<T>): Promise<T>;
+  };
 }
 
 /** One issuance, as DESIGN draws it: decide, record the intent, mint, record the issuance, hand over. */
@@ -80,6 +83,7 @@ export function makeIssue(context: ExchangeContext, { mintAndActivate, liveLimit
   function decideAndMint(caller: Caller, request: IssueRequest): Promise<Issued | Pending> {
     return withRules(context.rules, async (rules) => {
       const { trust, id } = caller.identity;
+      liveLimit.ahead(trust, id);
       const named = request.task && (await ownTask(context, caller, request.task));
       const { profile, provider } = await offered(context, rules, caller, 'issue', request.profile, named);
       const parameters = fitting(profile, request.parameters);

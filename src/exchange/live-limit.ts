@@ -37,15 +37,29 @@ export function makeLiveLimit(options: {
     entry.countedAt = options.nowMs();
   }
 
+  function entryOf(trust: string, id: string) {
+    const key = JSON.stringify([trust, id]);
+    const entry = entries.get(key) ?? { headroom: 0, countedAt: -Infinity, opening: new Set() };
+    entries.set(key, entry);
+    if (entries.size > MAX_REMEMBERED) forgetIdle(entries, key);
+    return {
+      entry,
+      isOld: () => options.nowMs() - entry.countedAt > FRESH_MS,
+      counted: () => (entry.counting ??= recount(entry, trust, id).finally(() => (entry.counting = undefined))),
+    };
+  }
+
   return {
+    /** Begins the count that `within` would wait for because the last one is old, so that it is there once everything else is decided. */
+    ahead(trust: string, id: string): void {
+      const { isOld, counted } = entryOf(trust, id);
+      if (isOld()) counted().catch(() => undefined); // `within` counts again
+    },
+
     /** Runs `open` within the limit. @throws Refusal `too_many_live_grants`. */
     async within<T>(trust: string, id: string, open: () => Promise<T>): Promise<T> {
-      const key = JSON.stringify([trust, id]);
-      const entry = entries.get(key) ?? { headroom: 0, countedAt: -Infinity, opening: new Set() };
-      entries.set(key, entry);
-      if (entries.size > MAX_REMEMBERED) forgetIdle(entries, key);
-      const counted = () => (entry.counting ??= recount(entry, trust, id).finally(() => (entry.counting = undefined)));
-      if (entry.headroom <= 0 || options.nowMs() - entry.countedAt > FRESH_MS) await counted();
+      const { entry, isOld, counted } = entryOf(trust, id);
+      if (entry.headroom <= 0 || isOld()) await counted();
       // whoever took the last place may yet fail to open
       while (entry.headroom <= 0 && entry.opening.size > 0) await counted();
       if (entry.headroom <= 0) throw new Refusal('too_many_live_grants', { limit: options.limit });

@@ -1,3 +1,4 @@
+import { deadline } from '../domain/deadline.ts';
 import { ProviderError } from '../domain/errors.ts';
 import type { Revocability } from '../domain/grant.ts';
 import type { MintId } from '../domain/ids.ts';
@@ -43,12 +44,9 @@ export function makeMinting({ ledger }: Pick<ExchangeContext, 'ledger'>, giveUp:
     origin: string | null,
     endsGrant: boolean,
   ): Promise<Handover> {
-    const signal = AbortSignal.timeout(PROVIDER_TIMEOUT_MS);
-    const minted = await attempt(plan.mint, null, async () => checked(plan, await provider.mint(plan, signal)));
-    const active = await attempt(plan.mint, minted.handle, () =>
-      ledger.issuing.activate(plan.mint, epoch, minted.handle, minted.expiresAt, origin),
-    );
-    await attempt(plan.mint, minted.handle, async () => provider.confirm?.(minted.handle, signal));
+    // Cleared when it is over: a timer of its own for each would stay for ten seconds, with all that hangs on it.
+    const bounded = deadline(PROVIDER_TIMEOUT_MS);
+    const { minted, active } = await recorded().finally(bounded.clear);
     return {
       credential: minted.credential,
       issuedAt: active.issuedAt,
@@ -64,6 +62,16 @@ export function makeMinting({ ledger }: Pick<ExchangeContext, 'ledger'>, giveUp:
           error: 'caller_gone',
         }),
     };
+
+    async function recorded() {
+      const { signal } = bounded;
+      const minted = await attempt(plan.mint, null, async () => checked(plan, await provider.mint(plan, signal)));
+      const active = await attempt(plan.mint, minted.handle, () =>
+        ledger.issuing.activate(plan.mint, epoch, minted.handle, minted.expiresAt, origin),
+      );
+      await attempt(plan.mint, minted.handle, async () => provider.confirm?.(minted.handle, signal));
+      return { minted, active };
+    }
 
     async function attempt<T>(mint: MintId, handle: JsonObject | null, step: () => Promise<T>): Promise<T> {
       try {

@@ -29,6 +29,7 @@ import { noStore } from './steps.ts';
 import { agreed } from './task-context.ts';
 import { onBehalfOf, taskId } from './task-fields.ts';
 
+const JSON_TYPE = 'application/json; charset=utf-8';
 const MAX_TTL_SECONDS = 2_592_000;
 /** An empty filter would match everything. */
 const name = z.string().min(1).max(2_048).optional();
@@ -193,7 +194,13 @@ function handOver(res: Res, issued: Issued): void {
     issued.lost();
     return;
   }
-  res.status(201).json(issuedBody(issued));
+  const text = JSON.stringify(issuedBody(issued));
+  // As `res.json` does it, without what that looks at for caches and for other types.
+  res
+    .status(201)
+    .set('Content-Type', JSON_TYPE)
+    .set('Content-Length', String(Buffer.byteLength(text)));
+  res.end(text);
 }
 
 /** Who ends which grant: a workload its own, an operator any. */

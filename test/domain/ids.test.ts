@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { makeIds, parseId } from '../../src/domain/ids.ts';
+import { inPieces, makeIds, parseId } from '../../src/domain/ids.ts';
 import type { Ids } from '../../src/domain/ids.ts';
 
 const KINDS = ['grant', 'mint', 'task', 'decision', 'order'] as const satisfies readonly (keyof Ids)[];
@@ -28,6 +28,21 @@ test('random bytes of any value make characters of the alphabet', () => {
     );
     for (const kind of KINDS) expect(parseId(kind, ids[kind]())).toBeDefined();
   }
+});
+
+test('pieces of what is random have each byte once, whatever their sizes', () => {
+  let asked = 0;
+  const take = inPieces((bytes) => {
+    asked += 1;
+    return new Uint8Array(bytes);
+  });
+  const sizes = [12, 1, 0, 500, 700, 12, 5_000, 12];
+  const taken = sizes.map(take);
+  expect(taken.map(({ length }) => length)).toEqual(sizes);
+  // a byte that two pieces share would be written by both
+  for (const piece of taken) for (const at of piece.keys()) piece[at] = (piece[at] ?? 0) + 1;
+  expect(taken.every((piece) => piece.every((byte) => byte === 1))).toBe(true);
+  expect(asked).toBeLessThan(sizes.length);
 });
 
 test.each([

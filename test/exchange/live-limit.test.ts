@@ -14,7 +14,7 @@ function world(limit: number) {
     await gate;
     return seen;
   };
-  const { within } = makeLiveLimit({ limit, count, nowMs: () => nowMs });
+  const { within, ahead } = makeLiveLimit({ limit, count, nowMs: () => nowMs });
   const open = (commit: Promise<unknown> = Promise.resolve(), id = 'one') =>
     codeOf(
       within('mesh', id, async () => {
@@ -24,6 +24,7 @@ function world(limit: number) {
     );
   return {
     open,
+    ahead: () => ahead('mesh', 'one'),
     within,
     counts: () => counts,
     live: () => live,
@@ -56,6 +57,26 @@ test('counted once while there is room, and again after five seconds', async () 
   pass(5_001);
   await Promise.all([open(), open()]);
   expect(counts()).toBe(2);
+});
+
+test('a count that is due begins ahead, is waited for, and is not taken twice', async () => {
+  const { open, ahead, counts, end, hold, pass } = world(3);
+  const counting = deferred<void>();
+  hold(counting.promise);
+  ahead();
+  const first = open();
+  expect(counts()).toBe(1);
+  counting.resolve();
+  hold(undefined);
+  expect(await first).toBe('done');
+  ahead();
+  await open();
+  expect(counts()).toBe(1);
+  end(-1); // by another process
+  pass(5_001);
+  ahead();
+  expect(counts()).toBe(2);
+  expect(await open()).toBe('too_many_live_grants');
 });
 
 test('what another process opened counts after five seconds at the latest', async () => {
@@ -117,7 +138,7 @@ test('each workload has its own, trust entry and id together', async () => {
 
 test('a count that fails lets nobody through, and the next one is counted anew', async () => {
   let away = true;
-  const { within } = makeLiveLimit({
+  const { within, ahead } = makeLiveLimit({
     limit: 1,
     count: async () => {
       if (away) throw Object.assign(new Error('away'), { code: 'ledger_unavailable' });
@@ -127,6 +148,7 @@ test('a count that fails lets nobody through, and the next one is counted anew',
   });
   let opened = 0;
   const open = () => codeOf(within('mesh', 'one', async () => void (opened += 1)));
+  ahead('mesh', 'one');
   expect(await Promise.all([open(), open()])).toEqual(['ledger_unavailable', 'ledger_unavailable']);
   away = false;
   expect([await open(), opened]).toEqual(['done', 1]);

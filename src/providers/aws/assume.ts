@@ -27,9 +27,8 @@ export async function openSession(
   now: Date,
   signal: AbortSignal,
 ): Promise<Opened> {
-  const { answer, date = now } = await askDated(signal, (options) =>
-    client.send(new AssumeRoleCommand(asked), options),
-  );
+  const command = new AssumeRoleCommand({ ...asked });
+  const { answer, date = now } = await askDated(signal, command, () => client.send(command));
   const keys = requireKeys(answer.Credentials);
   const { Arn: arn = '', AssumedRoleId: id = '' } = answer.AssumedRoleUser ?? {};
   if (arn !== sessionArn(asked)) throw differs('arn');
@@ -51,8 +50,8 @@ export async function openChild(
   signal: AbortSignal,
 ): Promise<Opened> {
   if (!child) throw new TypeError('a child was not planned');
-  const command = new GetScopedCredentialsCommand(child);
-  const { answer, date = now } = await askDated(signal, (options) => client.send(command, options));
+  const command = new GetScopedCredentialsCommand({ ...child });
+  const { answer, date = now } = await askDated(signal, command, (options) => client.send(command, options));
   const keys = requireKeys(answer.Credentials);
   const { Arn: arn, ScopedSessionId: id } = answer.SessionInfo ?? {};
   if (arn !== parent.arn) throw differs('arn');

@@ -24,7 +24,7 @@ export function makeFindRole(iam: IAMClient, clock: Clock): FindRole {
     const there = known.get(role);
     if (there && clock.now().getTime() < there.until) return there.found;
     const command = new GetRoleCommand({ RoleName: parseRoleArn(role)?.name });
-    const { Role } = await ask(signal, (options) => iam.send(command, options));
+    const { Role } = await ask(signal, command, (options) => iam.send(command, options));
     const boundary = Role?.Arn === role ? Role.PermissionsBoundary?.PermissionsBoundaryArn : undefined;
     const since = there && there.found.boundary === boundary ? there.found.since : clock.now();
     const found = { boundary, maxSession: Role?.MaxSessionDuration, since };

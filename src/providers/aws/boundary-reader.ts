@@ -33,7 +33,7 @@ export function makeBoundaryReader(iam: IAMClient, arn: string, clock: Clock): B
 
   const fetchVersion = async (version: number, signal: AbortSignal): Promise<Observed> => {
     const command = new GetPolicyVersionCommand({ PolicyArn: arn, VersionId: `v${version}` });
-    const { PolicyVersion } = await ask(signal, (options) => iam.send(command, options));
+    const { PolicyVersion } = await ask(signal, command, (options) => iam.send(command, options));
     const found = readDocument(arn, parse(PolicyVersion?.Document));
     const denies = found.kind === 'marked' ? denying(found.denials) : () => false;
     return { version, found, denies, seenAt: clock.now() };
@@ -60,7 +60,8 @@ export function makeBoundaryReader(iam: IAMClient, arn: string, clock: Clock): B
 
   return {
     async read(signal) {
-      const { Policy } = await ask(signal, (options) => iam.send(new GetPolicyCommand({ PolicyArn: arn }), options));
+      const command = new GetPolicyCommand({ PolicyArn: arn });
+      const { Policy } = await ask(signal, command, (options) => iam.send(command, options));
       const version = Number(/^v([1-9][0-9]{0,8})$/.exec(Policy?.DefaultVersionId ?? '')?.[1]);
       if (Number.isNaN(version)) throw new ProviderError('provider_answer_wrong', { nothingLives: false });
       const last = seen.at(-1);

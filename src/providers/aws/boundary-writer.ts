@@ -151,7 +151,7 @@ export function makeBoundaryWriter(writing: BoundaryWriting): BoundaryWriter {
       throw new RangeError('a boundary of more characters than there is room for');
     await makeRoom(signal);
     const command = new CreatePolicyVersionCommand({ PolicyArn: arn, PolicyDocument: document, SetAsDefault: true });
-    const created = await ask(signal, (options) => iam.send(command, options)).catch((error: unknown) => {
+    const created = await ask(signal, command, (options) => iam.send(command, options)).catch((error: unknown) => {
       if (findingOf(error) === 'limit_exceeded') return undefined;
       throw error;
     });
@@ -184,12 +184,12 @@ export function makeBoundaryWriter(writing: BoundaryWriting): BoundaryWriter {
 
   async function makeRoom(signal: AbortSignal): Promise<void> {
     const list = new ListPolicyVersionsCommand({ PolicyArn: arn });
-    const { Versions: versions = [] } = await ask(signal, (options) => iam.send(list, options));
+    const { Versions: versions = [] } = await ask(signal, list, (options) => iam.send(list, options));
     const others = versions.filter(({ IsDefaultVersion }) => IsDefaultVersion !== true);
     const oldest = others.sort((a, b) => numberOf(a) - numberOf(b)).slice(0, versions.length - VERSIONS_BEFORE_WRITING);
     for (const { VersionId } of versions.length > VERSIONS_BEFORE_WRITING ? oldest : []) {
       const remove = new DeletePolicyVersionCommand({ PolicyArn: arn, VersionId });
-      await ask(signal, (options) => iam.send(remove, options)).catch((error: unknown) => {
+      await ask(signal, remove, (options) => iam.send(remove, options)).catch((error: unknown) => {
         // Another writer was faster, or has made it the default.
         const { aws } = error instanceof ProviderError ? error.facts : {};
         if (aws !== 'NoSuchEntityException' && aws !== 'DeleteConflictException') throw error;

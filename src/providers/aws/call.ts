@@ -1,26 +1,35 @@
-import { AsyncLocalStorage } from 'node:async_hooks';
 import { ProviderError } from '../../domain/errors.ts';
 import { asProviderError, leavesNothing, nameOf } from './errors.ts';
 
 /** What became of the attempts of one call; the SDK itself shows the last one alone. */
 interface Attempts {
+  /** Whoever asked has gone. */
+  readonly signal: AbortSignal;
   /** One is under way, or went wrong so that nobody knows what came of it. */
   open: boolean;
   /** As the server gave it last. */
   date?: string;
 }
 
-const attemptsOfCall = new AsyncLocalStorage<Attempts>();
+/** A command in the SDK's terms: what is asked for, as an object that the SDK passes through to each attempt. */
+interface Command {
+  readonly input: object;
+}
+
+/** By what a command asks for. Not an `AsyncLocalStorage`: on Node 20 one that was used once slows every promise of the process. */
+const attemptsOfInput = new WeakMap<object, Attempts>();
 
 /** Inside of the retries and of the signature: what fails before has not been sent. */
 export const WATCHING = { step: 'finalizeRequest', priority: 'low', name: 'writAttempts' } as const;
 
-/** A middleware that reports each attempt to the call that makes it. */
-export function watching<Request, Result extends { readonly response: unknown }>(
+/** A middleware that reports each attempt to the call that makes it. Nothing leaves that nobody asked for, or whose caller has gone. */
+export function watching<Request extends Command, Result extends { readonly response: unknown }>(
   next: (request: Request) => Promise<Result>,
 ): (request: Request) => Promise<Result> {
   return async (request) => {
-    const attempts = attemptsOfCall.getStore() ?? { open: false };
+    const attempts = attemptsOfInput.get(request.input);
+    if (!attempts) throw new TypeError('a command that was not asked for by `ask`');
+    attempts.signal.throwIfAborted();
     const before = attempts.open;
     attempts.open = true;
     try {
@@ -47,20 +56,27 @@ function readDate(text: string | undefined): Date | undefined {
   return Number.isNaN(date.getTime()) ? undefined : date;
 }
 
-/** One call, with the SDK's own attempts. @throws ProviderError as soon as it fails, or as the caller has gone. */
+/**
+ * One call, with the SDK's own attempts. @throws ProviderError as soon as it fails, or as the caller has gone.
+ * @param send - sends the command, which is of this call alone. With the options an attempt under way is cut off when the caller goes;
+ * without them it ends by its own time limit, and a client that keeps its middleware need not put it together anew.
+ */
 export async function ask<T>(
   signal: AbortSignal,
+  command: Command,
   send: (options: { abortSignal: AbortSignal }) => Promise<T>,
 ): Promise<T> {
-  return (await askDated(signal, send)).answer;
+  return (await askDated(signal, command, send)).answer;
 }
 
 /** The same, with what the server says that the time is. */
 export function askDated<T>(
   signal: AbortSignal,
+  { input }: Command,
   send: (options: { abortSignal: AbortSignal }) => Promise<T>,
 ): Promise<{ readonly answer: T; readonly date: Date | undefined }> {
-  const attempts: Attempts = { open: false };
+  const attempts: Attempts = { signal, open: false };
+  attemptsOfInput.set(input, attempts);
   return new Promise((resolve, reject) => {
     // Between two attempts the SDK waits without looking at the signal.
     const gone = () => reject(new ProviderError('provider_timeout', { nothingLives: !attempts.open }));
@@ -69,8 +85,7 @@ export function askDated<T>(
       return;
     }
     signal.addEventListener('abort', gone, { once: true });
-    attemptsOfCall
-      .run(attempts, () => send({ abortSignal: signal }))
+    send({ abortSignal: signal })
       .then(
         (answer) => resolve({ answer, date: readDate(attempts.date) }),
         (error: unknown) => reject(asProviderError(error, !attempts.open)),

@@ -42,7 +42,9 @@ export function makeTryRole(clients: Clients, defaultRegion: string, clock: Cloc
     });
     let keys;
     try {
-      keys = requireKeys((await ask(signal, (options) => clients.sts(region).send(command, options))).Credentials);
+      keys = requireKeys(
+        (await ask(signal, command, (options) => clients.sts(region).send(command, options))).Credentials,
+      );
     } catch (error) {
       return [finding('role_not_assumable', { role, why: whyOf(error) })];
     }
@@ -50,7 +52,7 @@ export function makeTryRole(clients: Clients, defaultRegion: string, clock: Cloc
       const child = new GetScopedCredentialsCommand({ DurationSeconds: 1, Policy: text([ALLOW_CHILDREN]) });
       const session = clients.as(keys, clients.sts(region));
       try {
-        await ask(signal, (options) => session.send(child, options));
+        await ask(signal, child, (options) => session.send(child, options));
       } catch (error) {
         return [finding('children_refused', { role, why: whyOf(error) })];
       }

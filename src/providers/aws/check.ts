@@ -55,7 +55,7 @@ async function checkLogin({ clients, config, known, clock }: SetUp, signal: Abor
   try {
     const sts = clients.sts(config.region);
     const command = new GetCallerIdentityCommand({});
-    const { answer, date } = await askDated(signal, (options) => sts.send(command, options));
+    const { answer, date } = await askDated(signal, command, (options) => sts.send(command, options));
     known.noteChained(answer.Arn?.includes(':assumed-role/') === true);
     const offset = date ? date.getTime() - clock.now().getTime() : 0;
     if (Math.abs(offset + DATE_MS / 2) <= MAX_CLOCK_OFFSET_MS + DATE_MS / 2) return [];
@@ -70,7 +70,7 @@ async function checkLogin({ clients, config, known, clock }: SetUp, signal: Abor
 async function checkScoped({ clients, config, known }: SetUp, signal: AbortSignal): Promise<HealthFinding[]> {
   if (config.scoped === 'off') return [];
   const command = new GetScopedCredentialsCommand({ DurationSeconds: 1, Policy: denyAllPolicy() });
-  const offered = await ask(signal, (options) => clients.sts(config.region).send(command, options)).then(
+  const offered = await ask(signal, command, (options) => clients.sts(config.region).send(command, options)).then(
     () => true,
     (error: unknown) => isOffered(error),
   );

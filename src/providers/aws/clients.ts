@@ -69,10 +69,12 @@ export function makeClients(config: AwsConfig, { readFile, clock }: Pick<Provide
     return client;
   };
   const login = loginOf(config, () => opened(makeSts({ region: config.region })), readFile, clock);
-  const asBroker = (region: string) => opened(makeSts({ region, ...(login && { credentials: login }) }));
+  const asBroker = (region: string, more: STSClientConfig = {}) =>
+    opened(makeSts({ region, ...(login && { credentials: login }), ...more }));
 
-  const issuing = perKey(asBroker);
-  const ending = perKey(asBroker);
+  // What the SDK does with a command is put together once and not for each issuance; it keeps the first one, which has no secret.
+  const issuing = perKey((region) => asBroker(region, { cacheMiddleware: true }));
+  const ending = perKey((region) => asBroker(region));
   const revokers = perKey((role: string) => {
     const credentials = keptWhileFresh(() => assumeOwn(ending(config.region), role), clock);
     const client = new IAMClient({ ...common, region: iamRegion(config.region), credentials });
@@ -126,7 +128,7 @@ function loginOf(
       WebIdentityToken: token.trim(),
       DurationSeconds: OWN_SESSION_SECONDS,
     });
-    const answer = await ask(AbortSignal.timeout(LOGIN_MS), (options) => client.send(command, options));
+    const answer = await ask(AbortSignal.timeout(LOGIN_MS), command, (options) => client.send(command, options));
     return requireKeys(answer.Credentials);
   }, clock);
 }
@@ -163,7 +165,7 @@ async function assumeOwn(client: STSClient, role: string): Promise<Keys> {
     RoleSessionName: 'writ-revoker',
     DurationSeconds: OWN_SESSION_SECONDS,
   });
-  const answer = await ask(AbortSignal.timeout(LOGIN_MS), (options) => client.send(command, options));
+  const answer = await ask(AbortSignal.timeout(LOGIN_MS), command, (options) => client.send(command, options));
   return requireKeys(answer.Credentials);
 }
 

@@ -1,8 +1,9 @@
+import { makePlanned, makeSectionOf } from '../own.ts';
 import type { Provider, ProviderKind } from '../provider.ts';
 import { AwsConfig, AwsSection } from './config.ts';
 import { makeKnown } from './known.ts';
 import { LONGEST_CHAINED, LONGEST_SESSION } from './limits.ts';
-import { planSession } from './plan.ts';
+import { planSession, readPlan } from './plan.ts';
 import type { Runtime } from './runtime.ts';
 import { sectionProblems } from './section-problems.ts';
 
@@ -17,9 +18,13 @@ export const aws: ProviderKind<AwsConfig> = {
   sectionProblems,
   create(name, config, deps): Provider {
     const known = makeKnown(config);
+    const planning = { config, known, sectionOf: makeSectionOf(AwsSection) };
+    const planned = makePlanned(readPlan);
     let loading: Promise<Runtime> | undefined;
     const runtime = () =>
-      (loading ??= import('./runtime.ts').then(({ makeRuntime }) => makeRuntime(name, config, deps, known)));
+      (loading ??= import('./runtime.ts').then(({ makeRuntime }) =>
+        makeRuntime(name, config, deps, { known, planned }),
+      ));
     return {
       name,
       kind: 'aws',
@@ -27,7 +32,7 @@ export const aws: ProviderKind<AwsConfig> = {
         if (known.scoped()) return LONGEST_GRANT;
         return known.chained() ? LONGEST_CHAINED : LONGEST_SESSION;
       },
-      plan: (profile, parameters, mint) => planSession({ config, known }, profile, parameters, mint),
+      plan: (profile, parameters, mint) => planned.note(planSession(planning, profile, parameters, mint)),
       mint: async (plan, signal) => (await runtime()).mint(plan, signal),
       find: async (mint, signal) => (await runtime()).find(mint, signal),
       end: async (mint, handle, why, signal) => (await runtime()).end(mint, handle, why, signal),

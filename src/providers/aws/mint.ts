@@ -3,13 +3,13 @@ import { deadline } from '../../domain/deadline.ts';
 import { ProviderError } from '../../domain/errors.ts';
 import type { JsonObject } from '../../domain/json.ts';
 import { Secret } from '../../domain/secret.ts';
-import type { Minted, Plan } from '../provider.ts';
+import type { Minted } from '../provider.ts';
 import { openChild, openSession, type Opened } from './assume.ts';
 import type { Clients } from './clients.ts';
 import type { Known } from './known.ts';
 import { grantOf } from './names.ts';
 import type { Parents } from './parents.ts';
-import { readPlan, refused, type AwsRequest } from './plan.ts';
+import { refused, type AwsRequest } from './plan.ts';
 
 /** All of it, whatever the attempts come to: well inside the mint's deadline. */
 const MINT_MS = 9_500;
@@ -22,8 +22,7 @@ export interface Minting {
 }
 
 /** A session of the role, or a child of the grant's own session; held against the plan. */
-export async function mintSession(minting: Minting, plan: Plan, signal: AbortSignal): Promise<Minted> {
-  const request = readPlan(plan);
+export async function mintSession(minting: Minting, request: AwsRequest, signal: AbortSignal): Promise<Minted> {
   const bounded = deadline(MINT_MS, signal);
   const opened = await open(minting, request, bounded.signal).finally(bounded.clear);
   const planned = new Date(request.ends_at);

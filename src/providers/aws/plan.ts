@@ -3,8 +3,9 @@ import { ProviderError } from '../../domain/errors.ts';
 import type { Revocability } from '../../domain/grant.ts';
 import type { Parameters, Profile } from '../../domain/profile.ts';
 import { fillText, type Fill } from '../template.ts';
+import type { SectionOf } from '../own.ts';
 import type { MintRequest, Plan } from '../provider.ts';
-import { accountOf, AwsSection, maxSessionOf, type AwsConfig } from './config.ts';
+import { accountOf, maxSessionOf, type AwsConfig, type AwsSection } from './config.ts';
 import type { Known } from './known.ts';
 import { limitPassed, requirePolicyText, requireWithin, SHORTEST_SESSION, tagValueFault } from './limits.ts';
 import { sessionName, sourceIdentity } from './names.ts';
@@ -58,17 +59,18 @@ export type AwsRequest = z.infer<typeof AwsRequest>;
 
 /** What of a provider's set-up a plan depends on. */
 export interface Planning {
+  readonly sectionOf: SectionOf<AwsSection>;
   readonly config: AwsConfig;
   readonly known: Known;
 }
 
 export function planSession(
-  { config, known }: Planning,
+  { config, known, sectionOf }: Planning,
   profile: Profile,
   parameters: Parameters,
   mint: MintRequest,
-): Plan {
-  const section = AwsSection.parse(profile.section);
+): Plan & { readonly request: AwsRequest } {
+  const section = sectionOf(profile);
   const scoped = known.scoped();
   const grantEndsAt = wholeSecond(mint.endsAt);
   const childEndsAt = wholeSecond(new Date(mint.now.getTime() + config.child_ttl * 1000));
@@ -157,7 +159,11 @@ function planChild({ section, profile }: Parts, mint: MintRequest, endsAt: Date)
   };
 }
 
-function revocability({ config, known }: Planning, role: string, scoped: boolean): Revocability {
+function revocability(
+  { config, known }: Pick<Planning, 'config' | 'known'>,
+  role: string,
+  scoped: boolean,
+): Revocability {
   if (scoped) return { mode: 'bounded', withinSeconds: config.child_ttl };
   if (!config.revocation || !known.deniable(role)) return { mode: 'expiry_only' };
   return { mode: 'eventual', expectedSeconds: config.revocation.propagation + WRITING_SECONDS };

@@ -44,7 +44,7 @@ export function makeProbe(clients: Clients, region: string, role: string): Probe
       Tags: [{ Key: GRANT_TAG, Value: grant }],
     });
     const sts = clients.stsForEnds(region);
-    const { Credentials } = await ask(signal, (options) => sts.send(command, options));
+    const { Credentials } = await ask(signal, command, (options) => sts.send(command, options));
     return clients.as(requireKeys(Credentials), sts);
   };
 
@@ -85,7 +85,7 @@ async function watch(session: STSClient, signal: AbortSignal, failed: (why: stri
 async function isDenied(session: STSClient, signal: AbortSignal): Promise<boolean> {
   const command = new DecodeAuthorizationMessageCommand({ EncodedMessage: 'writ' });
   try {
-    await ask(signal, (options) => session.send(command, options));
+    await ask(signal, command, (options) => session.send(command, options));
     return false;
   } catch (error) {
     if (error instanceof ProviderError && error.facts['finding'] === 'access_denied') return true;

@@ -1,5 +1,6 @@
 import type { Profile } from '../../domain/profile.ts';
 import type { JsonObject } from '../../domain/json.ts';
+import type { Planned } from '../own.ts';
 import type { HealthFinding, Provider, ProviderDeps } from '../provider.ts';
 import { makeFindRole } from './attachments.ts';
 import { makeBoundary } from './boundary.ts';
@@ -11,6 +12,7 @@ import { endSession, findSession } from './end.ts';
 import type { Known } from './known.ts';
 import { mintSession } from './mint.ts';
 import { makeParents } from './parents.ts';
+import type { AwsRequest } from './plan.ts';
 import { makeRevocation, type Account, type Revocation } from './revocation.ts';
 
 /** All of the provider that talks to AWS; with it comes the SDK, which a broker without an AWS provider does without. */
@@ -20,7 +22,13 @@ export interface Runtime extends Pick<Provider, 'mint' | 'find' | 'end'> {
   close(): void;
 }
 
-export function makeRuntime(name: string, config: AwsConfig, deps: ProviderDeps, known: Known): Runtime {
+/** What is known without the SDK. */
+export interface Shared {
+  readonly known: Known;
+  readonly planned: Planned<AwsRequest>;
+}
+
+export function makeRuntime(name: string, config: AwsConfig, deps: ProviderDeps, { known, planned }: Shared): Runtime {
   const { clock } = deps;
   const clients = makeClients(config, deps);
   const parents = makeParents(clock.now);
@@ -28,7 +36,7 @@ export function makeRuntime(name: string, config: AwsConfig, deps: ProviderDeps,
   const tryRole = makeTryRole(clients, config.region, clock);
   const ending = { clock, parents, revocation };
   return {
-    mint: (plan, signal) => mintSession({ clients, known, parents, clock }, plan, signal),
+    mint: (plan, signal) => mintSession({ clients, known, parents, clock }, planned.read(plan), signal),
     find: (mint, signal) => findSession(ending, mint, signal),
     end: (mint, handle, why, signal) => endSession(ending, mint, handle, why, signal),
     async upkeep(signal) {

@@ -1,6 +1,7 @@
 import { ProviderError } from '../../domain/errors.ts';
 import type { Profile } from '../../domain/profile.ts';
 import { makeGate, makeGates } from '../gate.ts';
+import { makePlanned, makeSectionOf } from '../own.ts';
 import type { Health, HealthFinding, ProviderKind } from '../provider.ts';
 import { AuthMounts, parse } from './answers.ts';
 import { askHealth, checkAddress, checkBroker } from './check-server.ts';
@@ -36,6 +37,8 @@ export const vault: ProviderKind<VaultConfig> = {
   create(name, config, { clock, readFile }) {
     const { address, namespace } = config;
     const place: Place = { address, namespace, allowPolicyTemplates: config.allow_policy_templates };
+    const planning = { place, sectionOf: makeSectionOf(VaultSection) };
+    const planned = makePlanned(readRequest);
     const wire = makeWire();
     const client = makeClient(place, wire);
     const session = makeSession({ auth: config.auth, caFile: config.ca_file, client, wire, clock, readFile });
@@ -75,9 +78,9 @@ export const vault: ProviderKind<VaultConfig> = {
       name,
       kind: 'vault',
       ...(config.max_ttl !== undefined && { maxTtlSeconds: config.max_ttl }),
-      plan: (profile, parameters, mint) => planToken(place, profile, parameters, mint),
+      plan: (profile, parameters, mint) => planned.note(planToken(planning, profile, parameters, mint)),
       async mint(plan, signal) {
-        const request = readRequest(plan);
+        const request = planned.read(plan);
         if (!isHere(place, request)) throw refused('plan_of_another_set_up');
         if (request.entity) entities = true;
         for (const gate of [serverGate, needGate(needOfPlan(request))]) await gate(signal);

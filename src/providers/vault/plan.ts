@@ -1,9 +1,10 @@
 import { z } from 'zod';
 import type { Parameters, Profile } from '../../domain/profile.ts';
+import type { SectionOf } from '../own.ts';
 import type { MintRecord, MintRequest, Plan } from '../provider.ts';
 import { fillText, type Fill } from '../template.ts';
 import { refused } from './errors.ts';
-import { VaultSection } from './section.ts';
+import type { VaultSection } from './section.ts';
 import { isPath, isSegment, nameOf } from './values.ts';
 
 /**
@@ -57,6 +58,12 @@ export const VaultRequest = z.strictObject({
 });
 export type VaultRequest = z.infer<typeof VaultRequest>;
 
+/** What a plan depends on. */
+export interface Planning {
+  readonly place: Place;
+  readonly sectionOf: SectionOf<VaultSection>;
+}
+
 /** The server as the provider's entry names it, and what it allows. */
 export interface Place {
   readonly address: string;
@@ -64,8 +71,13 @@ export interface Place {
   readonly allowPolicyTemplates: boolean;
 }
 
-export function planToken(place: Place, profile: Profile, parameters: Parameters, mint: MintRequest): Plan {
-  const section = VaultSection.parse(profile.section);
+export function planToken(
+  { place, sectionOf }: Planning,
+  profile: Profile,
+  parameters: Parameters,
+  mint: MintRequest,
+): Plan & { readonly request: VaultRequest } {
+  const section = sectionOf(profile);
   const { address, namespace, allowPolicyTemplates } = place;
   if (section.policy_template !== undefined && !allowPolicyTemplates) throw refused('policy_templates_off');
   const life = Math.floor((mint.endsAt.getTime() - mint.now.getTime()) / 1000);

@@ -1,6 +1,5 @@
 import { Agent as HttpAgent, request as httpRequest, type ClientRequest, type IncomingMessage } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
-import { deadline } from '../../domain/deadline.ts';
 import { ProviderError } from '../../domain/errors.ts';
 import type { Json } from '../../domain/json.ts';
 
@@ -9,6 +8,7 @@ const CALL_MS = 5_000;
 /** Sooner than a server closes what is idle (Vault's `http_idle_timeout` is 5 minutes): a request must not meet that. */
 const IDLE_MS = 60_000;
 const MAX_BYTES = 4 * 1024 * 1024;
+const TOO_LARGE = { nothingLives: false, facts: { finding: 'answer_too_large' } };
 
 export interface Sent {
   readonly method: string;
@@ -53,20 +53,18 @@ export function makeWire(): Wire {
   return {
     async send(sent) {
       if (closed) throw new ProviderError('provider_unreachable', { nothingLives: true, facts: { finding: 'closed' } });
-      const { signal, clear } = deadline(CALL_MS, sent.signal);
       const way = sent.url.protocol === 'https:' ? https : http;
-      const fate = { arrived: false };
+      const fate = { arrived: false, late: false };
       way.under++;
       try {
-        const message = await open({ ...sent, signal }, way.agent, fate);
-        const text = await read(message);
-        return { status: message.statusCode ?? 0, body: parse(text) };
+        const { status, text } = await exchange(sent, way.agent, fate);
+        return { status, body: parse(text) };
       } catch (error) {
         if (error instanceof ProviderError) throw error;
-        const code = signal.aborted ? 'provider_timeout' : 'provider_unreachable';
-        throw new ProviderError(code, { nothingLives: !fate.arrived });
+        throw new ProviderError(fate.late ? 'provider_timeout' : 'provider_unreachable', {
+          nothingLives: !fate.arrived,
+        });
       } finally {
-        clear();
         leave(way);
       }
     },
@@ -100,45 +98,79 @@ function httpsAgent(ca: string | undefined): HttpsAgent {
   });
 }
 
-/** @param fate.arrived - set as soon as the server may have got something. */
-async function open(
-  { method, url, headers, body, signal }: Sent,
-  agent: HttpAgent,
-  fate: { arrived: boolean },
-): Promise<IncomingMessage> {
-  signal.throwIfAborted();
-  return new Promise((resolve, reject) => {
+/** How far a request has come. */
+interface Fate {
+  /** The server may have got something. */
+  arrived: boolean;
+  /** The time was up, or the caller had gone. */
+  late: boolean;
+}
+
+/**
+ * One request and the whole of its answer. Three of them stand on the way of an issuance: with listeners of our own each costs less than with
+ * a signal in the request and a loop over the answer.
+ */
+function exchange({ method, url, headers, body, signal }: Sent, agent: HttpAgent, fate: Fate) {
+  return new Promise<{ readonly status: number; readonly text: string }>((resolve, reject) => {
     const length = body === undefined ? {} : { 'content-length': String(Buffer.byteLength(body)) };
-    const options = { method, agent, signal, headers: { ...headers, 'accept-encoding': 'identity', ...length } };
+    const options = { method, agent, headers: { ...headers, 'accept-encoding': 'identity', ...length } };
+    const leave = () => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', tooLate);
+    };
+    const fail = (error: Error) => {
+      leave();
+      reject(error);
+    };
+    const tooLate = () => {
+      fate.late = true;
+      request.destroy();
+      fail(new Error('the time was up'));
+    };
+    if (signal.aborted) {
+      fate.late = true;
+      reject(new Error('the caller has gone'));
+      return;
+    }
     const request = url.protocol === 'https:' ? httpsRequest(url, options) : httpRequest(url, options);
+    const timer = setTimeout(tooLate, CALL_MS);
+    signal.addEventListener('abort', tooLate, { once: true });
     noteArrival(request, url.protocol, fate);
-    request.on('response', resolve);
-    request.on('error', reject);
+    let answer: IncomingMessage | undefined;
+    request.on('response', (message) => {
+      answer = message;
+      const chunks: Buffer[] = [];
+      let size = 0;
+      message.on('data', (chunk: Buffer) => {
+        size += chunk.length;
+        if (size <= MAX_BYTES) {
+          chunks.push(chunk);
+          return;
+        }
+        message.destroy();
+        fail(new ProviderError('provider_answer_wrong', TOO_LARGE));
+      });
+      message.on('end', () => {
+        leave();
+        resolve({ status: message.statusCode ?? 0, text: Buffer.concat(chunks).toString('utf8') });
+      });
+      message.on('error', fail);
+    });
+    request.on('error', fail);
+    request.on('close', () => {
+      if (answer?.complete !== true) fail(new Error('the connection was closed'));
+    });
     request.end(body);
   });
 }
 
 /** Until its connection stands, with TLS where there is TLS, nothing of a request has left. */
-function noteArrival(request: ClientRequest, protocol: string, fate: { arrived: boolean }): void {
+function noteArrival(request: ClientRequest, protocol: string, fate: Fate): void {
   const arrived = () => (fate.arrived = true);
   request.on('socket', (socket) => {
     if (request.reusedSocket) arrived();
     else socket.once(protocol === 'https:' ? 'secureConnect' : 'connect', arrived);
   });
-}
-
-async function read(message: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of message as AsyncIterable<Buffer>) {
-    size += chunk.length;
-    if (size > MAX_BYTES) {
-      message.destroy();
-      throw new ProviderError('provider_answer_wrong', { nothingLives: false, facts: { finding: 'answer_too_large' } });
-    }
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString('utf8');
 }
 
 function parse(text: string): Json | undefined {
