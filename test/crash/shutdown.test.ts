@@ -81,7 +81,7 @@ test('a connection that is in use gets no new work, and does not hold the end up
   await held.reached;
   broker.kill('SIGTERM');
   await isClosing(broker);
-  get('/healthz');
+  get('/v1/grants');
   held.release();
   expect(await broker.exited).toEqual({ code: 0, signal: null });
   expect(answered).toMatch(/^HTTP\/1\.1 .*HTTP\/1\.1 503 .*\r\nConnection: close\r\n.*"code":"shutting_down"/s);
