@@ -1,9 +1,9 @@
-import { createHash } from 'node:crypto';
 import type { ApprovalNeeds } from '../domain/approval.ts';
 import type { ApprovalId, GrantId, MintId } from '../domain/ids.ts';
 import { canonicalJson } from '../domain/json.ts';
 import type { JsonObject } from '../domain/json.ts';
 import type { Parameters, Profile } from '../domain/profile.ts';
+import { sha256Hex } from '../domain/sha256.ts';
 import { peopleOn } from '../domain/task.ts';
 import type { Task } from '../domain/task.ts';
 import type { ApprovalRequest, ApprovalRow, Involved } from '../ledger/index.ts';
@@ -63,9 +63,7 @@ const NO_MINT = 'm000000000000000000000' as MintId;
 
 /** SHA-256 over the canonical text, in hex. @param value - plain data. */
 export function hashOf(value: object): string {
-  return createHash('sha256')
-    .update(canonicalJson(JSON.parse(JSON.stringify(value)) as JsonObject))
-    .digest('hex');
+  return sha256Hex(canonicalJson(JSON.parse(JSON.stringify(value)) as JsonObject));
 }
 
 export interface Asking {

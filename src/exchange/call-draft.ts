@@ -1,8 +1,8 @@
-import { createHash } from 'node:crypto';
 import { readArguments, redact } from '../domain/arguments.ts';
 import type { RefusalCode } from '../domain/errors.ts';
 import { canonicalJson } from '../domain/json.ts';
 import type { JsonObject } from '../domain/json.ts';
+import { sha256Hex } from '../domain/sha256.ts';
 import { outsideTaskCall } from '../domain/task.ts';
 import type { CallFacts, CallGrant, CallTask } from '../ledger/index.ts';
 import { callRequest } from '../policy/index.ts';
@@ -50,7 +50,7 @@ export function draftCall(parts: DraftParts, question: CallQuestion): Draft {
   const { rules, asker } = parts;
   const given = readArguments(question.arguments);
   const asked = { trust: asker.identity.trust, id: asker.identity.id };
-  const argumentsHash = given.ok ? sha256(given.text) : null;
+  const argumentsHash = given.ok ? sha256Hex(given.text) : null;
   const base: Draft = { question, subject: asked, argumentsHash, kept: null, inputs: '{}' };
   const refuse = (code: RefusalCode, facts: JsonObject = {}, more: Partial<Draft> = {}): Draft => ({
     ...base,
@@ -175,5 +175,3 @@ function keptText({ tool }: CompiledTool, given: JsonObject, text: string): stri
       return null;
   }
 }
-
-const sha256 = (text: string) => createHash('sha256').update(text).digest('hex');

@@ -1,10 +1,10 @@
-import { createHash } from 'node:crypto';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { RefusalCode } from '../domain/errors.ts';
 import { parseId } from '../domain/ids.ts';
 import type { ApprovalId, ExceptionId } from '../domain/ids.ts';
 import { canonicalJson } from '../domain/json.ts';
 import type { JsonObject } from '../domain/json.ts';
+import { sha256Hex } from '../domain/sha256.ts';
 import type { CallFacts, CallRecord, RecordedCall } from '../ledger/index.ts';
 import { judgeCall } from '../policy/index.ts';
 import type { ApprovalNeeds, CallVerdict, PolicyAnswer } from '../policy/index.ts';
@@ -114,19 +114,18 @@ async function judgeAll(
 ): Promise<Judged[]> {
   const { ids, clock } = context;
   const drafts: Draft[] = [];
+  const deciding = parts.rules.policies.decideMany();
   let since = performance.now();
   for (const question of questions) {
     if (performance.now() - since > SLICE_MS) {
       await nextTurn();
       since = performance.now();
     }
-    drafts.push(draftCall({ ...parts, now: clock.now() }, question));
+    const draft = draftCall({ ...parts, now: clock.now() }, question);
+    drafts.push(draft);
+    if (draft.request) deciding.ask(draft.request, draft.inputs);
   }
-  const asked = drafts.flatMap(({ request, inputs }) => (request ? { request, inputs } : []));
-  const answers = await parts.rules.policies.decideMany(
-    asked.map(({ request }) => request),
-    asked.map(({ inputs }) => inputs),
-  );
+  const answers = await deciding.answers();
   let next = 0;
   const decided = await Promise.all(
     drafts.map((draft) => excepted(context, parts.rules, draft, draft.request ? answers[next++] : undefined)),
@@ -202,7 +201,7 @@ function toRecord(
     owner: tool?.tool.owner ?? null,
     environment: tool?.tool.environment ?? null,
     inputs,
-    inputsHash: createHash('sha256').update(inputs).digest('hex'),
+    inputsHash: sha256Hex(inputs),
     mode: task?.task.mode ?? 'autonomous',
     task: task ? { id: task.task.id, root: task.task.path[0] ?? task.task.id, budgeted: task.budgeted } : null,
     grant: grant?.id ?? null,

@@ -129,9 +129,16 @@ export interface PolicySet {
   readonly tools: ToolSet;
   /** Never throws: whatever goes wrong inside is a deny with an error. */
   decide(request: PolicyRequest): PolicyAnswer;
+  /** Many at once, on other threads where there are some, else in turns with whatever else the process does. */
+  decideMany(): DecidingMany;
+}
+
+export interface DecidingMany {
   /**
-   * Many at once, on other threads where there are some, else in turns with whatever else the process does.
-   * @param texts - the canonical JSON of each request.
+   * Deciding begins before all are asked.
+   * @param text - the canonical JSON of the request.
    */
-  decideMany(requests: readonly PolicyRequest[], texts: readonly string[]): Promise<PolicyAnswer[]>;
+  ask(request: PolicyRequest, text: string): void;
+  /** Once all are asked: the answers, in the sequence of the questions. Never rejects. */
+  answers(): Promise<PolicyAnswer[]>;
 }

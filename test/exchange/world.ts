@@ -60,7 +60,10 @@ export function compile(body: string): RuleSet {
       overridable: [],
       tools: makeToolSet(tools),
       decide: () => answer,
-      decideMany: async (requests) => requests.map(() => answer),
+      decideMany: () => {
+        const answers: PolicyAnswer[] = [];
+        return { ask: () => void answers.push(answer), answers: async () => answers };
+      },
     },
   };
 }

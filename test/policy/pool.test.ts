@@ -1,6 +1,6 @@
 import { canonicalJson } from '../../src/domain/json.ts';
 import { makeCedarCompiler, makeDecisionPool } from '../../src/policy/index.ts';
-import type { DecisionPool } from '../../src/policy/index.ts';
+import type { DecisionPool, PolicyAnswer, PolicyRequest, PolicySet } from '../../src/policy/index.ts';
 import { request, schema } from './world.ts';
 
 /** The threads as `npm run build` made them: Cedar of a thread knows nothing of what another has parsed. */
@@ -24,6 +24,12 @@ function makeHere() {
   return makeCedarCompiler().compile(FILES, schema);
 }
 
+function askAll(set: PolicySet, asked: readonly PolicyRequest[] = requests) {
+  const deciding = set.decideMany();
+  for (const one of asked) deciding.ask(one, canonicalJson({ ...one }));
+  return deciding.answers();
+}
+
 const open: DecisionPool[] = [];
 function pool(file: URL = WORKER, size = 2): DecisionPool {
   const made = makeDecisionPool(file, size);
@@ -37,7 +43,7 @@ afterEach(async () => {
 /** Threads need a moment until they have a set; until then they say so. */
 async function ready(one: DecisionPool, set = SET) {
   for (;;) {
-    const answers = await one.decide(set, texts);
+    const answers = await one.begin(set)?.decide(texts);
     if (answers) return answers;
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
@@ -51,9 +57,9 @@ test('threads answer what this one does, in the sequence of the questions', asyn
 
 test('before they have a set they say so, and whoever asks decides', async () => {
   const one = pool();
-  expect(await one.decide(SET, texts)).toBeUndefined();
+  expect(one.begin(SET)).toBeUndefined();
   const set = makeCedarCompiler(undefined, one).compile(FILES, schema);
-  expect(await set.decideMany(requests, texts)).toEqual(here);
+  expect(await askAll(set)).toEqual(here);
   await ready(one);
 });
 
@@ -68,11 +74,11 @@ test('two sets at once, each answered by its own policies', async () => {
 
 test('a thread that cannot start, or dies, leaves the deciding to whoever asks', async () => {
   const none = pool(new URL('no-such-worker.js', WORKER));
-  expect(await none.decide(SET, texts)).toBeUndefined();
+  expect(none.begin(SET)).toBeUndefined();
   const broken = pool(new URL(`data:text/javascript,${encodeURIComponent(BROKEN)}`));
   for (let n = 0; n < 5; n++) {
     const set = makeCedarCompiler(undefined, broken).compile(FILES, schema);
-    expect(await set.decideMany(requests, texts)).toEqual(here);
+    expect(await askAll(set)).toEqual(here);
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
 });
@@ -81,12 +87,80 @@ test('a thread that cannot start, or dies, leaves the deciding to whoever asks',
 const BROKEN = `import { parentPort } from 'node:worker_threads';
 parentPort.on('message', (told) => { if ('load' in told) parentPort.postMessage({ loaded: told.load }); else process.exit(1); });`;
 
+/** Takes every set, and answers each question with how many it had answered before. */
+const COUNTING = `import { parentPort } from 'node:worker_threads';
+let count = 0;
+parentPort.on('message', (told) => parentPort.postMessage('load' in told ? { loaded: told.load }
+  : { job: told.job, answers: JSON.stringify(JSON.parse(told.requests).map(() => count++)) }));`;
+
+test('batches take turns, however many pieces each is handed over in', async () => {
+  const one = pool(new URL(`data:text/javascript,${encodeURIComponent(COUNTING)}`), 1);
+  await ready(one);
+  const [many, few] = [one.begin(SET), one.begin(SET)];
+  if (!many || !few) throw new Error('the thread has the set');
+  const pieces = Array.from({ length: 20 }, () => many.decide(texts.slice(0, 8)));
+  const short = await few.decide(texts.slice(0, 16));
+  const long = (await Promise.all(pieces)).flatMap((piece) => piece ?? []);
+  expect(long).toHaveLength(160);
+  const last = Number(short?.at(-1));
+  const before = long.filter((turn) => Number(turn) < last).length;
+  // two chunks were under way, and then it is every other one
+  expect([short?.length, before]).toEqual([16, 24]);
+});
+
+test('deciding begins before all are asked, and the answers keep the sequence whatever comes of each piece', async () => {
+  const pieces: { readonly texts: readonly string[]; done(answers: PolicyAnswer[] | undefined): void }[] = [];
+  const fake: DecisionPool = {
+    begin: () => ({ decide: (some) => new Promise((done) => pieces.push({ texts: some, done })) }),
+    close: async () => undefined,
+  };
+  const set = makeCedarCompiler(undefined, fake).compile(FILES, schema);
+  const deciding = set.decideMany();
+  for (const [at, one] of requests.entries()) {
+    deciding.ask(one, texts[at] ?? '');
+    if (at === 10) expect(pieces.length).toBeGreaterThan(0);
+  }
+  const answers = deciding.answers();
+  expect(pieces.flatMap((piece) => piece.texts)).toEqual(texts);
+  const answered = pieces.map(({ texts: some }) => some.map((text) => here[texts.indexOf(text)] ?? NOBODY));
+  // the last one is answered first, and every other one is lost
+  for (const [at, piece] of [...pieces.entries()].reverse()) piece.done(at % 2 === 0 ? answered[at] : undefined);
+  expect(await answers).toEqual(here);
+});
+
+const NOBODY: PolicyAnswer = { outcome: 'deny', policies: ['nobody'], controls: [], errors: [] };
+
+test('too few to be worth it are decided here', async () => {
+  const fake: DecisionPool = {
+    begin: () => {
+      throw new Error('handed over');
+    },
+    close: async () => undefined,
+  };
+  const set = makeCedarCompiler(undefined, fake).compile(FILES, schema);
+  expect(await askAll(set, requests.slice(0, 3))).toEqual(here.slice(0, 3));
+  expect(await askAll(set, [])).toEqual([]);
+});
+
+test('what only a lost thread had is left to whoever asks, also what had not come to it', async () => {
+  const one = pool(new URL(`data:text/javascript,${encodeURIComponent(BROKEN)}`), 1);
+  for (;;) {
+    const batch = one.begin(SET);
+    if (batch) {
+      expect(await Promise.all([batch.decide(texts), batch.decide(texts)])).toEqual([undefined, undefined]);
+      expect(await batch.decide(texts)).toBeUndefined();
+      return;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+});
+
 test('while it decides many by itself, others have their turn', async () => {
   const set = makeHere();
   const many = Array.from({ length: 300 }, (_, n) => request({ task: { purpose: `p${n}` } }));
   let turns = 0;
   const timer = setInterval(() => (turns += 1), 1);
-  await set.decideMany(many, []);
+  await askAll(set, many);
   clearInterval(timer);
   expect(turns).toBeGreaterThan(2);
 });
