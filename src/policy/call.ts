@@ -1,8 +1,18 @@
-import type { CedarValueJson, Context, EntityJson, StatefulAuthorizationCall } from '@cedar-policy/cedar-wasm/nodejs';
+import type {
+  CedarValueJson,
+  Context,
+  EntityJson,
+  StatefulAuthorizationCall,
+  TypeAndId,
+} from '@cedar-policy/cedar-wasm/nodejs';
 import type { CallRequest, PolicyRequest, ProfileRequest, TaskFacts } from './policy.ts';
 
 type Shared = Omit<CallRequest['context'], 'arguments' | 'grant'>;
-type Asked = Pick<StatefulAuthorizationCall, 'principal' | 'action' | 'resource' | 'context' | 'entities'>;
+type Asked = Pick<StatefulAuthorizationCall, 'principal' | 'action' | 'context' | 'entities'> & {
+  readonly resource: TypeAndId;
+};
+/** What is asked about. */
+type Resource = EntityJson & { readonly uid: TypeAndId };
 
 /**
  * A request in Cedar's terms, with the few entities that it needs: they are parsed at each call.
@@ -29,7 +39,7 @@ export function toCedar(request: PolicyRequest): Asked {
 }
 
 /** What does not go together, such as a task that has a profile, fails against the schema. */
-function about(request: PolicyRequest): { readonly resource: EntityJson; readonly context: Context } {
+function about(request: PolicyRequest): { readonly resource: Resource; readonly context: Context } {
   if (request.action === 'call') {
     return { resource: toolEntity(request.resource), context: callContext(request.context) };
   }
@@ -37,15 +47,15 @@ function about(request: PolicyRequest): { readonly resource: EntityJson; readonl
   return { resource, context: profileContext(request.context) };
 }
 
-function toolEntity({ tool, ...attributes }: CallRequest['resource']): EntityJson {
+function toolEntity({ tool, ...attributes }: CallRequest['resource']): Resource {
   return { uid: { type: 'Tool', id: tool }, attrs: { name: tool, ...attributes }, parents: [] };
 }
 
-function profileEntity({ profile, ...attributes }: ProfileRequest['resource']): EntityJson {
+function profileEntity({ profile, ...attributes }: ProfileRequest['resource']): Resource {
   return { uid: { type: 'Profile', id: profile }, attrs: { name: profile, ...attributes }, parents: [] };
 }
 
-function taskEntity({ purpose, mode, environment, environments = [environment] }: TaskFacts['task']): EntityJson {
+function taskEntity({ purpose, mode, environment, environments = [environment] }: TaskFacts['task']): Resource {
   const attrs = { purpose, mode, environment, environments: [...environments] };
   return { uid: { type: 'Task', id: 'asked' }, attrs, parents: [] };
 }

@@ -3,6 +3,7 @@ import type { DetailedError } from '@cedar-policy/cedar-wasm/nodejs';
 import type { Problem } from '../domain/problem.ts';
 import { readAnnotations } from './annotations.ts';
 import type { Annotated } from './annotations.ts';
+import { resourceOf } from './slices.ts';
 import { lineOfAnnotation, lineOfByte, splitPolicies } from './split.ts';
 import type { PolicyText } from './split.ts';
 
@@ -10,6 +11,8 @@ import type { PolicyText } from './split.ts';
 export interface CheckedPolicy extends Annotated {
   readonly file: string;
   readonly source: PolicyText;
+  /** The only resource that its scope lets it apply to; absent: it may apply to any. */
+  readonly resource?: string;
 }
 
 export interface CheckedFile {
@@ -28,8 +31,10 @@ export function checkFile(file: string, text: string): CheckedFile {
       continue;
     }
     const read = readAnnotations(parsed.json);
-    if ('id' in read) policies.push({ ...read, file, source });
-    else {
+    if ('id' in read) {
+      const resource = resourceOf(parsed.json);
+      policies.push({ ...read, file, source, ...(resource !== undefined && { resource }) });
+    } else {
       for (const { annotation, message } of read) {
         problems.push({ file, line: lineOfAnnotation(source, annotation), message });
       }

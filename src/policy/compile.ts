@@ -1,13 +1,15 @@
 import { setFlagsFromString } from 'node:v8';
+import * as cedar from '@cedar-policy/cedar-wasm/nodejs';
 import { ProblemsError } from '../domain/problem.ts';
 import { checkFile, duplicateIds, validate } from './check.ts';
-import type { CheckedPolicy } from './check.ts';
 import { makeDecideMany } from './decide-many.ts';
 import { makeDecide } from './decide.ts';
 import type { DecisionPool } from './pool.ts';
 import type { PolicySet } from './policy.ts';
 import type { Tool } from '../domain/tool.ts';
 import { generateSchema } from './schema.ts';
+import { makeSliced, MAX_SLICES } from './slices.ts';
+import type { Texts } from './slices.ts';
 import { makeSlots } from './slots.ts';
 import { makeToolSet, toolFaults } from './tools/tool-set.ts';
 
@@ -30,7 +32,12 @@ export function makeCedarCompiler(slotCount: number = SLOTS, pool?: DecisionPool
   // V8 of Node 20.20 aborts the process ("unreachable code" in Deoptimizer::DoComputeBuiltinContinuation) when it undoes an
   // optimisation in the middle of a call into WebAssembly that it has inlined. Seen after some 20,000 issuances.
   setFlagsFromString('--no-turbo-inline-js-wasm-calls');
-  const slots = makeSlots(slotCount);
+  const parsePolicies = (name: string, texts: Texts) => cedar.preparsePolicySet(name, { staticPolicies: { ...texts } });
+  const places = {
+    schemas: makeSlots(slotCount, (name, schema: string) => cedar.preparseSchema(name, schema)),
+    sets: makeSlots(slotCount, parsePolicies),
+    slices: makeSlots(slotCount * MAX_SLICES, parsePolicies),
+  };
   return {
     generateSchema,
     toolFaults,
@@ -44,15 +51,14 @@ export function makeCedarCompiler(slotCount: number = SLOTS, pool?: DecisionPool
       ];
       if (problems.length > 0) throw new ProblemsError(problems);
 
-      const inputOf = (some: readonly CheckedPolicy[]) => ({
-        policies: Object.fromEntries(some.map(({ id, source }) => [id, source.text])),
-        schema,
-      });
-      const all = inputOf(policies);
-      slots.nameFor(all);
-      const firm = inputOf(policies.filter(({ overridable }) => !overridable));
-      const annotations = new Map(policies.map(({ file: _, source: __, ...annotated }) => [annotated.id, annotated]));
-      const decide = makeDecide({ all, firm }, annotations, slots);
+      const all = makeSliced(policies);
+      places.schemas.nameFor(schema);
+      places.sets.nameFor(all.whole);
+      const firm = makeSliced(policies.filter(({ overridable }) => !overridable));
+      const annotations = new Map(
+        policies.map(({ file: _, source: __, resource: ___, ...annotated }) => [annotated.id, annotated]),
+      );
+      const decide = makeDecide({ all, firm, schema }, annotations, places);
       return {
         ids: [...annotations.keys()].sort(),
         overridable: policies.flatMap(({ id, overridable }) => (overridable ? [id] : [])).sort(),

@@ -5,14 +5,23 @@ import type { Annotated } from './annotations.ts';
 import { toCedar } from './call.ts';
 import { namesWithoutLeave } from './named.ts';
 import type { GivenApproval, PolicyAnswer, PolicyRequest } from './policy.ts';
-import type { ParseInput, Slots } from './slots.ts';
+import type { Sliced, Texts } from './slices.ts';
+import type { Slots } from './slots.ts';
 
 export type Annotations = ReadonlyMap<string, Annotated>;
 
 /** A set of policies, and the same without the forbids that exceptions may set aside. */
-export interface ParseInputs {
-  readonly all: ParseInput;
-  readonly firm: ParseInput;
+export interface Sets {
+  readonly all: Sliced;
+  readonly firm: Sliced;
+  readonly schema: string;
+}
+
+/** Where Cedar keeps schemas, whole sets, and slices of them. */
+export interface Places {
+  readonly schemas: Slots<string>;
+  readonly sets: Slots<Texts>;
+  readonly slices: Slots<Texts>;
 }
 
 /** What Cedar said, made safe: an answer with any error in it is a deny. */
@@ -30,12 +39,18 @@ interface Verdict {
 const HYPOTHETICAL = { id: 'hypothetical', by: [] };
 const MAX_MESSAGE_CHARS = 300;
 
-export function makeDecide({ all, firm }: ParseInputs, annotations: Annotations, slots: Slots) {
-  const ask = (input: ParseInput, request: PolicyRequest): Verdict => {
+export function makeDecide({ all, firm, schema }: Sets, annotations: Annotations, places: Places) {
+  const ask = (set: Sliced, request: PolicyRequest): Verdict => {
     try {
-      const name = slots.nameFor(input);
-      const set = { preparsedPolicySetId: name, preparsedSchemaName: name, validateRequest: true };
-      return withLeave(request, toVerdict(cedar.statefulIsAuthorized({ ...toCedar(request), ...set }), annotations));
+      const asked = toCedar(request);
+      const texts = set.about(asked.resource);
+      const said = cedar.statefulIsAuthorized({
+        ...asked,
+        preparsedPolicySetId: (texts === set.whole ? places.sets : places.slices).nameFor(texts),
+        preparsedSchemaName: places.schemas.nameFor(schema),
+        validateRequest: true,
+      });
+      return withLeave(request, toVerdict(said, annotations));
     } catch (error) {
       return failed('', error instanceof Error ? error.message : 'unknown error');
     }

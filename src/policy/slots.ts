@@ -1,18 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import * as cedar from '@cedar-policy/cedar-wasm/nodejs';
 import type { CheckParseAnswer } from '@cedar-policy/cedar-wasm/nodejs';
 
-/** What Cedar parses before it can decide quickly. */
-export interface ParseInput {
-  /** Text by id. */
-  readonly policies: Readonly<Record<string, string>>;
-  readonly schema: string;
-}
-
-/** Where Cedar keeps parsed sets: a few places with names, which are used again. */
-export interface Slots {
-  /** The name under which this very set is parsed now. @throws Error when Cedar does not take it. */
-  nameFor(input: ParseInput): string;
+/** Where Cedar keeps what it has parsed: a few places with names, which are used again. */
+export interface Slots<Input> {
+  /** The name under which this very input is parsed now. @throws Error when Cedar does not take it. */
+  nameFor(input: Input): string;
 }
 
 /**
@@ -22,10 +14,10 @@ export interface Slots {
  * generation before last): it is never answered by another set's policies. Deciding is synchronous, so that nothing can
  * take a place between looking it up and using it.
  */
-export function makeSlots(count: number): Slots {
+export function makeSlots<Input>(count: number, parse: (name: string, input: Input) => CheckParseAnswer): Slots<Input> {
   const prefix = randomUUID();
   /** The last used first. */
-  const slots: { readonly name: string; held?: ParseInput }[] = Array.from({ length: count }, (_, index) => ({
+  const slots: { readonly name: string; held?: Input }[] = Array.from({ length: count }, (_, index) => ({
     name: `${prefix}:${index}`,
   }));
   return {
@@ -37,18 +29,11 @@ export function makeSlots(count: number): Slots {
       slots.unshift(slot);
       if (at < 0) {
         delete slot.held;
-        parse(slot.name, input);
+        const taken = parse(slot.name, input);
+        if (taken.type === 'failure') throw new Error(taken.errors.map(({ message }) => message).join('; '));
         slot.held = input;
       }
       return slot.name;
     },
   };
-}
-
-function parse(name: string, { policies, schema }: ParseInput): void {
-  const taken = (answer: CheckParseAnswer) => {
-    if (answer.type === 'failure') throw new Error(answer.errors.map(({ message }) => message).join('; '));
-  };
-  taken(cedar.preparseSchema(name, schema));
-  taken(cedar.preparsePolicySet(name, { staticPolicies: { ...policies } }));
 }
