@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { Secret } from '../domain/secret.ts';
+import { sha256Hex } from '../domain/sha256.ts';
 import type { Report } from './check.ts';
 import type { WebhookEntry } from './settings-schema.ts';
 import type { WebhookSettings } from './settings.ts';
@@ -34,7 +34,7 @@ export async function readWebhooks(
 
 /** As people, metrics and the ledger know it: its host, and enough of a hash to tell two of one host apart. */
 function nameOf(url: string): string {
-  return `${new URL(url).host}/${createHash('sha256').update(url).digest('hex').slice(0, 8)}`;
+  return `${new URL(url).host}/${sha256Hex(url).slice(0, 8)}`;
 }
 
 /** What is wrong with an address that something is sent to. */

@@ -1,9 +1,9 @@
-import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { canonicalJson, isJsonObject } from '../domain/json.ts';
 import type { Json } from '../domain/json.ts';
 import { ProblemsError } from '../domain/problem.ts';
 import type { Problem } from '../domain/problem.ts';
+import { sha256Hex } from '../domain/sha256.ts';
 import { controlCharacter } from './text-file.ts';
 
 /** The rules as text: path below the rules directory, with `/`, to content; sorted by path. */
@@ -63,7 +63,7 @@ export function rulesText(files: RuleFiles): string {
 }
 
 /** SHA-256 of a generation's text, in hex. */
-export const rulesHash = (text: string): string => createHash('sha256').update(text).digest('hex');
+export const rulesHash = (text: string): string => sha256Hex(text);
 
 /** The files of a generation's text. @throws ProblemsError when it is not one, in canonical form. */
 export function parseRulesText(text: string): RuleFiles {

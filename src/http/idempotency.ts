@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto';
 import { canonicalJson } from '../domain/json.ts';
 import type { Json, JsonObject } from '../domain/json.ts';
 import type { Principal } from '../domain/task.ts';
+import { sha256Hex } from '../domain/sha256.ts';
 import type { Idempotency } from '../exchange/issue.ts';
 import type { RequestFault } from './body.ts';
 import type { Req } from './context.ts';
@@ -19,7 +19,7 @@ export function idempotencyFaults({ headers }: Req): RequestFault[] {
 export function idempotency({ headers }: Req, request: Json): Idempotency | undefined {
   const key = headers['idempotency-key'];
   if (typeof key !== 'string') return undefined;
-  return { key, requestHash: createHash('sha256').update(canonicalJson(request)).digest('hex') };
+  return { key, requestHash: sha256Hex(canonicalJson(request)) };
 }
 
 /** Whom it is for, however that was shown: a token of theirs that is fresh is no other request. */

@@ -1,7 +1,8 @@
-import { createHash, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import pg from 'pg';
+import { sha256Hex } from '../domain/sha256.ts';
 
 /** The migrations that this version can work with: two neighbouring versions run at once (DESIGN, *The record*). */
 export const SCHEMA_RANGE = {
@@ -76,7 +77,7 @@ async function shipped(directory: string) {
   return Promise.all(
     names.sort().map(async (name) => {
       const sql = await readFile(join(directory, name, 'migration.sql'), 'utf8');
-      return { name, sql, checksum: createHash('sha256').update(sql).digest('hex') };
+      return { name, sql, checksum: sha256Hex(sql) };
     }),
   );
 }

@@ -77,7 +77,7 @@ test('an event that is not the one that was sealed says nothing', async () => {
   expect(await believed([{}], [{ leaf: 20 }], [], true)).toEqual({ months: [], found: [UNSAID()] });
 });
 
-test('a row of a month that is none is told as any other', async () => {
+test('a row of a month that is none is told like the rest', async () => {
   expect(await believed([{ month: 'x' }], [])).toEqual({ months: [], found: [UNSAID('x')] });
   const said = [{ leaf: 20, facts: { month: 'x' } }];
   expect(await believed([{ month: 'x' }], said)).toEqual({ months: [], found: [UNSAID('x')] });

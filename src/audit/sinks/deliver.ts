@@ -1,8 +1,9 @@
-import { createHash, createHmac } from 'node:crypto';
+import { createHmac } from 'node:crypto';
 import { OutboundError } from '../../domain/outbound.ts';
 import type { Outbound } from '../../domain/outbound.ts';
 import type { JsonObject } from '../../domain/json.ts';
 import type { Secret } from '../../domain/secret.ts';
+import { sha256Hex } from '../../domain/sha256.ts';
 import { toOcsf } from '../ocsf.ts';
 
 export const SINK_FORMATS = ['jsonl', 'ocsf'] as const;
@@ -45,7 +46,7 @@ export function makeSinkDelivery(outbound: Outbound, now: () => Date, version: s
   ): Promise<Delivery> {
     const body = bodyOf(events, sink.format, version);
     if (body === undefined) return { state: 'refused', error: 'event_unreadable' };
-    const digest = createHash('sha256').update(body).digest('hex').slice(0, 16);
+    const digest = sha256Hex(body).slice(0, 16);
     const id = `${sink.name}.${events[0]?.leaf ?? 0}-${events.at(-1)?.leaf ?? 0}.${digest}`.replace(/[^\w.-]/g, '_');
     const timestamp = String(Math.floor(now().getTime() / 1000));
     const signature = createHmac('sha256', sink.secret.reveal()).update(`${id}.${timestamp}.${body}`).digest('base64');

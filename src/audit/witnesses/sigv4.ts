@@ -1,5 +1,6 @@
-import { createHash, createHmac } from 'node:crypto';
+import { createHmac } from 'node:crypto';
 import type { Secret } from '../../domain/secret.ts';
+import { sha256Hex } from '../../domain/sha256.ts';
 
 /** AWS Signature Version 4 for one request, in the headers (AWS documentation, *Signature Version 4 for API requests*). */
 export interface AwsCredentials {
@@ -19,7 +20,6 @@ export interface SignedRequest {
   readonly body: string;
 }
 
-const sha256 = (text: string) => createHash('sha256').update(text).digest('hex');
 const hmac = (key: string | Uint8Array, text: string) => createHmac('sha256', key).update(text).digest();
 
 /** The request's headers, `authorization` among them. `host` is left for the client to send. */
@@ -36,9 +36,9 @@ export function signSigV4(request: SignedRequest, credentials: AwsCredentials, n
   const signed = Object.entries({ ...sent, host: url.host }).sort(([one], [other]) => (one < other ? -1 : 1));
   const names = signed.map(([name]) => name).join(';');
   const lines = signed.map(([name, value]) => `${name}:${value.trim().replace(/ +/g, ' ')}\n`).join('');
-  const canonical = [method, url.pathname, '', lines, names, sha256(body)].join('\n');
+  const canonical = [method, url.pathname, '', lines, names, sha256Hex(body)].join('\n');
   const scope = `${date}/${region}/${service}/aws4_request`;
-  const toSign = ['AWS4-HMAC-SHA256', time, scope, sha256(canonical)].join('\n');
+  const toSign = ['AWS4-HMAC-SHA256', time, scope, sha256Hex(canonical)].join('\n');
   const key = [region, service, 'aws4_request'].reduce<Uint8Array>(
     (last, part) => hmac(last, part),
     hmac(`AWS4${credentials.secretAccessKey.reveal()}`, date),

@@ -1,6 +1,6 @@
-import { createHash } from 'node:crypto';
 import type { GrantRequest } from '../../client/index.ts';
 import { canonicalJson, isJsonObject, type Json, type JsonObject } from '../../domain/json.ts';
+import { sha256Hex } from '../../domain/sha256.ts';
 
 /** What an entry is for: one broker, one identity, one request, on one task. */
 export interface CacheKey {
@@ -52,5 +52,5 @@ function claimsOf(token: string): JsonObject | undefined {
 }
 
 function sha256(text: string): string {
-  return createHash('sha256').update(text).digest('hex');
+  return sha256Hex(text);
 }

@@ -1,9 +1,9 @@
-import { createHash } from 'node:crypto';
 import type { ArgumentFault } from '../../domain/arguments.ts';
 import { canonicalJson } from '../../domain/json.ts';
 import type { JsonObject } from '../../domain/json.ts';
 import { covers } from '../../domain/tool.ts';
 import type { Mapped, MappedValue, Tool } from '../../domain/tool.ts';
+import { sha256Hex } from '../../domain/sha256.ts';
 import { compileMapping, toCel } from './mapping.ts';
 import type { CelArguments, CompiledMapping } from './mapping.ts';
 import { compileSchema } from './schema.ts';
@@ -107,5 +107,5 @@ function mapAll(mappings: readonly [string, CompiledMapping][], given: CelArgume
 
 function hashOf(tool: Tool): string {
   const text = canonicalJson(JSON.parse(JSON.stringify(tool)) as JsonObject);
-  return createHash('sha256').update(text).digest('hex');
+  return sha256Hex(text);
 }

@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto';
 import { canonicalJson, isJsonObject, type Json, type JsonObject } from '../../domain/json.ts';
+import { sha256Hex } from '../../domain/sha256.ts';
 import { NOTHING_DENIED, type Before, type Denials } from './denials.ts';
 import { GRANT_TAG } from './plan.ts';
 import { ALLOW_ALL, policyTime, statementsOf, text } from './policy.ts';
@@ -27,7 +27,7 @@ export type Found =
 
 /** The same for every replica, and another for every other provider and broker: two cannot share a boundary. */
 export function ownerOf(issuer: string, provider: string): string {
-  return createHash('sha256').update(`${issuer}\0${provider}`).digest('hex').slice(0, 12);
+  return sha256Hex(`${issuer}\0${provider}`).slice(0, 12);
 }
 
 /**

@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto';
 import { parseId, type GrantId, type MintId } from '../../domain/ids.ts';
+import { sha256Hex } from '../../domain/sha256.ts';
 
 /** Characters that STS lets no name of a session and no source identity have. */
 const OTHERS = /[^\w+=,.@-]+/g;
@@ -39,7 +39,7 @@ export function grantOf(session: string): GrantId | undefined {
  * the trust entry too, because an id is unique only together with it.
  */
 export function sourceIdentity(subject: { readonly trust: string; readonly id: string }): string {
-  const hash = createHash('sha256').update(`${subject.trust}\0${subject.id}`).digest('hex').slice(0, HASH_CHARS);
+  const hash = sha256Hex(`${subject.trust}\0${subject.id}`).slice(0, HASH_CHARS);
   const readable = subject.id
     .replace(/^[a-z]+:\/\//, '')
     .replace(OTHERS, '-')
