@@ -1,6 +1,7 @@
-import pg from 'pg';
 import { isOpen, until } from '../support/waiting.ts';
 import { askAbout, callRecord, deniedCall, recordOne } from './calling.ts';
+import { openInTheMaking } from './in-the-making.ts';
+import type { InTheMaking } from './in-the-making.ts';
 import { ids, makeWorld, OPERATOR } from './world.ts';
 import type { OpenedGrant, World } from './world.ts';
 
@@ -9,30 +10,22 @@ import type { OpenedGrant, World } from './world.ts';
  * *Orders, task ends*).
  */
 let world: World;
-let other: pg.Client;
+let other: InTheMaking;
 beforeAll(async () => {
   world = await makeWorld();
-  other = new pg.Client({ connectionString: world.database.brokerUrl });
-  await other.connect();
+  other = await openInTheMaking(world);
 });
 // what a test that failed has left open must not hold up the next
-afterEach(() => other.query('rollback'));
+afterEach(() => other.rollback());
 afterAll(async () => {
-  await other.end();
+  await other.close();
   await world.close();
 });
 
 /** An order that is written and not yet committed. */
 async function orderInTheMaking(value: string): Promise<void> {
-  await other.query('begin');
   const order = { id: ids.order(), kind: 'agent', value, reason: 'r', author: OPERATOR, blocks: true, origin: null };
-  await other.query('select create_order($1)', [JSON.stringify(order)]);
-}
-
-/** How many calls wait for the lock of the rules. */
-async function waiting(): Promise<number> {
-  const sql = `select 1 from pg_locks where locktype = 'advisory' and not granted and database = (select oid from pg_database where datname = current_database())`;
-  return (await world.sql(sql)).length;
+  await other.begin('create_order', order);
 }
 
 interface Giving {
@@ -100,9 +93,9 @@ test.each(GIVING)('$name waits for an order in the making, and is refused by it'
     () => 'given',
     (error: unknown) => (error as { code?: string }).code,
   );
-  await until(async () => !(await isOpen(call)) || (await waiting()) === 1);
+  await other.waitedFor(call);
   expect(await isOpen(call)).toBe(true);
-  await other.query('commit');
+  await other.commit();
   expect(await call).toBe('under_order');
   if (grant) expect(await world.ledger.grants.mintIsActive(grant.mint)).toBe(false);
 });
@@ -111,8 +104,8 @@ test.each(GIVING)('$name goes on when the order was never committed', async ({ n
   const { run } = await arrange(`${name} 2`);
   await orderInTheMaking(`${name} 2`);
   const call = run();
-  await until(async () => !(await isOpen(call)) || (await waiting()) === 1);
-  await other.query('rollback');
+  await other.waitedFor(call);
+  await other.rollback();
   await call;
 });
 

@@ -1,37 +1,30 @@
-import pg from 'pg';
 import type { TaskId } from '../../src/domain/ids.ts';
 import { codeOf } from '../exchange/world.ts';
-import { isOpen, until } from '../support/waiting.ts';
+import { isOpen } from '../support/waiting.ts';
 import { askAbout, callRecord, deniedCall, recordOne } from './calling.ts';
+import { openInTheMaking } from './in-the-making.ts';
+import type { InTheMaking } from './in-the-making.ts';
 import { makeWorld, OPERATOR } from './world.ts';
 import type { World } from './world.ts';
 
 /** Check-then-act, as with orders: whatever hangs something on a task waits for an end in the making, and is refused by it. */
 let world: World;
-let other: pg.Client;
+let other: InTheMaking;
 beforeAll(async () => {
   world = await makeWorld();
-  other = new pg.Client({ connectionString: world.database.brokerUrl });
-  await other.connect();
+  other = await openInTheMaking(world);
 });
 // what a test that failed has left open must not hold up the next
-afterEach(() => other.query('rollback'));
+afterEach(() => other.rollback());
 afterAll(async () => {
-  await other.end();
+  await other.close();
   await world.close();
 });
 
 /** The end of a task that is written and not yet committed. */
 async function endInTheMaking(task: TaskId): Promise<void> {
-  await other.query('begin');
   const end = { task, why: 'ended', reason: 'done', actor: OPERATOR, origin: null, batch: 0 };
-  await other.query('select end_task($1)', [JSON.stringify(end)]);
-}
-
-/** How many calls wait for the lock of a tree. */
-async function waiting(): Promise<number> {
-  const sql = `select 1 from pg_locks where locktype = 'advisory' and not granted and database = (select oid from pg_database where datname = current_database())`;
-  return (await world.sql(sql)).length;
+  await other.begin('end_task', end);
 }
 
 interface Hanging {
@@ -68,9 +61,9 @@ test.each(HANGING)('$name waits for an end in the making, and is refused by it',
   const run = await arrange(task);
   await endInTheMaking(task);
   const call = codeOf(run());
-  await until(async () => !(await isOpen(call)) || (await waiting()) === 1);
+  await other.waitedFor(call);
   expect(await isOpen(call)).toBe(true);
-  await other.query('commit');
+  await other.commit();
   expect(await call).toBe('task_ended');
 });
 
@@ -79,7 +72,7 @@ test.each(HANGING)('$name goes on when the end was never committed', async ({ ar
   const run = await arrange(task);
   await endInTheMaking(task);
   const call = run();
-  await until(async () => !(await isOpen(call)) || (await waiting()) === 1);
-  await other.query('rollback');
+  await other.waitedFor(call);
+  await other.rollback();
   await call;
 });
