@@ -5,7 +5,7 @@
 export function sharedRead<T>(read: () => Promise<T>, keptMs: number, nowMs: () => number): () => Promise<T> {
   let last: { readonly value: Promise<T>; endedAt?: number } | undefined;
   return () => {
-    if (last && (last.endedAt === undefined || nowMs() - last.endedAt < keptMs)) return last.value;
+    if (last && (last.endedAt === undefined || Math.abs(nowMs() - last.endedAt) < keptMs)) return last.value;
     const asked: { readonly value: Promise<T>; endedAt?: number } = { value: read() };
     last = asked;
     asked.value.then(

@@ -401,6 +401,18 @@ describe('a request whose answer was lost', () => {
     expect(new Set(under()).size).toBe(2);
   });
 
+  test.each([
+    [401, 'evidence_expired'],
+    [429, 'too_many_requests'],
+  ])('stays the request to repeat where %s %s came before anybody looked for it', async (status, code) => {
+    broker.next('POST /v1/grants', { fault: 'reset' }, { status, body: { code } });
+    await ask();
+    await ask();
+    expect(keyOf(await ask())).toBe('ASIA1');
+    expect(under().length).toBeGreaterThan(2);
+    expect(new Set(under()).size).toBe(1);
+  });
+
   test('a crash after the answer: the same grant again', async () => {
     await ask();
     const file = onlyFile();

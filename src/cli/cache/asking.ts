@@ -9,6 +9,8 @@ import type { Asked, Entry, Waits } from './entry.ts';
 
 /** That there is no next credential of this grant: it has ended, is not the caller's, or may not be renewed. */
 const REFUSED: ReadonlySet<number> = new Set([403, 404, 409]);
+/** Answers that come before a request is looked at: evidence that is refused, and too much at once. */
+const UNSEEN: ReadonlySet<number> = new Set([401, 429]);
 /** What is in hand is of no use for less. */
 const WORKS_MS = 1_000;
 /** What a broker may take to end a credential whose answer was lost, before another grant is asked for. */
@@ -145,8 +147,10 @@ async function issueAnew(wanted: Wanted, before: Before, signal: AbortSignal): P
         await shell.sleep(PAUSE_MS);
         continue;
       }
-      // Nothing was handed out, that is known: there is nothing to repeat.
-      if (error.status >= 400 && error.status < 500) await forgetAllBut(wanted, before.held);
+      // Nothing was handed out, that is known: there is nothing to repeat. Of a request before this one it is not, where evidence was refused or
+      // too much was asked: nobody has looked for that one.
+      const unknown = again && UNSEEN.has(error.status);
+      if (error.status >= 400 && error.status < 500 && !unknown) await forgetAllBut(wanted, before.held);
       throw error;
     }
   }
