@@ -59,7 +59,7 @@ export function makeLiveLimit(options: {
     /** Runs `open` within the limit. @throws Refusal `too_many_live_grants`. */
     async within<T>(trust: string, id: string, open: () => Promise<T>): Promise<T> {
       const { entry, isOld, counted } = entryOf(trust, id);
-      if (entry.headroom <= 0 || isOld()) await counted();
+      if (entry.counting || entry.headroom <= 0 || isOld()) await counted();
       // whoever took the last place may yet fail to open
       while (entry.headroom <= 0 && entry.opening.size > 0) await counted();
       if (entry.headroom <= 0) throw new Refusal('too_many_live_grants', { limit: options.limit });

@@ -42,7 +42,7 @@ begin
   chain := coalesce(parent.path, '{}') || (t ->> 'id');
   order_in_the_way := blocking_order(d ->> 'subject', t ->> 'on_behalf_of', chain, null, null, t ->> 'environment', null);
   if order_in_the_way is null and parent.id is not null then
-    order_in_the_way := blocking_order(parent.subject, null, '{}', null, null, null, null);
+    order_in_the_way := blocking_order(parent.subject, null, '{}', null, null, parent.environment, null);
   end if;
   refusal := case
     when order_in_the_way is not null then 'under_order'

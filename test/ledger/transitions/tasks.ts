@@ -22,8 +22,8 @@ export const TASKS: readonly Transition[] = [
     },
   },
   {
-    name: 'open_task, of a part whose own environment no order covers',
-    events: ['decision.made', 'task.delegated'],
+    name: 'open_task, of a part in another environment, of a task whose environment is under an order',
+    events: ['decision.made'],
     arrange: async (world) => {
       const environment = ids.grant();
       const parent = await world.task({ environments: [environment, 'staging'] }, { environment });
@@ -32,7 +32,7 @@ export const TASKS: readonly Transition[] = [
         { parent },
         { subject: 'spiffe://dev.local/agent/two', environment: 'staging' },
       );
-      return { run: () => world.ledger.tasks.open(opening) };
+      return { run: () => refused(world.ledger.tasks.open(opening)) };
     },
   },
   {
