@@ -72,6 +72,8 @@ async function disarm(server: Server, name: string, signal: AbortSignal): Promis
       const [failure] = failures;
       if (!failure) return false;
       await lookAndTerminate(client, name);
+      // at once, before whoever was ended is back
+      await forbidLogin(client, name).catch(ignoreHeldUp);
       if (tries === MOST_TRIES) throw failure;
       return true;
     });
@@ -84,6 +86,10 @@ async function disarm(server: Server, name: string, signal: AbortSignal): Promis
 function isHeldUp(error: unknown): error is pg.DatabaseError {
   const state = sqlState(error);
   return state === '55P03' || state === 'XX000';
+}
+
+function ignoreHeldUp(error: unknown): void {
+  if (!isHeldUp(error)) throw error;
 }
 
 const SHORTLY = `SET LOCAL lock_timeout = ${HELD_UP_MS}`;
