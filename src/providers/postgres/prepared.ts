@@ -8,9 +8,13 @@ export async function rollBackPrepared(server: Server, name: string, signal: Abo
       name,
     ]),
   );
+  // one that cannot be reached must not keep the others, which may hold the role itself
+  let done: Promise<unknown> = Promise.resolve();
   for (const { gid, database } of rows) {
-    await server.runAs({ database }, signal, (client) => rollBack(client, name, gid));
+    const one = server.runAs({ database }, signal, (client) => rollBack(client, name, gid));
+    await one.catch(() => (done = one));
   }
+  await done;
 }
 
 /** Only its owner may, and only in its own database and outside a transaction; the connection is not used again. */
