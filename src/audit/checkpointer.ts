@@ -37,27 +37,40 @@ export async function judge(store: LogStore, head: Stated, stated: Stated): Prom
  */
 export function makeCheckpointer(store: LogStore, signer: CheckpointSigner, origin: string) {
   let last: Stated | undefined;
+  let isRead = false;
+
+  const remember = (stated: Stated): void => {
+    if (!last || stated.size > last.size) last = stated;
+  };
+
+  /** The most that was stated: by the ledger as it was found, here, or elsewhere, where less may be known. */
+  async function lastStated(): Promise<Stated | undefined> {
+    if (!isRead) {
+      const newest = await store.newestCheckpoint();
+      if (newest) remember(newest);
+      isRead = true;
+    }
+    return last;
+  }
 
   /** Whether the log as it is now goes on from what was stated. @throws LogDamaged. */
   async function check(): Promise<void> {
-    last ??= await store.newestCheckpoint();
-    const fault = last && (await judge(store, await store.head(), last));
+    const stated = await lastStated();
+    const fault = stated && (await judge(store, await store.head(), stated));
     if (fault) throw fault;
   }
 
   return {
     /** Something that was stated elsewhere, and was seen to agree: the log must go on from it. */
-    remember(stated: Stated): void {
-      if (!last || stated.size > last.size) last = stated;
-    },
+    remember,
 
     check,
 
     /** Signs nothing where more than that was stated meanwhile. @throws LogDamaged; Fault `keys_unavailable`. */
     async sign(head: Pick<LogHead, 'size' | 'root'>): Promise<void> {
-      last ??= await store.newestCheckpoint();
-      if (last && last.size > head.size) return check();
-      const fault = last && (await judge(store, head, last));
+      const stated = await lastStated();
+      if (stated && stated.size > head.size) return check();
+      const fault = stated && (await judge(store, head, stated));
       if (fault) throw fault;
       const text = checkpointText({ origin, size: head.size, root: head.root });
       const key = await signer.key();

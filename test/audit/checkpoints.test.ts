@@ -87,14 +87,29 @@ describe('signing', () => {
     expect((await kept())?.size).toBe(11);
   });
 
-  test('a fresh process goes by the ledger’s newest checkpoint', async () => {
-    await signing().sign(await grow(5));
+  /** Another history, beside what was signed of this one. */
+  const rewritten = async () => {
     const { rows } = await world.database.pool.query('select * from log_checkpoints');
     await back();
     const [row] = rows as Record<string, unknown>[];
     const columns = ['size', 'root', 'origin', 'key', 'note'].map((name) => row?.[name]);
     await world.tamper('insert into log_checkpoints values ($1, $2, $3, $4, $5)', columns);
+  };
+
+  test('a fresh process goes by the ledger’s newest checkpoint', async () => {
+    await signing().sign(await grow(5));
+    await rewritten();
     await expect(signing().sign(await grow(9))).rejects.toMatchObject({ code: 'differs_from_signed' });
+  });
+
+  test('and also where a witness, which is behind, agrees with the log', async () => {
+    await signing().sign(await grow(5));
+    await rewritten();
+    const checkpointer = signing();
+    checkpointer.remember(await grow(2));
+    const head = await grow(7);
+    await expect(checkpointer.check()).rejects.toMatchObject({ code: 'differs_from_signed' });
+    await expect(checkpointer.sign(head)).rejects.toMatchObject({ code: 'differs_from_signed' });
   });
 
   test('hashes that were changed are noticed before anything is signed on top of them', async () => {
