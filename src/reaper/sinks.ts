@@ -48,19 +48,20 @@ export function startSinks({ sinks, store, deliver, owner, log }: SinkParts) {
       };
 
       const letter = await store.replayable(sink.name);
+      let unanswered: string | undefined;
       if (letter) {
         const again = await deliver(sink, [letter], true);
-        // nothing was learned of it: it stays asked for
-        if (again.state === 'away') return putOff(again.error);
-        await store.settleDeadLetter({
-          sink: sink.name,
-          leaf: letter.leaf,
-          error: again.state === 'taken' ? null : again.error,
-        });
-        await settle(from, [], null, 0);
-        return true;
+        if (again.state !== 'away') {
+          const error = again.state === 'taken' ? null : again.error;
+          await store.settleDeadLetter({ sink: sink.name, leaf: letter.leaf, error });
+          await settle(from, [], null, 0);
+          return true;
+        }
+        // Nothing was learned of it: it stays asked for, and must not keep from the receiver what that does take.
+        unanswered = again.error;
       }
       const { events, end, size: logSize } = await store.next(sink.name, from, size);
+      if (unanswered !== undefined && events.length === 0) return putOff(unanswered);
       const sent = events.filter(({ held }) => !held);
       const behind = events.filter(({ held }) => held).map((event) => deadLetter(event, 'behind_dead_letter'));
       const delivery = sent.length === 0 ? ({ state: 'taken' } as const) : await deliver(sink, sent, false);

@@ -274,6 +274,31 @@ test('what is replayed while the receiver is away stays asked for, and is not tr
   await receiver.close();
 });
 
+test('a replay that is never answered holds no other event up, and stays asked for', async () => {
+  const receiver = await startReceiver();
+  await world.tamper(`insert into sinks (name, position) values ('siem', 1)`);
+  await write(['bad', 'ok', 'bad', 'ok']);
+  await world.tamper(`insert into dead_letters (sink, leaf, task_id, error) values ('siem', 0, 'bad', 'status_422')`);
+  receiver.answer = (lines) => (lines.some(({ leaf }) => leaf === 0) ? 502 : 204);
+  await world.ledger.sinks.replay({ sink: 'siem', task: null, reason: 'try', actor: OPERATOR, origin: null });
+  const running = run(receiver);
+  try {
+    await until(async () => {
+      await due();
+      return (await states())[0]?.position === 4;
+    });
+  } finally {
+    await running.stop();
+    await receiver.close();
+  }
+  expect(receiver.taken.map(({ leaf }) => leaf)).toEqual([1, 3]);
+  const letters = await world.ledger.sinks.deadLetters('siem', null, 9);
+  expect(letters.map(({ leaf, replayAt }) => [leaf, replayAt !== null])).toEqual([
+    [0, true],
+    [2, false],
+  ]);
+});
+
 test('an event that cannot be written in the format of a sink is a dead letter, and the others go on', async () => {
   const receiver = await startReceiver();
   await write(['a']);
