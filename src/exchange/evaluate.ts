@@ -1,22 +1,19 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { RefusalCode } from '../domain/errors.ts';
 import { parseId } from '../domain/ids.ts';
-import type { ApprovalId, ExceptionId } from '../domain/ids.ts';
-import { canonicalJson } from '../domain/json.ts';
 import type { JsonObject } from '../domain/json.ts';
-import { sha256Hex } from '../domain/sha256.ts';
-import type { CallFacts, CallRecord, RecordedCall } from '../ledger/index.ts';
-import { judgeCall } from '../policy/index.ts';
-import type { ApprovalNeeds, CallVerdict, PolicyAnswer } from '../policy/index.ts';
+import type { CallFacts, RecordedCall } from '../ledger/index.ts';
+import type { ApprovalNeeds } from '../policy/index.ts';
 import { watchCalls } from './after-revocation.ts';
 import { hashOf } from './approval.ts';
-import { askedOfDraft, draftCall } from './call-draft.ts';
+import { askedOfDraft } from './call-draft.ts';
 import type { Draft, DraftParts } from './call-draft.ts';
+import { judgeCalls } from './call-judging.ts';
+import type { JudgedCall } from './call-judging.ts';
 import type { CallQuestion, Evaluated, Obligation, RequestableCall, Semantic } from './call-question.ts';
 import type { Caller, ExchangeContext } from './context.ts';
-import { tellException, underException } from './exceptions.ts';
+import { tellException } from './exceptions.ts';
 import type { Client } from './clients.ts';
-import { withRules } from './rules.ts';
+import { isOvertaken, withRules } from './rules.ts';
 import type { ActiveRules } from './rules.ts';
 
 export interface EvaluateParts {
@@ -29,8 +26,10 @@ export interface EvaluateParts {
   readonly onDecision: (code: RefusalCode | null) => void;
 }
 
-/** For so long a batch keeps the process to itself before it lets others have a turn. */
-const SLICE_MS = 2;
+/** So many calls are recorded in two commits, the first of them while the rest is still decided. */
+const WORTH_TWO_COMMITS = 32;
+/** The share of them that is recorded then. */
+const EARLY = 0.6;
 
 type Context = Pick<ExchangeContext, 'ledger' | 'rules' | 'ids' | 'clock' | 'alert' | 'log'>;
 
@@ -67,22 +66,65 @@ export function makeEvaluate(context: Context, parts: EvaluateParts) {
   };
 }
 
+interface OnRecord {
+  readonly rules: ActiveRules;
+  readonly judged: readonly JudgedCall[];
+  /** One for each of the first of them: what comes after is not on record. */
+  readonly recorded: readonly RecordedCall[];
+}
+
+/**
+ * In one commit, or a large batch in two: its beginning is recorded while the rest is still decided, which spares a good part of the time that
+ * recording takes. Where the rest was overtaken by other rules, the beginning stays as it was recorded.
+ */
 async function judgeAndRecord(
   context: Context,
   parts: Omit<DraftParts, 'now'>,
   questions: readonly CallQuestion[],
   semantic: Semantic,
-): Promise<{ rules: ActiveRules; judged: Judged[]; recorded: RecordedCall[] }> {
+): Promise<OnRecord> {
   const { rules, asker } = parts;
-  const judged = await judgeAll(context, parts, questions, semantic);
-  const recorded = await context.ledger.calls.record({
-    generation: rules.number,
-    rulesHash: rules.hash,
-    origin: asker.origin,
-    untilDeny: semantic === 'deny_on_first_deny',
-    calls: judged.map(({ record }) => record),
-  });
-  return { rules, judged, recorded };
+  const record = (calls: readonly JudgedCall[]) =>
+    context.ledger.calls.record({
+      generation: rules.number,
+      rulesHash: rules.hash,
+      origin: asker.origin,
+      untilDeny: semantic === 'deny_on_first_deny',
+      calls: calls.map((call) => call.record),
+    });
+  const judged: JudgedCall[] = [];
+  const inTwo = semantic === 'execute_all' && questions.length >= WORTH_TWO_COMMITS;
+  let early: { readonly count: number; readonly outcome: ReturnType<typeof settled> } | undefined;
+  for await (const some of judgeCalls(context, parts, questions)) {
+    judged.push(...some);
+    const [is, all] = [judged.length, questions.length];
+    if (inTwo && !early && is >= all * EARLY && is < all) early = { count: is, outcome: settled(record(judged)) };
+  }
+  if (!early) {
+    const wanted = judged.slice(0, wantedOf(semantic, judged));
+    return { rules, judged: wanted, recorded: await record(wanted) };
+  }
+  const beginning = await early.outcome;
+  if (beginning.status === 'rejected') throw beginning.reason;
+  const rest = await settled(record(judged.slice(early.count)));
+  if (rest.status === 'fulfilled') return { rules, judged, recorded: [...beginning.value, ...rest.value] };
+  if (!isOvertaken(rest.reason)) throw rest.reason;
+  return { rules, judged: judged.slice(0, early.count), recorded: beginning.value };
+}
+
+/** Rejects for nobody: what came of it is looked at later. */
+async function settled(recording: Promise<RecordedCall[]>): Promise<PromiseSettledResult<RecordedCall[]>> {
+  const [outcome] = await Promise.allSettled([recording]);
+  return outcome;
+}
+
+/** How many of them come before, or are, the one that settles it. */
+function wantedOf(semantic: Semantic, judged: readonly JudgedCall[]): number {
+  if (semantic === 'execute_all') return judged.length;
+  const settled = judged.findIndex(
+    ({ record }) => (record.outcome === 'allow') === (semantic === 'permit_on_first_permit'),
+  );
+  return settled < 0 ? judged.length : settled + 1;
 }
 
 function enough(semantic: Semantic, answers: readonly Evaluated[]): boolean {
@@ -98,125 +140,11 @@ export function readFacts({ ledger }: Pick<Context, 'ledger'>, questions: readon
   return ledger.calls.facts(named('grant'), named('task'), named('approval'));
 }
 
-interface Judged {
-  readonly draft: Draft;
-  readonly record: CallRecord;
-  readonly facts: JsonObject;
-  readonly needs?: ApprovalNeeds;
-}
-
-/** As far as the semantic wants: whether what the rules allow stays allowed is only known once it is recorded. */
-async function judgeAll(
-  context: Context,
-  parts: Omit<DraftParts, 'now'>,
-  questions: readonly CallQuestion[],
-  semantic: Semantic,
-): Promise<Judged[]> {
-  const { ids, clock } = context;
-  const drafts: Draft[] = [];
-  const deciding = parts.rules.policies.decideMany();
-  let since = performance.now();
-  for (const question of questions) {
-    if (performance.now() - since > SLICE_MS) {
-      await nextTurn();
-      since = performance.now();
-    }
-    const draft = draftCall({ ...parts, now: clock.now() }, question);
-    drafts.push(draft);
-    if (draft.request) deciding.ask(draft.request, draft.inputs);
-  }
-  const answers = await deciding.answers();
-  let next = 0;
-  const decided = await Promise.all(
-    drafts.map((draft) => excepted(context, parts.rules, draft, draft.request ? answers[next++] : undefined)),
-  );
-  const judged = decided.map(({ draft, answer }) => judge(parts.asker, ids, draft, answer));
-  return judged.slice(0, wantedOf(semantic, judged));
-}
-
-/** Once more under an exception, where forbids that one may set aside stand in the way. */
-async function excepted(
-  context: Context,
-  { policies }: ActiveRules,
-  draft: Draft,
-  answer: PolicyAnswer | undefined,
-): Promise<{ readonly draft: Draft; readonly answer: PolicyAnswer | undefined }> {
-  const { request, subject } = draft;
-  if (!request || !answer) return { draft, answer };
-  const { tool, declared, owner, environment } = request.resource;
-  const about = { tools: [tool, declared], trust: subject.trust, subject: subject.id, owner, environment };
-  return underException(context, about, { draft, answer }, (exception) => {
-    const under = { ...request, exception };
-    return { draft: { ...draft, request: under, inputs: canonicalJson({ ...under }) }, answer: policies.decide(under) };
-  });
-}
-
-/** How many of them come before, or are, the one that settles it. */
-function wantedOf(semantic: Semantic, judged: readonly Judged[]): number {
-  if (semantic === 'execute_all') return judged.length;
-  const settled = judged.findIndex(
-    ({ record }) => (record.outcome === 'allow') === (semantic === 'permit_on_first_permit'),
-  );
-  return settled < 0 ? judged.length : settled + 1;
-}
-
-function judge(asker: Caller, ids: Context['ids'], draft: Draft, answer: PolicyAnswer | undefined): Judged {
-  const { tool, request, refused } = draft;
-  if (!tool || !request || !answer) {
-    const { code = 'policy_denied', facts = {} } = refused ?? {};
-    return { draft, facts, record: toRecord(ids, asker, draft, { outcome: 'deny', code }, NO_ANSWER) };
-  }
-  const verdict = judgeCall(tool.tool, request, answer);
-  const { facts, needs } = verdict;
-  return { draft, facts, record: toRecord(ids, asker, draft, verdict, answer), ...(needs ? { needs } : {}) };
-}
-
-const NO_ANSWER: Pick<PolicyAnswer, 'policies' | 'controls' | 'errors' | 'overridden'> = {
-  policies: [],
-  controls: [],
-  errors: [],
-};
-
-function toRecord(
-  ids: Context['ids'],
-  { identity }: Caller,
-  draft: Draft,
-  { outcome, code }: Pick<CallVerdict, 'outcome' | 'code'>,
-  { policies, controls, errors, overridden }: typeof NO_ANSWER,
-): CallRecord {
-  const { subject, tool, task, grant, approval, inputs, request } = draft;
-  const itself = subject.trust === identity.trust && subject.id === identity.id;
-  return {
-    id: ids.decision(),
-    trust: subject.trust,
-    subject: subject.id,
-    resource: draft.question.resource.id,
-    outcome,
-    code,
-    policies,
-    controls,
-    errors: errors.map(({ policy, message }) => ({ policy, message })),
-    askedBy: itself ? null : { trust: identity.trust, id: identity.id },
-    onBehalfOf: task?.task.onBehalfOf ?? null,
-    owner: tool?.tool.owner ?? null,
-    environment: tool?.tool.environment ?? null,
-    inputs,
-    inputsHash: sha256Hex(inputs),
-    mode: task?.task.mode ?? 'autonomous',
-    task: task ? { id: task.task.id, root: task.task.path[0] ?? task.task.id, budgeted: task.budgeted } : null,
-    grant: grant?.id ?? null,
-    approval: approval ? { id: approval.id as ApprovalId, askedHash: approval.askedHash } : null,
-    exception: overridden && request?.exception ? (request.exception.id as ExceptionId) : null,
-    argumentsHash: draft.argumentsHash,
-    arguments: draft.kept,
-  };
-}
-
 /** What is told of a call that is on record. */
 async function answer(
   { outcomeUrl, requestable, onDecision }: EvaluateParts,
   rules: ActiveRules,
-  { draft, record, facts, needs }: Judged,
+  { draft, record, facts, needs }: JudgedCall,
   recorded: RecordedCall | undefined,
 ): Promise<Evaluated> {
   const code = recorded ? (recorded.code as RefusalCode | null) : 'policy_denied';
@@ -239,7 +167,7 @@ const orderFacts = (recorded: RecordedCall | undefined): JsonObject =>
   recorded?.order ? { order: recorded.order } : {};
 
 function toRequestable(
-  { id }: CallRecord,
+  { id }: JudgedCall['record'],
   draft: Draft,
   { owner, environment }: { readonly owner: string; readonly environment: string },
   needs: ApprovalNeeds,

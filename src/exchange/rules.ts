@@ -87,7 +87,8 @@ export async function withRules<T>(rules: LiveRules, work: (active: ActiveRules)
   }
 }
 
-function isOvertaken(error: unknown): boolean {
+/** What was decided was decided by rules, or under an exception, that are no longer in force. */
+export function isOvertaken(error: unknown): boolean {
   if (error instanceof Refusal) return error.code === 'exception_closed';
   return error instanceof Fault && (error.code === 'generation_behind' || error.code === 'no_generation');
 }

@@ -1,6 +1,6 @@
 import type { Actor } from '../domain/identity.ts';
 import type { ApprovalId, DecisionId, ExceptionId, GrantId, TaskId } from '../domain/ids.ts';
-import type { JsonObject } from '../domain/json.ts';
+import type { Json } from '../domain/json.ts';
 import type { Parameters } from '../domain/profile.ts';
 import type { Task, TaskMode } from '../domain/task.ts';
 import type { Prisma } from '../generated/client.ts';
@@ -194,37 +194,37 @@ export function makeCalls(connection: Connection) {
   };
 }
 
-/** Put together as text, so that what is JSON already is not parsed and written once more. */
+/** Put together as text, so that what is JSON already is not parsed and written once more; what is null is left out. */
 function batchText({ generation, rulesHash, origin, untilDeny, calls }: CallBatch): string {
   const head = { generation, rules_hash: rulesHash, origin, until: untilDeny ? 'deny' : null };
   const items = calls.map((call, index) => {
     const { inputs, task, approval, ...rest } = call;
-    const item: JsonObject = {
+    const item: Readonly<Record<string, Json | undefined>> = {
       n: index + 1,
       id: rest.id,
       trust: rest.trust,
       subject: rest.subject,
-      asked_by: rest.askedBy,
-      on_behalf_of: rest.onBehalfOf,
+      asked_by: rest.askedBy ?? undefined,
+      on_behalf_of: rest.onBehalfOf ?? undefined,
       resource: rest.resource,
-      owner: rest.owner,
-      environment: rest.environment,
+      owner: rest.owner ?? undefined,
+      environment: rest.environment ?? undefined,
       outcome: rest.outcome,
-      code: rest.code,
+      code: rest.code ?? undefined,
       policies: rest.policies,
       controls: rest.controls,
       errors: rest.errors,
       inputs_hash: rest.inputsHash,
-      mode: rest.mode,
-      task_id: task?.id ?? null,
-      root: task?.root ?? null,
+      mode: rest.mode ?? undefined,
+      task_id: task?.id,
+      root: task?.root,
       budgeted: task?.budgeted ?? false,
-      grant_id: rest.grant,
-      approval_id: approval?.id ?? null,
-      asked_hash: approval?.askedHash ?? null,
-      exception_id: rest.exception,
-      arguments_hash: rest.argumentsHash,
-      arguments: rest.arguments,
+      grant_id: rest.grant ?? undefined,
+      approval_id: approval?.id,
+      asked_hash: approval?.askedHash,
+      exception_id: rest.exception ?? undefined,
+      arguments_hash: rest.argumentsHash ?? undefined,
+      arguments: rest.arguments ?? undefined,
     };
     return `${JSON.stringify(item).slice(0, -1)},"inputs":${inputs}}`;
   });

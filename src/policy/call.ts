@@ -8,7 +8,8 @@ import type {
 import type { CallRequest, PolicyRequest, ProfileRequest, TaskFacts } from './policy.ts';
 
 type Shared = Omit<CallRequest['context'], 'arguments' | 'grant'>;
-type Asked = Pick<StatefulAuthorizationCall, 'principal' | 'action' | 'context' | 'entities'> & {
+/** A request as Cedar takes it. */
+export type Asked = Pick<StatefulAuthorizationCall, 'principal' | 'action' | 'context' | 'entities'> & {
   readonly resource: TypeAndId;
 };
 /** What is asked about. */

@@ -63,8 +63,9 @@ export function makeCedarCompiler(slotCount: number = SLOTS, pool?: DecisionPool
         ids: [...annotations.keys()].sort(),
         overridable: policies.flatMap(({ id, overridable }) => (overridable ? [id] : [])).sort(),
         tools: makeToolSet(tools),
-        decide,
-        decideMany: makeDecideMany(decide, pool, { files, schema }),
+        decide: decide.one,
+        decideAll: decide.all,
+        decideMany: makeDecideMany(decide.one, pool, { files, schema }),
       };
     },
   };

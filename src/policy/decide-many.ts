@@ -41,16 +41,16 @@ export function makeDecideMany(
         open.push({ request, text });
         if (open.length === PIECE) closePiece();
       },
-      async answers() {
+      async *answers() {
         if (open.length > 0) closePiece();
-        const answers: PolicyAnswer[] = [];
         let since = performance.now();
         for (const { asked, handed } of pieces) {
           const decided = await handed;
           if (decided) {
-            answers.push(...decided);
+            yield decided;
             continue;
           }
+          const answers: PolicyAnswer[] = [];
           for (const { request } of asked) {
             if (performance.now() - since > SLICE_MS) {
               await nextTurn();
@@ -58,8 +58,8 @@ export function makeDecideMany(
             }
             answers.push(decide(request));
           }
+          yield answers;
         }
-        return answers;
       },
     };
   };

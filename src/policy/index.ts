@@ -16,6 +16,7 @@ export type {
   CallRequest,
   PolicyAnswer,
   PolicyRequest,
+  DecidingMany,
   PolicySet,
   ProfileRequest,
   TaskFacts,

@@ -129,6 +129,8 @@ export interface PolicySet {
   readonly tools: ToolSet;
   /** Never throws: whatever goes wrong inside is a deny with an error. */
   decide(request: PolicyRequest): PolicyAnswer;
+  /** A few, in one go: each is answered as by `decide`, and together they take less than one after the other. */
+  decideAll(requests: readonly PolicyRequest[]): PolicyAnswer[];
   /** Many at once, on other threads where there are some, else in turns with whatever else the process does. */
   decideMany(): DecidingMany;
 }
@@ -139,6 +141,6 @@ export interface DecidingMany {
    * @param text - the canonical JSON of the request.
    */
   ask(request: PolicyRequest, text: string): void;
-  /** Once all are asked: the answers, in the sequence of the questions. Never rejects. */
-  answers(): Promise<PolicyAnswer[]>;
+  /** Once all are asked: the answers, in the sequence of the questions, some at a time as they are ready. Never rejects. */
+  answers(): AsyncIterable<readonly PolicyAnswer[]>;
 }

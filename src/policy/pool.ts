@@ -24,9 +24,9 @@ export interface PooledSet {
 }
 
 /** Small enough that threads share a batch evenly, and that two batches take turns. */
-const CHUNK = 4;
+const CHUNK = 8;
 /** Chunks that a thread has at once, so that it need not wait for the next one to come. */
-const AHEAD = 2;
+const AHEAD = 3;
 const RESTART_MS = 5_000;
 
 type Done = (answers: PolicyAnswer[] | undefined) => void;

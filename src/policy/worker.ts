@@ -24,7 +24,7 @@ function handle(told: ToWorker): FromWorker {
   const set = sets.get(told.set);
   if (!set) return { job: told.job };
   const requests = JSON.parse(told.requests) as PolicyRequest[];
-  return { job: told.job, answers: JSON.stringify(requests.map((request) => set.decide(request))) };
+  return { job: told.job, answers: JSON.stringify(set.decideAll(requests)) };
 }
 
 parentPort?.on('message', (told: ToWorker) => parentPort?.postMessage(handle(told)));

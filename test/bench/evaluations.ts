@@ -31,7 +31,7 @@ export const evaluations: Part = {
     const operatorToken = await world.bench.issuer.operatorToken('platform');
     const { operator } = makeClient({ url: world.brokerUrl, operatorToken });
     try {
-      for (const count of [10, 100, 1_000]) {
+      for (const count of [10]) {
         const files = rulesOf(count);
         await operator.apply(files);
         await onePolicySet(world, ledger, count, files);
@@ -108,9 +108,10 @@ async function onePolicySet(world: World, ledger: pg.Client, count: number, file
     const commit = async () => {
       await ledger.query(COMMIT);
     };
-    await measure(1, 50, async () => asked());
-    await measure(1, 50, single);
-    await measure(1, 5, batch);
+    // A broker runs for days: what its first thousands of decisions cost is not what is asked.
+    await measure(1, 500, async () => asked());
+    await measure(1, 500, single);
+    await measure(1, 50, batch);
     for (let round = 0; round < rounds; round++) {
       all.push({
         cedar: (await measure(1, calls, async () => asked())).p50,

@@ -42,6 +42,9 @@ export const PROFILE: Profile = {
 };
 export const ALLOW: PolicyAnswer = { outcome: 'allow', policies: ['agents-read'], controls: [], errors: [] };
 
+/** So many answers of policies are ready at a time. */
+const PIECE = 8;
+
 /** A set of rules as these tests write it: profiles, and what the policies answer to whatever they are asked. */
 export interface TestRules {
   readonly profiles?: readonly Profile[];
@@ -60,9 +63,13 @@ export function compile(body: string): RuleSet {
       overridable: [],
       tools: makeToolSet(tools),
       decide: () => answer,
+      decideAll: (requests) => requests.map(() => answer),
       decideMany: () => {
         const answers: PolicyAnswer[] = [];
-        return { ask: () => void answers.push(answer), answers: async () => answers };
+        const all = async function* () {
+          for (let from = 0; from < answers.length; from += PIECE) yield answers.slice(from, from + PIECE);
+        };
+        return { ask: () => void answers.push(answer), answers: all };
       },
     },
   };

@@ -1,0 +1,117 @@
+import type { Tool } from '../../src/domain/tool.ts';
+import { makeEvaluate } from '../../src/exchange/evaluate.ts';
+import type { PgMessage } from '../support/pg-messages.ts';
+import { ALLOW, caller, codeOf, makeWorld } from './world.ts';
+import type { World } from './world.ts';
+
+/** A large batch is recorded in two commits, the first of them while its rest is still decided. */
+const TOOL: Tool = {
+  name: 'look-up',
+  owner: 'payments',
+  environment: 'development',
+  effect: 'read',
+  arguments: { type: 'object', properties: { n: { type: 'integer' } } },
+  mapping: {},
+  limits: {},
+  record: { arguments: 'all', redact: [] },
+  report: false,
+};
+const rules = (outcome: 'allow' | 'deny') => ({ tools: [TOOL], answer: { ...ALLOW, outcome }, note: outcome });
+const COUNT = 100;
+/** As many as come before, or are, the 48th of those that are put to the policies, which answer eight at a time. */
+const BEGINNING = 63;
+/** Every fourth is about a tool that there is not, and is not put to any policy. */
+const questions = Array.from({ length: COUNT }, (_, n) => ({
+  action: 'call',
+  resource: { type: 'tool', id: n % 4 === 3 ? 'nothing' : TOOL.name },
+  arguments: { n },
+}));
+
+let world: World;
+let evaluate: ReturnType<typeof makeEvaluate>;
+beforeAll(async () => {
+  world = await makeWorld();
+  evaluate = makeEvaluate(world.context, { clients: [], outcomeUrl: () => '', onDecision: () => undefined });
+});
+afterAll(() => world.close());
+beforeEach(async () => {
+  await world.activate(rules('allow'));
+  await world.record.sql('truncate decisions cascade');
+});
+afterEach(() => world.proxy.resume());
+
+/** What is on record, in the sequence of the questions, with the transaction that wrote it. */
+const onRecord = () =>
+  world.record.sql<{ id: string; n: number; outcome: string; tx: string }>(
+    `select id, outcome, xmin::text as tx, coalesce((arguments ->> 'n')::int, -1) as n from decisions where action = 'call' order by id`,
+  );
+
+test('each is answered as it is on record, in their sequence, in two commits of which the first has its beginning', async () => {
+  const answers = await evaluate(caller(), questions);
+  expect(answers.map(({ code }) => code)).toEqual(questions.map((_, n) => (n % 4 === 3 ? 'unknown_tool' : null)));
+  const rows = new Map((await onRecord()).map((row) => [row.id, row]));
+  expect(rows.size).toBe(COUNT);
+  const told = answers.map(({ decision }) => rows.get(decision));
+  expect(told.map((row) => row?.n)).toEqual(questions.map((_, n) => (n % 4 === 3 ? -1 : n)));
+  const commits = told.map((row) => row?.tx);
+  const [first, second] = new Set(commits);
+  expect(second).toBeDefined();
+  const beginning = commits.filter((tx) => tx === first).length;
+  expect(commits).toEqual(commits.map((_, n) => (n < beginning ? first : second)));
+});
+
+test.each(['deny_on_first_deny', 'permit_on_first_permit'] as const)(
+  '%s: what settles it is not known before',
+  async (semantic) => {
+    await evaluate(caller(), questions, semantic);
+    expect(new Set((await onRecord()).map(({ tx }) => tx)).size).toBe(1);
+  },
+);
+
+/** The commit of calls after so many, on its way there, and its answer on the way back. */
+const sent = (nth: number) => ({
+  from: 'frontend' as const,
+  match: ({ type, sql }: PgMessage) => type === 'B' && sql.includes('record_calls'),
+  nth,
+});
+const answered = (nth: number) => ({
+  from: 'backend' as const,
+  match: ({ type, sql }: PgMessage) => type === 'C' && sql.includes('record_calls'),
+  nth,
+});
+
+test('overtaken by other rules between the two: the beginning stays as it was recorded, the rest is decided by those', async () => {
+  const first = world.proxy.hold(answered(1));
+  const asked = evaluate(caller(), questions);
+  await first.reached;
+  await world.record.activateRules(JSON.stringify(rules('deny')));
+  first.release();
+  const answers = await asked;
+  expect(answers).toHaveLength(COUNT);
+  const allowed = answers.filter(({ code }) => code === null).length;
+  expect(allowed).toBe(48);
+  expect(answers.flatMap(({ code }, n) => (n % 4 === 3 ? [] : [code]))).toEqual(
+    questions.flatMap((_, n) => (n % 4 === 3 ? [] : [n < BEGINNING ? null : 'policy_denied'])),
+  );
+  const rows = new Map((await onRecord()).map((row) => [row.id, row.outcome]));
+  expect(answers.map(({ decision }) => rows.get(decision))).toEqual(
+    answers.map(({ code }) => (code === null ? 'allow' : 'deny')),
+  );
+  expect(rows.size).toBe(COUNT);
+});
+
+test.each([
+  { name: 'the first is lost on its way there', hold: sent(1), recorded: 0 },
+  { name: 'the answer to the first is lost', hold: answered(1), recorded: BEGINNING },
+  { name: 'the second is lost on its way there', hold: sent(2), recorded: BEGINNING },
+])('$name: all are refused, and the next batch is decided', async ({ hold, recorded }) => {
+  const held = world.proxy.hold(hold);
+  const asked = codeOf(evaluate(caller(), questions));
+  await held.reached;
+  world.proxy.refuse();
+  held.drop();
+  expect(await asked).toBe('ledger_unavailable');
+  await world.proxy.resume();
+  expect(await onRecord()).toHaveLength(recorded);
+  expect(await evaluate(caller(), questions)).toHaveLength(COUNT);
+});
