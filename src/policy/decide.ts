@@ -5,7 +5,8 @@ import type { Annotated } from './annotations.ts';
 import { toCedar } from './call.ts';
 import { namesWithoutLeave } from './named.ts';
 import type { GivenApproval, PolicyAnswer, PolicyRequest } from './policy.ts';
-import type { Sliced, Texts } from './slices.ts';
+import type { SetPlaces } from './places.ts';
+import type { Sliced } from './slices.ts';
 import type { Slots } from './slots.ts';
 
 export type Annotations = ReadonlyMap<string, Annotated>;
@@ -17,11 +18,10 @@ export interface Sets {
   readonly schema: string;
 }
 
-/** Where Cedar keeps schemas, whole sets, and slices of them. */
+/** Where Cedar keeps schemas, and sets with their slices. */
 export interface Places {
   readonly schemas: Slots<string>;
-  readonly sets: Slots<Texts>;
-  readonly slices: Slots<Texts>;
+  readonly sets: SetPlaces;
 }
 
 /** What Cedar said, made safe: an answer with any error in it is a deny. */
@@ -43,10 +43,9 @@ export function makeDecide({ all, firm, schema }: Sets, annotations: Annotations
   const ask = (set: Sliced, request: PolicyRequest): Verdict => {
     try {
       const asked = toCedar(request);
-      const texts = set.about(asked.resource);
       const said = cedar.statefulIsAuthorized({
         ...asked,
-        preparsedPolicySetId: (texts === set.whole ? places.sets : places.slices).nameFor(texts),
+        preparsedPolicySetId: places.sets.nameFor(set, set.about(asked.resource)),
         preparsedSchemaName: places.schemas.nameFor(schema),
         validateRequest: true,
       });
