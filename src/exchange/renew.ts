@@ -1,5 +1,6 @@
 import { Refusal } from '../domain/errors.ts';
 import type { GrantId, TaskId } from '../domain/ids.ts';
+import type { JsonObject } from '../domain/json.ts';
 import type { Parameters } from '../domain/profile.ts';
 import type { GrantView } from '../ledger/index.ts';
 import { watched } from './after-revocation.ts';
@@ -64,6 +65,12 @@ export interface Again {
   readonly askedSeconds?: number | undefined;
 }
 
+/**
+ * Of a profile, what its grants are ended, ordered and listed by: a mint under others would be looked for where it is not, and orders would
+ * pass it by. Where the rules of now say otherwise, another grant has to be asked for.
+ */
+const KEPT = ['provider', 'owner', 'environment'] as const;
+
 export function mintAgain(
   context: ExchangeContext,
   parts: IssueParts,
@@ -75,6 +82,15 @@ export function mintAgain(
   return withRules(context.rules, async (rules) => {
     const task = await ledger.grants.task(view.taskId as TaskId);
     const { profile, provider } = await offered(context, rules, caller, again.action, view.profile, task);
+    const over = async (facts: JsonObject) => {
+      const about = { action: again.action, resource: profile.name, code: 'grant_not_active', task } as const;
+      await refuse(ledger, refusedDecision(rules, ids, caller, about), 'grant_not_active', {
+        grant: view.id,
+        ...facts,
+      });
+    };
+    const changed = KEPT.filter((what) => view[what] !== profile[what]);
+    if (changed.length > 0) await over({ changed });
     const parameters = fitting(profile, view.parameters as Parameters);
     const subject = { trust: view.trust, id: view.subject };
     const names = { mint: ids.mint(), grant: view.id as GrantId, task: task.id };
@@ -83,10 +99,7 @@ export function mintAgain(
 
     const kind = again.kind(planned(view.expiresAt).short === true);
     const left = secondsLeft(view, now);
-    if (kind !== 'renewal' && left < 1) {
-      const about = { action: again.action, resource: profile.name, code: 'grant_not_active', task } as const;
-      await refuse(ledger, refusedDecision(rules, ids, caller, about), 'grant_not_active', { grant: view.id });
-    }
+    if (kind !== 'renewal' && left < 1) await over({});
     const asked = {
       askedSeconds: kind === 'renewal' ? again.askedSeconds : left,
       ...(kind === 'child' && { minSeconds: 1 }),
