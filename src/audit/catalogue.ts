@@ -108,14 +108,14 @@ export const EVENT_GROUPS: readonly EventGroup[] = [
       },
       {
         type: 'use.after_revocation',
-        when: 'a grant or a task that was taken back was shown again; the same use at most once a minute',
+        when: 'a grant or a task that was taken back was shown again; the same use at most once a minute, by each process',
         by: ['workload'],
         success: 'no',
         origin: 'request',
         resource: 'profile, or the task',
         facts: {
           how: '`create_task`, `issue`, `claim`, `renew`, `call`, `delegate`, `introspect`',
-          count: 'how often since it was last written',
+          count: 'how often since that process wrote it last, this time included',
           why: 'it had ended',
         },
       },

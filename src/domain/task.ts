@@ -111,7 +111,7 @@ export type CallFault = 'tool' | 'grant' | 'environment' | `parameters.${string}
 
 /**
  * A parameter that the task binds is bound in the call as well: as the mapped argument of that name, else as the grant has it, whose
- * credential reaches nothing else.
+ * credential reaches nothing else. A list of none binds nothing: to many a tool it says everything.
  */
 export function outsideTaskCall(
   task: Pick<Task, 'environment' | 'bounds'>,
@@ -126,7 +126,9 @@ export function outsideTaskCall(
   for (const [name, values] of Object.entries(bounds.parameters)) {
     const given = [mapped, granted].flatMap((all) => (Object.hasOwn(all, name) ? [all[name]] : []));
     const within = (value: Mapped[string] | undefined) =>
-      typeof value === 'object' ? value.every((item) => values.includes(item)) : values.includes(String(value));
+      typeof value === 'object'
+        ? value.length > 0 && value.every((item) => values.includes(item))
+        : values.includes(String(value));
     if (given.length === 0 || !given.every(within)) faults.push(`parameters.${name}`);
   }
   return faults;

@@ -1,3 +1,4 @@
+import { deadline } from '../domain/deadline.ts';
 import { Refusal } from '../domain/errors.ts';
 import type { GrantId, TaskId } from '../domain/ids.ts';
 import type { Ledger } from '../ledger/index.ts';
@@ -10,6 +11,8 @@ export interface VainUse {
   readonly task?: TaskId;
   readonly by: { readonly trust: string; readonly id: string };
   readonly origin: string | null;
+  /** What it was refused for; absent: that it is not active. */
+  readonly code?: string | null;
 }
 
 /**
@@ -18,7 +21,7 @@ export interface VainUse {
  */
 export type Alert = (use: VainUse) => Promise<boolean>;
 
-/** The same thing, used again in the same way, is looked up and written once in so long, with how often it was: a loop must not fill the record. */
+/** The same thing, used again in the same way, is written once in so long, with how often it was: a loop must not fill the record. */
 const QUIET_MS = 60_000;
 const MAX_REMEMBERED = 10_000;
 
@@ -38,8 +41,8 @@ export function makeAlert(parts: {
 }): Alert {
   const seen = new Map<string, Noted>();
 
-  function remembered(key: string): Noted {
-    const entry = seen.get(key) ?? { writtenAt: Number.NEGATIVE_INFINITY, since: 0 };
+  /** Those that were used last are forgotten last. */
+  function remembered(key: string, entry: Noted = { writtenAt: Number.NEGATIVE_INFINITY, since: 0 }): Noted {
     seen.delete(key);
     seen.set(key, entry);
     const oldest = seen.size > MAX_REMEMBERED ? seen.keys().next().value : undefined;
@@ -47,20 +50,22 @@ export function makeAlert(parts: {
     return entry;
   }
 
-  /** Whether it is one of many that need no look and no line of their own; it is counted then. */
-  function isQuiet(entry: Noted | undefined, how: VainUse['how']): boolean {
-    if (!entry || parts.nowMs() - entry.writtenAt >= QUIET_MS) return false;
+  /** Whether it is one of many that need no line of their own; it is counted then. */
+  function isQuiet(entry: Noted, how: VainUse['how']): boolean {
+    if (parts.nowMs() - entry.writtenAt >= QUIET_MS) return false;
     entry.since += 1;
     parts.onUse(how);
     return true;
   }
 
-  async function look({ how, grant, task, by, origin }: VainUse): Promise<void> {
+  async function look({ how, grant, task, by, origin, code }: VainUse): Promise<void> {
     const key = JSON.stringify([how, grant, task, by.trust, by.id]);
-    if (isQuiet(seen.get(key), how)) return;
+    const known = seen.get(key);
+    // What was refused for something else may not be taken back any more: the order may have been lifted.
+    if (known && saysSo(code) && isQuiet(remembered(key, known), how)) return;
     const taken = await parts.ledger.tasks.takenBack(grant ?? null, task ?? null);
     if (!taken) return;
-    const entry = remembered(key);
+    const entry = remembered(key, seen.get(key));
     if (isQuiet(entry, how)) return;
     parts.onUse(how);
     const before = { ...entry };
@@ -103,9 +108,19 @@ export async function watched<T>(
   try {
     return await work();
   } catch (error) {
-    if (error instanceof Refusal) await alert({ how, ...what, by: identity, origin });
+    if (error instanceof Refusal) await patiently(alert({ how, ...what, by: identity, origin, code: error.code }));
     throw error;
   }
+}
+
+/** An answer waits no longer than this for its alarms, however many there are: those go on behind it. */
+const PATIENCE_MS = 1_000;
+
+/** @param work - never rejects. */
+export async function patiently(work: Promise<unknown>): Promise<void> {
+  const { signal, clear } = deadline(PATIENCE_MS);
+  const late = new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+  await Promise.race([work, late]).finally(clear);
 }
 
 /** What a call was on, and why it was denied; null where it was not. */
@@ -115,20 +130,26 @@ export interface WatchedCall {
   readonly code: string | null;
 }
 
-const LOOKED_AT: ReadonlySet<string | null> = new Set(['grant_not_active', 'task_ended', 'under_order']);
+/** What is refused where a grant or a task does not count any more. */
+const SAYING_SO: ReadonlySet<string> = new Set(['grant_not_active', 'task_ended', 'under_order']);
+const saysSo = (code: VainUse['code']) => code === undefined || (code !== null && SAYING_SO.has(code));
 
 /**
  * Calls of a batch that were denied: the alarm, where a grant or a task was taken back. Each is looked up once and one after another, as far as
- * the ledger answers: nobody waits for one that is away more than once.
+ * the ledger answers: one that is away is not asked more than once.
  */
 export async function watchCalls(
   { alert }: Pick<ExchangeContext, 'alert'>,
   { identity, origin }: Caller,
   calls: readonly WatchedCall[],
 ): Promise<void> {
-  const denied = calls.filter(({ code, grant, task }) => LOOKED_AT.has(code) && (grant ?? task) !== null);
-  for (const { grant, task } of new Map(denied.map((call) => [`${call.grant} ${call.task?.id}`, call])).values()) {
-    if (!(await alert({ how: 'call', ...(grant && { grant }), ...(task && { task: task.id }), by: identity, origin })))
-      return;
+  const denied = calls.filter(({ code, grant, task }) => code !== null && saysSo(code) && (grant ?? task) !== null);
+  const uses = new Map(denied.map((call) => [`${call.grant} ${call.task?.id}`, call])).values();
+  async function lookAtAll(): Promise<void> {
+    for (const { grant, task, code } of uses) {
+      const shown = { ...(grant && { grant }), ...(task && { task: task.id }) };
+      if (!(await alert({ how: 'call', ...shown, by: identity, origin, code }))) return;
+    }
   }
+  await patiently(lookAtAll());
 }

@@ -124,11 +124,13 @@ function hangs(
   const grant = question.grant === undefined ? undefined : facts.grants.get(question.grant);
   if (question.grant !== undefined && (!grant || !own(grant))) return no('grant_not_active');
   const wanted = question.task ?? grant?.task;
-  const task = wanted === undefined ? undefined : facts.tasks.get(wanted);
-  if (wanted !== undefined && (!task || !own(task))) return no('task_not_found', grant ? { grant } : {});
+  const found = wanted === undefined ? undefined : facts.tasks.get(wanted);
+  const task = found && own(found) ? found : undefined;
   const known = { ...(grant ? { grant } : {}), ...(task ? { task } : {}) };
-  if (grant && grant.task !== task?.task.id) return no('outside_task', known, { outside: ['grant'] });
+  // First of all that may be wrong with it, whatever it is shown with: it may have been taken back.
   if (grant && !grant.active) return no('grant_not_active', known);
+  if (wanted !== undefined && !task) return no('task_not_found', known);
+  if (grant && grant.task !== task?.task.id) return no('outside_task', known, { outside: ['grant'] });
   if (task && !task.open) return no('task_ended', known);
   if (tool.profiles && !grant) return no('grant_required', known, { profiles: tool.profiles });
   if (grant && tool.profiles && !tool.profiles.includes(grant.profile)) {

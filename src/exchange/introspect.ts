@@ -4,6 +4,7 @@ import { parseId } from '../domain/ids.ts';
 import type { MintId } from '../domain/ids.ts';
 import type { JsonObject } from '../domain/json.ts';
 import type { TokenClass } from '../keys/classes.ts';
+import { patiently } from './after-revocation.ts';
 import { clientOf } from './clients.ts';
 import type { Client } from './clients.ts';
 import type { Caller, ExchangeContext } from './context.ts';
@@ -41,7 +42,7 @@ export function makeIntrospect(context: Pick<ExchangeContext, 'ledger' | 'clock'
     if (!own && !clientOf(parts.clients, identity, 'introspect')) throw new Refusal('not_a_client');
     if (shown.expired) return undefined;
     if (await ledger.tasks.isActive(task)) return { active: true, token_type: 'N_A', ...claims };
-    await alert({ how: 'introspect', task, by: identity, origin });
+    await patiently(alert({ how: 'introspect', task, by: identity, origin }));
     return undefined;
   }
 
@@ -58,7 +59,7 @@ export function makeIntrospect(context: Pick<ExchangeContext, 'ledger' | 'clock'
     if (Number(claims['exp']) * 1000 <= clock.now().getTime()) return undefined;
     if (await ledger.grants.mintIsActive(mint)) return { active: true, token_type: 'Bearer', ...claims };
     const grant = await ledger.grants.ofMint(mint);
-    if (grant) await alert({ how: 'introspect', grant: grant.grant, by: asking, origin: caller.origin });
+    if (grant) await patiently(alert({ how: 'introspect', grant: grant.grant, by: asking, origin: caller.origin }));
     return undefined;
   };
 }

@@ -11,6 +11,7 @@ import type { Plan } from '../providers/provider.ts';
 import { watched } from './after-revocation.ts';
 import { approvalRequest, askedOf } from './approval.ts';
 import type { Caller, ExchangeContext } from './context.ts';
+import { refuse } from './decide.ts';
 import { tellException } from './exceptions.ts';
 import { judge } from './judge.ts';
 import { mintIntent } from './minting.ts';
@@ -69,6 +70,9 @@ export interface IssueParts {
   };
 }
 
+/** What the rules allow, and a limit does not: nothing of it was committed, and the refusal is on record by itself. */
+const LIMITS: ReadonlySet<string> = new Set(['too_many_live_grants', 'too_many_approvals']);
+
 /** One issuance, as DESIGN draws it: decide, record the intent, mint, record the issuance, hand over. */
 export function makeIssue(context: ExchangeContext, { mintAndActivate, liveLimit }: IssueParts) {
   const { ledger, ids, clock } = context;
@@ -83,10 +87,10 @@ export function makeIssue(context: ExchangeContext, { mintAndActivate, liveLimit
   function decideAndMint(caller: Caller, request: IssueRequest): Promise<Issued | Pending> {
     return withRules(context.rules, async (rules) => {
       const { trust, id } = caller.identity;
-      liveLimit.ahead(trust, id);
       const named = request.task && (await ownTask(context, caller, request.task));
       const { profile, provider } = await offered(context, rules, caller, 'issue', request.profile, named);
       const parameters = fitting(profile, request.parameters);
+      liveLimit.ahead(trust, id);
       const task = named ?? singleTask(context, caller, request, profile);
       const now = clock.now();
       const about = { profile, provider, parameters, task, now, startedAt: now, askedSeconds: request.ttlSeconds };
@@ -99,7 +103,7 @@ export function makeIssue(context: ExchangeContext, { mintAndActivate, liveLimit
       const approval = waits
         ? approvalRequest(context, { ...asking, id: ids.approval(), asked: askedOf(wanted), needs: waits })
         : null;
-      const { epoch } = await liveLimit.within(trust, id, () =>
+      const opening = liveLimit.within(trust, id, () =>
         ledger.issuing.openGrant({
           decision: record,
           task: taskRecord(task),
@@ -112,6 +116,10 @@ export function makeIssue(context: ExchangeContext, { mintAndActivate, liveLimit
             : null,
         }),
       );
+      const { epoch } = await opening.catch((error: unknown) => {
+        if (error instanceof Refusal && LIMITS.has(error.code)) return refuse(ledger, record, error.code, error.facts);
+        throw error;
+      });
       const { revocability } = plan;
       const said = { ...names, profile: profile.name, provider: provider.name, subject: id, ttl, decision: record };
       if (approval) {

@@ -50,10 +50,14 @@ export function makeLiveLimit(options: {
   }
 
   return {
-    /** Begins the count that `within` would wait for because the last one is old, so that it is there once everything else is decided. */
+    /**
+     * Begins the count that `within` would wait for because the last one is old, so that it is there once everything else is decided. Refuses
+     * nothing: whoever is refused for something else is told that.
+     */
     ahead(trust: string, id: string): void {
       const { isOld, counted } = entryOf(trust, id);
-      if (isOld()) counted().catch(() => undefined); // `within` counts again
+      // one that fails is for `within`, which waits for it or, where it has failed by then, counts again
+      if (isOld()) counted().catch(() => undefined);
     },
 
     /** Runs `open` within the limit. @throws Refusal `too_many_live_grants`. */

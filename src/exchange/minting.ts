@@ -94,7 +94,8 @@ export function makeMinting({ ledger }: Pick<ExchangeContext, 'ledger'>, giveUp:
 /** Never trust an issuer's answer: a credential that outlives its plan is wider than what was decided. */
 function checked(plan: Plan, minted: Minted): Minted {
   if (minted.expiresAt.getTime() > plan.endsAt.getTime() + CLOCK_SLACK_MS) {
-    throw new ProviderError('provider_answer_wrong', { nothingLives: false, facts: { what: 'expires_at' } });
+    const { handle } = minted;
+    throw new ProviderError('provider_answer_wrong', { nothingLives: false, handle, facts: { what: 'expires_at' } });
   }
   return minted;
 }

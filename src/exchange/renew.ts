@@ -1,11 +1,12 @@
 import { Refusal } from '../domain/errors.ts';
 import type { GrantId, TaskId } from '../domain/ids.ts';
+import type { JsonObject } from '../domain/json.ts';
 import type { Parameters } from '../domain/profile.ts';
 import type { GrantView } from '../ledger/index.ts';
 import { watched } from './after-revocation.ts';
 import type { Caller, ExchangeContext } from './context.ts';
 import type { Issued, IssueParts } from './issue.ts';
-import { refuse } from './decide.ts';
+import { refuse, refusedDecision } from './decide.ts';
 import { judge } from './judge.ts';
 import { mintIntent } from './minting.ts';
 import { fitting, offered } from './offer.ts';
@@ -34,7 +35,7 @@ export function makeRenew(context: ExchangeContext, parts: IssueParts) {
       mintAgain(context, parts, caller, view, {
         action: 'renew',
         kind: (short) => (short && request.ttlSeconds === undefined ? 'child' : 'renewal'),
-        askedSeconds: () => request.ttlSeconds,
+        askedSeconds: request.ttlSeconds,
       }),
     );
   };
@@ -60,9 +61,15 @@ export interface Again {
   readonly action: 'issue' | 'renew';
   /** @param short - credentials of this provider end before their grant. */
   readonly kind: (short: boolean) => 'renewal' | 'replacement' | 'child';
-  /** Counted from the instant that the decision is made at. */
-  readonly askedSeconds: (now: Date) => number | undefined;
+  /** Of a renewal; what else there is of a grant ends with it. */
+  readonly askedSeconds?: number | undefined;
 }
+
+/**
+ * Of a profile, what its grants are ended, ordered and listed by: a mint under others would be looked for where it is not, and orders would
+ * pass it by. Where the rules of now say otherwise, another grant has to be asked for.
+ */
+const KEPT = ['provider', 'owner', 'environment'] as const;
 
 export function mintAgain(
   context: ExchangeContext,
@@ -75,6 +82,15 @@ export function mintAgain(
   return withRules(context.rules, async (rules) => {
     const task = await ledger.grants.task(view.taskId as TaskId);
     const { profile, provider } = await offered(context, rules, caller, again.action, view.profile, task);
+    const over = async (facts: JsonObject) => {
+      const about = { action: again.action, resource: profile.name, code: 'grant_not_active', task } as const;
+      await refuse(ledger, refusedDecision(rules, ids, caller, about), 'grant_not_active', {
+        grant: view.id,
+        ...facts,
+      });
+    };
+    const changed = KEPT.filter((what) => view[what] !== profile[what]);
+    if (changed.length > 0) await over({ changed });
     const parameters = fitting(profile, view.parameters as Parameters);
     const subject = { trust: view.trust, id: view.subject };
     const names = { mint: ids.mint(), grant: view.id as GrantId, task: task.id };
@@ -82,9 +98,12 @@ export function mintAgain(
     const planned = (endsAt: Date) => provider.plan(profile, parameters, { ...names, subject, now, endsAt });
 
     const kind = again.kind(planned(view.expiresAt).short === true);
-    const left = kind === 'child' ? secondsLeft(view, now) : undefined;
-    const asked =
-      left === undefined ? { askedSeconds: again.askedSeconds(now) } : { askedSeconds: left, minSeconds: 1 };
+    const left = secondsLeft(view, now);
+    if (kind !== 'renewal' && left < 1) await over({});
+    const asked = {
+      askedSeconds: kind === 'renewal' ? again.askedSeconds : left,
+      ...(kind === 'child' && { minSeconds: 1 }),
+    };
     // What was approved is the grant as it stands: not that it is made longer.
     const wanted = { caller, profile, provider, parameters, task, grant: names.grant };
     const approved = kind === 'renewal' ? {} : await approvedFor(context, rules, wanted);
@@ -93,7 +112,7 @@ export function mintAgain(
     if (waits) await refuse(ledger, record, 'approval_required', {});
 
     // What the grant has left is not rounded down once more: its children end with it.
-    const endsAt = ttl.seconds === left ? view.expiresAt : ttl.endsAt;
+    const endsAt = kind === 'child' && ttl.seconds === left ? view.expiresAt : ttl.endsAt;
     const plan = planned(endsAt);
     const { epoch } = await ledger.issuing.openMint({
       grant: names.grant,
@@ -117,9 +136,6 @@ export function mintAgain(
   });
 }
 
-/** @throws Refusal `grant_not_active`. */
-export function secondsLeft(view: GrantView, now: Date): number {
-  const seconds = Math.floor((view.expiresAt.getTime() - now.getTime()) / 1000);
-  if (seconds < 1) throw new Refusal('grant_not_active', { grant: view.id });
-  return seconds;
+function secondsLeft({ expiresAt }: GrantView, now: Date): number {
+  return Math.floor((expiresAt.getTime() - now.getTime()) / 1000);
 }

@@ -6,7 +6,7 @@ import type { Caller, ExchangeContext } from './context.ts';
 import type { ClaimRequest } from './claim.ts';
 import type { Issued, IssueParts, IssueRequest, Pending } from './issue.ts';
 import { watched } from './after-revocation.ts';
-import { mintAgain, ownGrant, secondsLeft } from './renew.ts';
+import { mintAgain, ownGrant } from './renew.ts';
 import type { SettleGrant } from './revoke.ts';
 
 /**
@@ -65,7 +65,6 @@ export function makeReplace(context: ExchangeContext, parts: IssueParts, settleG
     return mintAgain(context, parts, caller, view, {
       action: 'issue',
       kind: () => 'replacement',
-      askedSeconds: (now) => secondsLeft(view, now),
     });
   }
 }

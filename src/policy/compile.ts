@@ -4,12 +4,12 @@ import { ProblemsError } from '../domain/problem.ts';
 import { checkFile, duplicateIds, validate } from './check.ts';
 import { makeDecideMany } from './decide-many.ts';
 import { makeDecide } from './decide.ts';
+import { makeSetPlaces } from './places.ts';
 import type { DecisionPool } from './pool.ts';
 import type { PolicySet } from './policy.ts';
 import type { Tool } from '../domain/tool.ts';
 import { generateSchema } from './schema.ts';
-import { makeSliced, MAX_SLICES } from './slices.ts';
-import type { Texts } from './slices.ts';
+import { makeSliced } from './slices.ts';
 import { makeSlots } from './slots.ts';
 import { makeToolSet, toolFaults } from './tools/tool-set.ts';
 
@@ -32,11 +32,9 @@ export function makeCedarCompiler(slotCount: number = SLOTS, pool?: DecisionPool
   // V8 of Node 20.20 aborts the process ("unreachable code" in Deoptimizer::DoComputeBuiltinContinuation) when it undoes an
   // optimisation in the middle of a call into WebAssembly that it has inlined. Seen after some 20,000 issuances.
   setFlagsFromString('--no-turbo-inline-js-wasm-calls');
-  const parsePolicies = (name: string, texts: Texts) => cedar.preparsePolicySet(name, { staticPolicies: { ...texts } });
   const places = {
     schemas: makeSlots(slotCount, (name, schema: string) => cedar.preparseSchema(name, schema)),
-    sets: makeSlots(slotCount, parsePolicies),
-    slices: makeSlots(slotCount * MAX_SLICES, parsePolicies),
+    sets: makeSetPlaces(slotCount, (name, texts) => cedar.preparsePolicySet(name, { staticPolicies: { ...texts } })),
   };
   return {
     generateSchema,
@@ -53,7 +51,7 @@ export function makeCedarCompiler(slotCount: number = SLOTS, pool?: DecisionPool
 
       const all = makeSliced(policies);
       places.schemas.nameFor(schema);
-      places.sets.nameFor(all.whole);
+      places.sets.nameFor(all, all.whole);
       const firm = makeSliced(policies.filter(({ overridable }) => !overridable));
       const annotations = new Map(
         policies.map(({ file: _, source: __, resource: ___, ...annotated }) => [annotated.id, annotated]),

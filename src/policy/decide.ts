@@ -6,7 +6,8 @@ import { toCedar } from './call.ts';
 import type { Asked } from './call.ts';
 import { namesWithoutLeave } from './named.ts';
 import type { GivenApproval, PolicyAnswer, PolicyRequest } from './policy.ts';
-import type { Sliced, Texts } from './slices.ts';
+import type { SetPlaces } from './places.ts';
+import type { Sliced } from './slices.ts';
 import type { Slots } from './slots.ts';
 
 export type Annotations = ReadonlyMap<string, Annotated>;
@@ -18,11 +19,10 @@ export interface Sets {
   readonly schema: string;
 }
 
-/** Where Cedar keeps schemas, whole sets, and slices of them. */
+/** Where Cedar keeps schemas, and sets with their slices. */
 export interface Places {
   readonly schemas: Slots<string>;
-  readonly sets: Slots<Texts>;
-  readonly slices: Slots<Texts>;
+  readonly sets: SetPlaces;
 }
 
 /** What Cedar said, made safe: an answer with any error in it is a deny. */
@@ -50,15 +50,14 @@ export interface Decide {
 export function makeDecide({ all, firm, schema }: Sets, annotations: Annotations, places: Places): Decide {
   const say = (set: Sliced, asked: Asked | Error): AuthorizationAnswer | Error => {
     if (asked instanceof Error) return asked;
-    return caught(() => {
-      const texts = set.about(asked.resource);
-      return cedar.statefulIsAuthorized({
+    return caught(() =>
+      cedar.statefulIsAuthorized({
         ...asked,
-        preparsedPolicySetId: (texts === set.whole ? places.sets : places.slices).nameFor(texts),
+        preparsedPolicySetId: places.sets.nameFor(set, set.about(asked.resource)),
         preparsedSchemaName: places.schemas.nameFor(schema),
         validateRequest: true,
-      });
-    });
+      }),
+    );
   };
 
   const read = (request: PolicyRequest, said: AuthorizationAnswer | Error): Verdict =>

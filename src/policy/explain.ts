@@ -9,7 +9,7 @@ import type { PolicyQuestion } from '../domain/question.ts';
 import { capTtl } from '../domain/ttl.ts';
 import type { Ttl } from '../domain/ttl.ts';
 import { judgeCall } from './judge-call.ts';
-import { codeOfAnswer } from './judge-profile.ts';
+import { codeOfAnswer, judgeProfile } from './judge-profile.ts';
 import { callRequest } from './call-request.ts';
 import type { PolicyAnswer, PolicyRequest, PolicySet, ProfileRequest, TaskFacts, TaskRequest } from './policy.ts';
 
@@ -49,10 +49,14 @@ export function explain(rules: ExplainedRules, question: PolicyQuestion, now: Da
   if (!checked.ok) return { outcome: 'deny', code: 'invalid_request', faults: checked.faults };
 
   const { parameters } = checked;
-  const explanation = decided(rules, profileRequest(question, question.action, profile, parameters, at));
-  if (explanation.outcome === 'deny') return explanation;
+  const request = profileRequest(question, question.action, profile, parameters, at);
+  const answer = rules.policies.decide(request);
+  const asked = { mode: request.context.task.mode, effect: profile.effect, approved: question.approval !== undefined };
+  const { outcome, code, facts } = judgeProfile(asked, answer);
+  const explanation = { outcome, request, answer, facts, ...(code === null ? {} : { code }) };
+  if (outcome === 'deny') return explanation;
   try {
-    const ttl = ttlOf(profile, question.ttlSeconds, explanation.answer?.maxTtl, at);
+    const ttl = ttlOf(profile, question.ttlSeconds, answer.maxTtl, at);
     return { ...explanation, ttl, granted: { profile, parameters } };
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;

@@ -29,11 +29,15 @@ export function makeSlots<Input>(count: number, parse: (name: string, input: Inp
       slots.unshift(slot);
       if (at < 0) {
         delete slot.held;
-        const taken = parse(slot.name, input);
-        if (taken.type === 'failure') throw new Error(taken.errors.map(({ message }) => message).join('; '));
+        mustParse(parse(slot.name, input));
         slot.held = input;
       }
       return slot.name;
     },
   };
+}
+
+/** @throws Error when Cedar did not take it. */
+export function mustParse(taken: CheckParseAnswer): void {
+  if (taken.type === 'failure') throw new Error(taken.errors.map(({ message }) => message).join('; '));
 }

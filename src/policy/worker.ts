@@ -7,7 +7,9 @@ import type { PolicyRequest, PolicySet } from './policy.ts';
 export type ToWorker =
   | { readonly load: number; readonly files: Readonly<Record<string, string>>; readonly schema: string }
   | { readonly job: number; readonly set: number; readonly requests: string };
-export type FromWorker = { readonly loaded: number } | { readonly job: number; readonly answers?: string };
+export type FromWorker =
+  | { readonly loaded: number; readonly dropped: readonly number[] }
+  | { readonly job: number; readonly answers?: string };
 
 /** As many as the compiler keeps parsed. */
 const MAX_SETS = 3;
@@ -18,8 +20,9 @@ const sets = new Map<number, PolicySet>();
 function handle(told: ToWorker): FromWorker {
   if ('load' in told) {
     sets.set(told.load, compiler.compile(told.files, told.schema));
-    for (const old of [...sets.keys()].slice(0, -MAX_SETS)) sets.delete(old);
-    return { loaded: told.load };
+    const dropped = [...sets.keys()].slice(0, -MAX_SETS);
+    for (const old of dropped) sets.delete(old);
+    return { loaded: told.load, dropped };
   }
   const set = sets.get(told.set);
   if (!set) return { job: told.job };

@@ -186,6 +186,25 @@ describe('grants', () => {
   });
 });
 
+describe('a grant that was taken back', () => {
+  const alarms = (id: string) =>
+    world.rows<{ body: string }>(`select body from events where type = 'use.after_revocation' and grant_id = $1`, id);
+
+  test.each([
+    { name: 'another task', task: async () => (await world.grant()).task },
+    { name: 'another workload’s', task: async () => (await world.grant('lookup', { who: 'agent/two' })).task },
+    { name: 'none that there is', task: async () => 't0000000000000000000000' },
+  ])('is that first of all, and an alarm, whatever task it is shown with: $name', async ({ task }) => {
+    const { id } = await world.grant();
+    await world.post(`/v1/grants/${id}/revoke`, { reason: 'a leak' });
+    const context = { grant: id, task: await task(), arguments: { order: '1', amount: 1 } };
+    const answer = await world.evaluate(world.question({ tool: 'refund', context }));
+    expect(reasonOf(answer)).toEqual({ reason: 'grant_not_active' });
+    expect(await rowOf(answer)).toMatchObject({ grant_id: id, code: 'grant_not_active' });
+    expect(await alarms(id)).toHaveLength(1);
+  });
+});
+
 describe('arguments', () => {
   test('are on record as a hash of their canonical text, whatever the sequence of their members', async () => {
     const hash = createHash('sha256').update('{"limit":3,"text":"x"}').digest('hex');

@@ -26,6 +26,13 @@ test.each<{ name: string; mapped?: Mapped; granted?: Record<string, string>; wan
   },
   { name: 'several, all within', mapped: { month: ['2026-10', '2026-11'] }, want: [] },
   { name: 'several, one outside', mapped: { month: ['2026-11', '2026-12'] }, want: OUTSIDE },
+  { name: 'a list of none', mapped: { month: [] }, want: OUTSIDE },
+  {
+    name: 'a list of none, whatever the grant is for',
+    mapped: { month: [] },
+    granted: { month: '2026-11' },
+    want: OUTSIDE,
+  },
   { name: 'another type', mapped: { month: 202611 }, want: OUTSIDE },
 ])('what a task binds is bound in a call: $name', ({ mapped = {}, granted = {}, want }) => {
   expect(outsideTaskCall(TASK, TOOL, mapped, granted)).toEqual(want);

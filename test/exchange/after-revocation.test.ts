@@ -1,7 +1,9 @@
 import type { GrantId, TaskId } from '../../src/domain/ids.ts';
-import { makeAlert, watchCalls } from '../../src/exchange/after-revocation.ts';
+import { Refusal } from '../../src/domain/errors.ts';
+import { makeAlert, watchCalls, watched } from '../../src/exchange/after-revocation.ts';
 import { deferred } from '../support/deferred.ts';
 import { ids } from '../ledger/world.ts';
+import { until } from '../support/waiting.ts';
 
 /** An alarm takes nothing from the answer that it goes with, costs a look once a minute, and is not lost where it could not be written. */
 const BY = { trust: 'mesh', id: 'spiffe://test.example/agent/one' };
@@ -70,6 +72,42 @@ test('within a minute the same use is counted without another look, and written 
   state.now += 60_000;
   await renew(grant);
   expect([state.looks, state.uses, noted.map(({ count }) => count)]).toEqual([2, 6, [1, 5]]);
+});
+
+test('within a minute what is refused for something else is looked up again: an order may have been lifted', async () => {
+  let taken: 'grant' | undefined = 'grant';
+  const { alert, state, noted } = start(async () => taken);
+  const use = { how: 'renew', grant: ids.grant(), by: BY, origin: null } as const;
+  await alert({ ...use, code: 'under_order' });
+  await alert({ ...use, code: 'policy_denied' });
+  expect([state.looks, state.uses, noted.length]).toEqual([2, 2, 1]);
+  taken = undefined;
+  await alert({ ...use, code: 'policy_denied' });
+  expect([state.looks, state.uses]).toEqual([3, 2]);
+});
+
+test('of many that are used, those that are used most are remembered', async () => {
+  const { renew, state } = start();
+  const busy = ids.grant();
+  await renew(busy);
+  for (let n = 0; n < 9_999; n++) await renew(ids.grant());
+  await renew(busy);
+  await renew(ids.grant());
+  const before = state.looks;
+  await renew(busy);
+  expect([before, state.looks]).toEqual([10_001, 10_001]);
+});
+
+test('no answer waits long for an alarm, which is written all the same', async () => {
+  const { promise, resolve } = deferred<'grant'>();
+  const { alert, noted } = start(() => promise);
+  const [grant, another] = [ids.grant(), ids.grant()];
+  const refusing = watched({ alert }, 'renew', CALLER, { grant }, () => Promise.reject(new Refusal('not_found')));
+  const calls = [grant, another].map((id) => ({ grant: id, task: null, code: 'grant_not_active' }));
+  const [refused] = await Promise.allSettled([refusing, watchCalls({ alert }, CALLER, calls)]);
+  expect([refused.status, noted]).toEqual(['rejected', []]);
+  resolve('grant');
+  await until(() => noted.length === 3);
 });
 
 test('what could not be written is written with the next use, at once', async () => {

@@ -1,6 +1,7 @@
 import { ONE_APPROVER } from '../../src/domain/approval.ts';
 import type { Actor } from '../../src/domain/identity.ts';
 import type { GrantId, TaskId } from '../../src/domain/ids.ts';
+import { makeIssue } from '../../src/exchange/issue.ts';
 import { OPERATOR, SECOND_OPERATOR } from '../ledger/world.ts';
 import { ALLOW, caller, codeOf, given, lives, makeWorld, PROFILE, REQUEST } from './world.ts';
 import type { World } from './world.ts';
@@ -46,6 +47,18 @@ test('nothing is minted until it is claimed, and what was asked is on record', a
     workload: { trust: 'mesh', id: 'spiffe://dev.local/agent/one' },
     task: { purpose: 'look up an order' },
   });
+});
+
+test('where as many wait already as may, nothing is asked, and the refusal is on record', async () => {
+  await world.activate(ON_APPROVAL);
+  const approvals = { ...world.context.approvals, maxOpen: 0 };
+  const said = await makeIssue({ ...world.context, approvals }, world.parts)(caller(), REQUEST).catch(
+    (e: unknown) => e,
+  );
+  const { id } = (said as { facts: { decision: { id: string } } }).facts.decision;
+  expect(await world.record.sql('select outcome, code from decisions where id = $1', [id])).toEqual([
+    { outcome: 'deny', code: 'too_many_approvals' },
+  ]);
 });
 
 test('approved, it is claimed once', async () => {

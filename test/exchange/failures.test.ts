@@ -110,7 +110,7 @@ const FAILURES: readonly Failure[] = [
     code: 'provider_answer_wrong',
     ends: 'failed',
     why: 'abandoned',
-    calls: ['mint', 'find', 'end'],
+    calls: ['mint', 'end'],
   },
   {
     name: 'revoked meanwhile',

@@ -145,6 +145,12 @@ test('a limit on live grants, exact for callers at once', async () => {
   const asked = await Promise.all(Array.from({ length: 12 }, () => codeOf(limited.issue(caller(), REQUEST))));
   expect(asked.filter((code) => code === 'done')).toHaveLength(5);
   expect(asked.filter((code) => code === 'too_many_live_grants')).toHaveLength(7);
+  const decided = `select outcome, code, count(*)::integer as n from decisions group by outcome, code order by outcome`;
+  expect(await limited.record.sql(decided)).toEqual([
+    { outcome: 'allow', code: null, n: 5 },
+    { outcome: 'deny', code: 'too_many_live_grants', n: 7 },
+  ]);
+  expect(await codeOf(limited.issue(caller(), { ...REQUEST, profile: 'nobody’s' }))).toBe('unknown_profile');
   expect(await codeOf(limited.issue(caller('another'), REQUEST))).toBe('done');
   await limited.close();
 });

@@ -1,10 +1,13 @@
 import type { GrantId } from '../../src/domain/ids.ts';
+import { memoryProvider } from '../support/memory-provider.ts';
 import { ALLOW, caller, codeOf, lives, makeWorld, PROFILE, REQUEST } from './world.ts';
 import type { World } from './world.ts';
 
 let world: World;
+const other = memoryProvider({ name: 'other' });
+const alive = () => world.provider.living.size + other.living.size;
 beforeAll(async () => {
-  world = await makeWorld();
+  world = await makeWorld({ others: [other] });
 });
 afterAll(() => world.close());
 afterEach(() => world.activate({}));
@@ -109,6 +112,23 @@ test.each([
   expect(await codeOf(arrange(first.grant))).toBe(code);
   expect(lives(world.provider, first)).toBe(true);
   expect(await world.record.sql('select 1 from mints where grant_id = $1', [first.grant])).toHaveLength(1);
+});
+
+test.each([
+  { what: 'provider', profile: { ...PROFILE, provider: 'other' } },
+  { what: 'owner', profile: { ...PROFILE, owner: 'sales' } },
+  { what: 'environment', profile: { ...PROFILE, environment: 'staging' } },
+])('of a profile that has another $what now: nothing is minted that nobody would find', async ({ what, profile }) => {
+  const first = await issue();
+  const before = alive();
+  await world.activate({ profiles: [profile] });
+  const said = await renew(first.grant).catch((error: unknown) => error);
+  expect(said).toMatchObject({ code: 'grant_not_active', facts: { changed: [what] } });
+  expect(alive()).toBe(before);
+  const { id } = (said as { facts: { decision: { id: string } } }).facts.decision;
+  expect(await world.record.sql('select action, outcome, code from decisions where id = $1', [id])).toEqual([
+    { action: 'renew', outcome: 'deny', code: 'grant_not_active' },
+  ]);
 });
 
 test('two at once: one is minted', async () => {

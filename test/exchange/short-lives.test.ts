@@ -61,6 +61,12 @@ test('the last one ends with its grant, however little is left, and there is non
   expect(last.credentialExpiresAt).toEqual(last.expiresAt);
   await world.record.age(grant, 5);
   expect(await codeOf(renew(grant))).toBe('grant_not_active');
+  const said = await renew(grant).catch((error: unknown) => error);
+  const { id } = (said as { facts: { decision: { id: string } } }).facts.decision;
+  const sql = 'select action, resource, task_id, outcome, code from decisions where id = $1';
+  expect(await world.record.sql(sql, [id])).toEqual([
+    { action: 'renew', resource: PROFILE.name, task_id: null, outcome: 'deny', code: 'grant_not_active' },
+  ]);
 });
 
 test('revoking the grant ends them all', async () => {

@@ -43,6 +43,9 @@ const question = (changes: Partial<PolicyQuestion> = {}): PolicyQuestion => ({
   ...changes,
 });
 
+const MORNING = '2026-11-23T09:00:00Z';
+const SUPERVISED = { mode: 'supervised', implicit: false } as const;
+
 describe('what would be decided', () => {
   test.each<{ name: string; asked: Partial<PolicyQuestion>; want: object }>([
     {
@@ -54,6 +57,24 @@ describe('what would be decided', () => {
       name: 'capped by a policy',
       asked: { ttlSeconds: 7200 },
       want: { outcome: 'allow', ttl: { seconds: 900, decidedBy: 'policy:read' } },
+    },
+    {
+      name: 'on a task that only observes',
+      asked: { task: { mode: 'observe', implicit: false } },
+      want: { outcome: 'deny', code: 'task_observes', facts: { would: 'allow' } },
+    },
+    {
+      name: 'of more than reading, under supervision',
+      asked: { action: 'renew', profile: 'refund', parameters: { order: '1' }, now: MORNING, task: SUPERVISED },
+      want: { outcome: 'approval', code: 'approval_required', answer: { outcome: 'allow' } },
+    },
+    {
+      name: 'the same, once somebody has approved',
+      asked: {
+        ...{ action: 'renew', profile: 'refund', parameters: { order: '1' }, now: MORNING, task: SUPERVISED },
+        approval: { id: 'a1', by: ['https://sso.example alice'] },
+      },
+      want: { outcome: 'allow' },
     },
     {
       name: 'below the minimum',

@@ -1,6 +1,7 @@
 import { canonicalJson } from '../../src/domain/json.ts';
 import { makeCedarCompiler, makeDecisionPool } from '../../src/policy/index.ts';
 import type { DecidingMany, DecisionPool, PolicyAnswer, PolicyRequest, PolicySet } from '../../src/policy/index.ts';
+import type { PoolOptions } from '../../src/policy/pool.ts';
 import { request, schema } from './world.ts';
 
 /** The threads as `npm run build` made them: Cedar of a thread knows nothing of what another has parsed. */
@@ -37,8 +38,8 @@ async function allOf(deciding: DecidingMany): Promise<PolicyAnswer[]> {
 }
 
 const open: DecisionPool[] = [];
-function pool(file: URL = WORKER, size = 2): DecisionPool {
-  const made = makeDecisionPool(file, size);
+function pool(file: URL = WORKER, size = 2, options: PoolOptions = {}): DecisionPool {
+  const made = makeDecisionPool(file, size, options);
   open.push(made);
   return made;
 }
@@ -91,12 +92,12 @@ test('a thread that cannot start, or dies, leaves the deciding to whoever asks',
 
 /** Takes every set, and ends at the first question. */
 const BROKEN = `import { parentPort } from 'node:worker_threads';
-parentPort.on('message', (told) => { if ('load' in told) parentPort.postMessage({ loaded: told.load }); else process.exit(1); });`;
+parentPort.on('message', (told) => { if ('load' in told) parentPort.postMessage({ loaded: told.load, dropped: [] }); else process.exit(1); });`;
 
 /** Takes every set, and answers each question with how many it had answered before. */
 const COUNTING = `import { parentPort } from 'node:worker_threads';
 let count = 0;
-parentPort.on('message', (told) => parentPort.postMessage('load' in told ? { loaded: told.load }
+parentPort.on('message', (told) => parentPort.postMessage('load' in told ? { loaded: told.load, dropped: [] }
   : { job: told.job, answers: JSON.stringify(JSON.parse(told.requests).map(() => count++)) }));`;
 
 test('batches take turns, however many pieces each is handed over in', async () => {
@@ -159,6 +160,56 @@ test('what only a lost thread had is left to whoever asks, also what had not com
     }
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
+});
+
+const script = (text: string) => new URL(`data:text/javascript,${encodeURIComponent(text)}`);
+/** Takes every set, answers each question with the number of the thread, and ends at `die` and stands still at `hang`. */
+const MORTAL = `import { parentPort, threadId } from 'node:worker_threads';
+parentPort.on('message', (told) => {
+  if ('load' in told) return parentPort.postMessage({ loaded: told.load, dropped: [] });
+  if (told.requests.includes('die')) process.exit(1);
+  while (told.requests.includes('hang'));
+  parentPort.postMessage({ job: told.job, answers: JSON.stringify(JSON.parse(told.requests).map(() => threadId)) });
+});`;
+/** However often it is looked at, enough time has gone by for another start. */
+function impatient() {
+  let now = 0;
+  return () => (now += 60_000);
+}
+
+test('a thread that is lost is replaced while others go on', async () => {
+  const one = pool(script(MORTAL), 2, { nowMs: impatient() });
+  const seen = new Set<unknown>();
+  const untilSeen = async (count: number) => {
+    while (seen.size < count) for (const id of await ready(one)) seen.add(id);
+  };
+  await untilSeen(2);
+  expect(await one.begin(SET)?.decide(['"die"'])).toBeUndefined();
+  await untilSeen(3);
+});
+
+test('where the machine gives no thread, whoever asks decides', async () => {
+  const none = pool(new URL('https://threads.test/worker.js'));
+  expect(none.begin(SET)).toBeUndefined();
+  expect(await askAll(makeCedarCompiler(undefined, none).compile(FILES, schema))).toEqual(here);
+});
+
+test('a set that a thread has dropped for newer ones is loaded again when it is asked about', async () => {
+  const one = pool(WORKER, 1);
+  await ready(one);
+  for (let newer = 0; newer < 3; newer++) await ready(one, { ...SET });
+  expect(await ready(one)).toEqual(here);
+});
+
+test('what a thread does not come to an end with is denied, what waits behind it is not, and another thread comes', async () => {
+  const one = pool(script(MORTAL), 1, { nowMs: impatient(), lookMs: 50 });
+  await ready(one);
+  const [first, second] = [one.begin(SET), one.begin(SET)];
+  const answers = await Promise.all([first?.decide(['"hang"', '"b"']), second?.decide(['"c"'])]);
+  const denied = { outcome: 'deny', policies: [], errors: [{ policy: '', message: 'was not decided in time' }] };
+  expect(answers).toEqual([[expect.objectContaining(denied), expect.objectContaining(denied)], undefined]);
+  const again = await ready(one);
+  expect(again).toHaveLength(texts.length);
 });
 
 test('while it decides many by itself, others have their turn', async () => {
