@@ -8,7 +8,7 @@ import { ask, askDated } from './call.ts';
 import type { TryRole } from './canary.ts';
 import type { Clients } from './clients.ts';
 import { accountOf, AwsSection, maxSessionOf, type AwsConfig } from './config.ts';
-import { whyOf } from './errors.ts';
+import { isNotImplemented, whyOf } from './errors.ts';
 import { finding, type FindingCode } from './findings.ts';
 import type { Known } from './known.ts';
 import { denyAllPolicy } from './policy.ts';
@@ -83,7 +83,7 @@ function isOffered(error: unknown): boolean | undefined {
   if (!(error instanceof ProviderError)) return undefined;
   const { finding: what } = error.facts;
   if (what === 'access_denied' || what === 'session_over') return true;
-  return what === 'not_offered' || what === 'refused' ? false : undefined;
+  return what === 'not_offered' || what === 'refused' || isNotImplemented(error) ? false : undefined;
 }
 
 async function checkList({ boundary }: Account, signal: AbortSignal): Promise<readonly HealthFinding[]> {
