@@ -2,6 +2,7 @@ import { GetCallerIdentityCommand, GetScopedCredentialsCommand } from '@aws-sdk/
 import { MAX_CLOCK_OFFSET_MS, type Clock } from '../../domain/clock.ts';
 import { ProviderError } from '../../domain/errors.ts';
 import type { Profile } from '../../domain/profile.ts';
+import { isUnreadable } from '../encrypted.ts';
 import type { HealthFinding } from '../provider.ts';
 import { troubleOf } from '../trouble.ts';
 import { ask, askDated } from './call.ts';
@@ -32,7 +33,7 @@ export async function checkAws(
   profiles: readonly Profile[],
   signal: AbortSignal,
 ): Promise<readonly HealthFinding[]> {
-  const login = await checkLogin(setUp, signal);
+  const login = [...checkEndpoint(setUp.config), ...(await checkLogin(setUp, signal))];
   if (login.some(({ severity }) => severity === 'error')) return login;
   const scoped = await checkScoped(setUp, signal);
   // All at once: an account that does not answer takes all the time that there is.
@@ -49,6 +50,10 @@ export async function checkAws(
   const ofProfiles = sections.map(({ profile, section }) => checkProfile(setUp, profile, section, signal));
   const found = await Promise.all([...lists.values(), ...ofRoles, ...ofProfiles]);
   return [...login, ...scoped, ...found.flat()];
+}
+
+function checkEndpoint({ endpoint }: AwsConfig): HealthFinding[] {
+  return endpoint === undefined || isUnreadable(endpoint) ? [] : [finding('connection_not_encrypted')];
 }
 
 async function checkLogin({ clients, config, known, clock }: SetUp, signal: AbortSignal): Promise<HealthFinding[]> {
