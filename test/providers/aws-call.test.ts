@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import { ProviderError } from '../../src/domain/errors.ts';
 import { ask, watching } from '../../src/providers/aws/call.ts';
 
@@ -49,4 +50,13 @@ test('what nobody asked for does not leave', async () => {
   const { attempt, sent } = client(() => Promise.resolve({ response: {} }));
   await expect(attempt(command())).rejects.toThrow(TypeError);
   expect(sent()).toBe(0);
+});
+
+test('what cannot even be sent is a failure like others, and leaves nothing behind', async () => {
+  const { signal } = new AbortController();
+  const asked = ask(signal, command(), () => {
+    throw new TypeError('no such member');
+  });
+  await expect(asked).rejects.toMatchObject({ name: 'ProviderError', nothingLives: true });
+  expect(getEventListeners(signal, 'abort')).toEqual([]);
 });

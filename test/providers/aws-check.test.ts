@@ -268,6 +268,18 @@ test.each([
   expect(await codes(make({ deps: { clock: { now, offsetMs: () => 0 } } }))).toEqual(want);
 });
 
+test.each([
+  ['http://sts.example:4566', ['connection_not_encrypted']],
+  ['http://[::2]:4566', ['connection_not_encrypted']],
+  ['https://sts.example', []],
+  ['http://localhost:4566', []],
+  ['http://[::1]:4566', []],
+])('keys that are answered at %s', async (endpoint, want) => {
+  const { make } = await set();
+  const found = await make({ config: { endpoint }, revocation: false }).check(AbortSignal.abort());
+  expect(found.findings.map(({ code }) => code).filter((code) => code !== 'provider_timeout')).toEqual(want);
+});
+
 test('a broker that is a session itself has an hour for each of its own', async () => {
   const { world, make } = await set();
   const by = make();

@@ -140,6 +140,9 @@ function over(count: number, change: (n: number) => Partial<Truth>): Truth[] {
     };
   });
 }
+function never(): never {
+  throw new Error('not there');
+}
 const ROLE = 'arn:aws:iam::123456789012:role/invoice-agents';
 const SINCE: Living = { grants: 7, since: new Date(START + 1_800_000) };
 const rendered = (ended: readonly Truth[], more: Partial<World> = {}) =>
@@ -175,6 +178,20 @@ describe('how coarse', () => {
     const { denials, left } = rendered(ended, { all: SINCE, identities });
     expect(denials).toEqual({ ...NOTHING_DENIED, roles: [{ names: [ROLE], before: BEFORE }] });
     expect(left).toEqual([]);
+  });
+
+  test.each([
+    ['roles', (n: number) => ({ role: `${ROLE}-${n}` }), 'identities'],
+    ['identities', (n: number) => ({ identity: `${n}.0123456789abcdef` }), 'roles'],
+    ['identities, or had none', (n: number) => ({ identity: n === 1 ? undefined : 'b.0123456789abcdef' }), 'roles'],
+  ])('a grant whose sessions are of several %s is denied by what all of them share', (_name, change, lives) => {
+    const ended = over(500, () => ({ identity: 'a.0123456789abcdef' }));
+    const [last = never()] = ended.slice(-1);
+    const mixed = [1, 2].map((n): Truth => ({ ...last, name: `${last.name}-${n}`, ...change(n) }));
+    const living = new Map([[lives === 'roles' ? ROLE : 'a.0123456789abcdef', SINCE]]);
+    const { denials, left } = rendered([...ended, ...mixed], { all: SINCE, [lives]: living });
+    expect(left).toEqual([]);
+    expect([...ended, ...mixed].filter((session) => !judge(denials)(session))).toEqual([]);
   });
 
   test('everything of ours, where nothing of it lives', () => {

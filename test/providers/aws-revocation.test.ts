@@ -5,6 +5,7 @@ import {
   GetPolicyCommand,
   GetPolicyVersionCommand,
   ListPolicyVersionsCommand,
+  PutRolePermissionsBoundaryCommand,
   SetDefaultPolicyVersionCommand,
   type IAMClient,
 } from '@aws-sdk/client-iam';
@@ -13,6 +14,7 @@ import type { JsonObject } from '../../src/domain/json.ts';
 import type { EndedMint, MintRequest, Provider, ProviderRecord } from '../../src/providers/provider.ts';
 import { allow, deny, document, iamClient, trusting } from '../support/aws/setup.ts';
 import { deferred } from '../support/deferred.ts';
+import { until } from '../support/waiting.ts';
 import {
   ALLOW_ALL,
   awsProfile,
@@ -234,6 +236,24 @@ describe('a role that cannot be looked at: its session is denied all the same', 
     expect(await end(one)).toEqual({ kind: 'ended' });
   });
 
+  test('it is gone: there is nothing that could heed it', async () => {
+    const one = await mint();
+    world.fake.faults.fail('GetRole', { status: 404, code: 'NoSuchEntity' });
+    expect((await revoke(one)).kind).toBe('not_revocable');
+  });
+
+  test.each([
+    ['the revoker’s keys are refused', { status: 403, code: 'InvalidClientTokenId' }],
+    ['for a reason that nobody knows', { status: 400, code: 'Teapot' }],
+  ])('%s: that says nothing of the role, and it is asked again', async (_name, error) => {
+    const one = await mint();
+    world.fake.faults.fail('GetRole', error);
+    await expect(revoke(one)).rejects.toMatchObject({ code: 'provider_refused' });
+    expect(one.can()).toBe('denied');
+    world.fake.faults.clear();
+    expect((await end(one)).kind).toBe('pending');
+  });
+
   test('IAM does not say: it is asked again', async () => {
     const one = await mint();
     world.fake.faults.fail('GetRole', { status: 503, code: 'ServiceUnavailable' });
@@ -259,9 +279,15 @@ describe('a probe', () => {
     }
   };
 
+  /** The role has been seen with the boundary for so long that no more than the list is to be tried. */
+  const settled = async (by: Provider) => {
+    await by.check(forever, [awsProfile()]);
+    world.fake.advance(600_001);
+  };
+
   test('ends a session as soon as it is denied itself, and not before', async () => {
     const by = probing();
-    await by.upkeep?.(forever);
+    await settled(by);
     world.fake.faults.propagationMs = 3_000;
     const one = await mint(asked(), by);
     await revoke(one, by);
@@ -269,6 +295,76 @@ describe('a probe', () => {
     await ended(one, by);
     expect(one.can()).toBe('denied');
     expect(await end(one, by)).toEqual({ kind: 'ended' });
+  });
+
+  test('does not try whether the role heeds the list: that is waited for from when it was seen', async () => {
+    const by = probing();
+    await by.upkeep?.(forever);
+    const one = await mint(asked(), by);
+    world.fake.setBoundary('invoice-agents', undefined);
+    world.fake.faults.propagationMs = 500_000;
+    const boundary = { RoleName: 'invoice-agents', PermissionsBoundary: world.boundary };
+    await admin.send(new PutRolePermissionsBoundaryCommand(boundary));
+    world.fake.faults.propagationMs = 0;
+    await revoke(one, by);
+    const soon = () => world.fake.now().getTime() + 60_000;
+    let answer = await end(one, by);
+    while (answer.kind === 'pending' && answer.until.getTime() < soon()) {
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      answer = await end(one, by);
+    }
+    expect(one.can()).toBe('allowed');
+    if (answer.kind !== 'pending') throw new Error(answer.kind);
+    world.pass(answer.until);
+    expect(await end(one, by)).toEqual({ kind: 'ended' });
+    expect(one.can()).toBe('denied');
+  });
+
+  test('that gets through is known better than a role that was seen since', async () => {
+    const by = probing({ boundary: world.fake.managedPolicy('other', ALLOW_ALL) });
+    const one = await mint(asked(), by);
+    world.fake.faults.fail('GetRole', { status: 403, code: 'AccessDenied' });
+    expect((await revoke(one, by)).kind).toBe('not_revocable');
+    world.fake.faults.clear();
+    await end(one, by);
+    world.fake.advance(700_000);
+    expect((await end(one, by)).kind).toBe('pending');
+  });
+
+  test('that got through is not forgotten when the next version comes: the wait counts from there', async () => {
+    const by = probing({ boundary: world.fake.managedPolicy('other', ALLOW_ALL) });
+    const [one, two] = [await mint(asked(3_000), by), await mint(asked(), by)];
+    await revoke(one, by);
+    world.fake.advance(500_000);
+    const looks = () => world.fake.calls.filter(({ action }) => action === 'DecodeAuthorizationMessage').length;
+    const before = looks();
+    await until(() => looks() > before + 2); // of which the last but one at the latest was begun after that
+    await revoke(two, by);
+    world.fake.advance(110_000);
+    const answer = await end(one, by);
+    if (answer.kind !== 'pending') throw new Error(answer.kind);
+    expect(answer.until.getTime()).toBeGreaterThan(world.fake.now().getTime() + 400_000);
+    world.pass(answer.until);
+    expect(await end(one, by)).toEqual({ kind: 'ended' });
+  });
+
+  test('of a version that was replaced and put back says nothing: an end has to wait again', async () => {
+    const by = probing();
+    await settled(by);
+    const [one, two] = [await mint(asked(), by), await mint(asked(), by)];
+    await revoke(one, by);
+    await ended(one, by);
+    const { version } = await documentNow();
+    await revoke(two, by);
+    await ended(two, by);
+    const putBack = (VersionId: string | undefined) =>
+      admin.send(new SetDefaultPolicyVersionCommand({ PolicyArn: world.boundary, VersionId }));
+    await putBack('v1');
+    world.fake.faults.propagationMs = 500_000;
+    await putBack(version);
+    await by.upkeep?.(forever);
+    expect(one.can()).toBe('allowed');
+    expect((await end(one, by)).kind).toBe('pending');
   });
 
   test('that is not denied keeps it open, whatever time has passed', async () => {

@@ -401,6 +401,13 @@ describe('what AWS answers', () => {
       false,
     ],
     [
+      'a call that whoever stands before it does not know',
+      { status: 501, code: 'NotImplemented' },
+      'provider_unreachable',
+      { aws: 'NotImplemented' },
+      false,
+    ],
+    [
       'no service',
       { status: 503, code: 'ServiceUnavailable' },
       'provider_unreachable',

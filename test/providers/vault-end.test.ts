@@ -74,6 +74,14 @@ describe('a lease', () => {
     await old.close();
   });
 
+  test('200 is no proof: whatever stands before Vault says that of a page of its own', async () => {
+    const given = await give('secret');
+    const odd = await troubled({ only: /leases\/revoke/, alter: () => LOOK_AT_NOTHING, text: '<html>' });
+    expect(await end(given, odd)).toMatchObject({ kind: 'pending' });
+    expect(await world.admits(given.credential['data'] as JsonObject)).toBe(true);
+    await odd.close();
+  });
+
   test('400 is no proof: what the look-up still shows is pending', async () => {
     const given = await give('secret');
     const odd = await troubled({ only: /leases\/revoke/, status: 400 });
@@ -112,6 +120,18 @@ describe('a token', () => {
     const other = await troubled({ only: /-accessor/, status });
     expect(await end(given, other)).toEqual(ENDED);
     await other.close();
+  });
+
+  test.each([400, 403, 404])('%i is no answer where it is not Vault that says so', async (status) => {
+    const given = await give('token');
+    const facts = { status, step: 'token_revoke' };
+    for (const text of ['<html>', '', '[]', '{"message":"no such page"}']) {
+      const walled = await troubled({ only: /-accessor/, status, text });
+      await expect(end(given, walled)).rejects.toMatchObject({ code: 'provider_answer_wrong', facts });
+      await walled.close();
+    }
+    expect(await world.isAlive(given.record.mint)).toBe(true);
+    expect(await end(given)).toEqual(ENDED);
   });
 
   test('403 is no answer from a server that the broker may not ask: that is an error', async () => {
@@ -279,6 +299,7 @@ describe('what is left after it', () => {
     ['refused as wrong', { status: 400 }, true],
     ['refused as forbidden', { status: 403 }, true],
     ['refused by a quota', { status: 429 }, true],
+    ['refused by somebody else, perhaps after it was done', { status: 403, text: '<html>' }, false],
     ['broken, perhaps after it was done', { status: 500 }, false],
     ['sealed, perhaps in the middle', { status: 503 }, false],
     ['done, and told by nonsense', { text: '<html>' }, false],

@@ -3,6 +3,7 @@ import type { Provider } from '../../src/providers/provider.ts';
 import { makeCertificate } from '../support/certificate.ts';
 import { deferred } from '../support/deferred.ts';
 import { openDoor, type Door } from '../support/vault/index.ts';
+import { until } from '../support/waiting.ts';
 import { sectionOf } from './vault-shapes.ts';
 import { forever, vaultWorld, type FakeVaultWorld } from './vault-world.ts';
 
@@ -368,6 +369,54 @@ describe('a server that is away for a while', () => {
     const made = [...world.server.state().tokens.values()].slice(before);
     expect(made.filter((token) => world.server.state().alive(token))).toEqual([]);
     expect(door.seen.filter(({ path }) => path === 'auth/token/revoke-self')).toHaveLength(1);
+    await door.close();
+  });
+
+  test('a login that ends long after the close is given back all the same, and holds the close up no longer', async () => {
+    const [asked, may] = [deferred<undefined>(), deferred<undefined>()];
+    const door = await openDoor({
+      now: world.server.now,
+      async respond(request) {
+        if (!request.path.endsWith('/login')) return world.server.respond(request);
+        asked.resolve(undefined);
+        await may.promise;
+        return world.server.respond(request);
+      },
+    });
+    const before = world.server.state().tokens.size;
+    const provider = world.provider({ door });
+    const minting = mint(provider).catch((error: unknown) => error);
+    await asked.promise;
+    await provider.close();
+    expect(world.server.state().tokens.size).toBe(before);
+    may.resolve(undefined);
+    expect(await minting).toMatchObject({ code: 'provider_unreachable', nothingLives: true });
+    await until(() => door.seen.some(({ path }) => path === 'auth/token/revoke-self'));
+    const made = [...world.server.state().tokens.values()].slice(before);
+    await until(() => !made.some((token) => world.server.state().alive(token)));
+    expect(logins(door)).toHaveLength(1);
+    await door.close();
+  });
+
+  test('a login that fails after the close is nothing', async () => {
+    const [asked, may] = [deferred<undefined>(), deferred<undefined>()];
+    const door = await openDoor({
+      now: world.server.now,
+      async respond(request) {
+        if (!request.path.endsWith('/login')) return world.server.respond(request);
+        asked.resolve(undefined);
+        await may.promise;
+        return world.server.respond(request);
+      },
+    });
+    const provider = world.provider({ door });
+    const minting = mint(provider).catch((error: unknown) => error);
+    await asked.promise;
+    await provider.close();
+    door.drop();
+    expect(await minting).toMatchObject({ code: expect.stringMatching(/^provider_/) as string, nothingLives: true });
+    may.resolve(undefined);
+    expect(door.seen.some(({ path }) => path === 'auth/token/revoke-self')).toBe(false);
     await door.close();
   });
 

@@ -26,7 +26,8 @@ export function makeFindRole(iam: IAMClient, clock: Clock): FindRole {
     const command = new GetRoleCommand({ RoleName: parseRoleArn(role)?.name });
     const { Role } = await ask(signal, command, (options) => iam.send(command, options));
     const boundary = Role?.Arn === role ? Role.PermissionsBoundary?.PermissionsBoundaryArn : undefined;
-    const since = there && there.found.boundary === boundary ? there.found.since : clock.now();
+    const before = known.get(role)?.found; // others may have looked meanwhile, and later
+    const since = before && before.boundary === boundary ? before.since : clock.now();
     const found = { boundary, maxSession: Role?.MaxSessionDuration, since };
     const ms = found.boundary === undefined ? WITHOUT_MS : KNOWN_MS;
     known.set(role, { found, until: clock.now().getTime() + ms });

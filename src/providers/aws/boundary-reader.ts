@@ -16,6 +16,8 @@ export interface Observed {
   readonly found: Found;
   readonly denies: Deny;
   readonly seenAt: Date;
+  /** It, or a later one, was seen before: something else may have counted in between, and what was tried until then says nothing. */
+  readonly again: boolean;
 }
 
 export interface BoundaryReader {
@@ -30,13 +32,14 @@ export interface BoundaryReader {
 
 export function makeBoundaryReader(iam: IAMClient, arn: string, clock: Clock): BoundaryReader {
   let seen: readonly Observed[] = [];
+  let latest = 0;
 
   const fetchVersion = async (version: number, signal: AbortSignal): Promise<Observed> => {
     const command = new GetPolicyVersionCommand({ PolicyArn: arn, VersionId: `v${version}` });
     const { PolicyVersion } = await ask(signal, command, (options) => iam.send(command, options));
     const found = readDocument(arn, parse(PolicyVersion?.Document));
     const denies = found.kind === 'marked' ? denying(found.denials) : () => false;
-    return { version, found, denies, seenAt: clock.now() };
+    return { version, found, denies, seenAt: clock.now(), again: version <= latest };
   };
 
   /** Those that counted between two that were seen; `undefined` where one of them is gone. */
@@ -69,6 +72,7 @@ export function makeBoundaryReader(iam: IAMClient, arn: string, clock: Clock): B
       const observed = await fetchVersion(version, signal);
       // A lower number is a read that lags, or somebody who has put an older one back: neither continues what was seen.
       const missed = last && last.version < version ? await between(last.version, version, signal) : undefined;
+      latest = Math.max(latest, version);
       // Others may have read meanwhile.
       if (seen.at(-1) === last) seen = missed ? [...seen, ...missed, observed].slice(-REMEMBERED) : [observed];
       return observed;

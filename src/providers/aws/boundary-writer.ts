@@ -54,9 +54,17 @@ export interface BoundaryWriter {
   keep(): Promise<Observed>;
   /** What there was no room for, and what was denied beside it, in the last round. */
   last(): Pick<Rendered, 'left' | 'collateral'>;
-  /** What a probe has seen of a version that was written here; `undefined` where nobody probes it, or the next came sooner. */
-  probed(version: number): 'denied' | 'not_yet' | undefined;
+  /** What was tried of a version that was written here. */
+  tried(version: number): Tried | undefined;
   close(): void;
+}
+
+/** What a probe's canary has shown of a version. */
+export interface Tried {
+  /** `undefined`: nobody looks any more, because the next version came sooner, or because it could not be told. */
+  readonly outcome: 'denied' | 'not_yet' | undefined;
+  /** The last look that got through. It stays when nobody looks any more. */
+  readonly through: Date | undefined;
 }
 
 export interface BoundaryWriting {
@@ -78,7 +86,7 @@ export function makeBoundaryWriter(writing: BoundaryWriting): BoundaryWriter {
   const closing = new AbortController();
   const empty = writeDocument(arn, { owner, generation: 1e13 }, writing.probe ? ONE_DENIED : NOTHING_DENIED).length;
   const room = MAX_DOCUMENT_CHARS - empty;
-  const probed = new Map<number, 'denied' | 'not_yet'>();
+  const tried = new Map<number, Tried>();
   let watched: { readonly version: number; readonly stop: AbortController } | undefined;
   let under: Promise<unknown> = Promise.resolve();
   let next: Round | undefined;
@@ -174,12 +182,15 @@ export function makeBoundaryWriter(writing: BoundaryWriting): BoundaryWriter {
   function watch(canary: Canary, version: number): void {
     const stop = new AbortController();
     watched = { version, stop };
-    probed.set(version, 'not_yet');
-    for (const old of probed.keys()) if (old < version - PROBED_VERSIONS) probed.delete(old);
-    void canary.watch(stop.signal).then((denied) => {
-      if (denied) probed.set(version, 'denied');
-      else probed.delete(version);
-    });
+    let through: Date | undefined;
+    const note = (outcome: Tried['outcome']) => tried.set(version, { outcome, through });
+    note('not_yet');
+    for (const old of tried.keys()) if (old < version - PROBED_VERSIONS) tried.delete(old);
+    const gotThrough = () => {
+      through = clock.now();
+      note('not_yet');
+    };
+    void canary.watch(stop.signal, gotThrough).then((denied) => note(denied ? 'denied' : undefined));
   }
 
   async function makeRoom(signal: AbortSignal): Promise<void> {
@@ -211,7 +222,7 @@ export function makeBoundaryWriter(writing: BoundaryWriting): BoundaryWriter {
     write: () => request(false),
     keep: () => request(true),
     last: () => last,
-    probed: (version) => probed.get(version),
+    tried: (version) => tried.get(version),
     close() {
       closing.abort();
       watched?.stop.abort();

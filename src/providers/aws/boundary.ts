@@ -18,8 +18,8 @@ const GAP_SHARE = 0.2;
 const GAP_MS = 2_000;
 
 /**
- * What denying a session has come to. `since`: in the list from then on, and seen to count by a probe, where one looks.
- * `unseen`: written, and IAM's reads do not show it yet.
+ * What denying a session has come to. `since`: in the list from then on, without having been seen not to count later; and seen
+ * to count by a probe, where one looks. `unseen`: written, and IAM's reads do not show it yet.
  */
 export type Denial =
   | { readonly kind: 'since'; readonly since: Date; readonly probed: 'denied' | 'not_yet' | undefined }
@@ -83,12 +83,14 @@ export function makeBoundary(
 
   /**
    * Who was denied by one of them is denied by all that follow. A probe that gets through says nothing of what was there before its
-   * version, and nobody looks after it any more when the next has come: then the wait counts.
+   * version, and nobody looks after it any more when the next has come: then the wait counts, from the last look that got through.
    */
-  const probedOf = ([first, ...rest]: readonly Observed[]) => {
-    const denied = [first, ...rest].some((each) => each && writer.probed(each.version) === 'denied');
-    if (denied) return 'denied';
-    return first && rest.length === 0 ? writer.probed(first.version) : undefined;
+  const sinceOf = (first: Observed, rest: readonly Observed[]): Denial => {
+    const denied = [first, ...rest].some(({ version, again }) => !again && writer.tried(version)?.outcome === 'denied');
+    if (denied) return { kind: 'since', since: first.seenAt, probed: 'denied' };
+    const { outcome, through } = writer.tried(first.version) ?? {};
+    const since = through && through > first.seenAt ? through : first.seenAt;
+    return { kind: 'since', since, probed: outcome === 'not_yet' && rest.length === 0 ? outcome : undefined };
   };
 
   return {
@@ -96,8 +98,8 @@ export function makeBoundary(
     async deny(session, signal) {
       let observed = await unlessGone(signal, read());
       if (!observed.denies(session)) observed = await unlessGone(signal, writer.write());
-      const versions = observed.denies(session) ? reader.denying(session) : [];
-      if (versions[0]) return { kind: 'since', since: versions[0].seenAt, probed: probedOf(versions) };
+      const [first, ...rest] = observed.denies(session) ? reader.denying(session) : [];
+      if (first) return sinceOf(first, rest);
       const leftOver = writer.last().left.some(({ name, grant }) => name === session.name && grant === session.grant);
       return { kind: leftOver ? 'no_room' : 'unseen' };
     },

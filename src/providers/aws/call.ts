@@ -22,7 +22,7 @@ const attemptsOfInput = new WeakMap<object, Attempts>();
 /** Inside of the retries and of the signature: what fails before has not been sent. */
 export const WATCHING = { step: 'finalizeRequest', priority: 'low', name: 'writAttempts' } as const;
 
-/** A middleware that reports each attempt to the call that makes it. Nothing leaves that nobody asked for, or whose caller has gone. */
+/** A middleware that reports each attempt to the call that makes it. No attempt begins that nobody asked for, or whose caller has gone. */
 export function watching<Request extends Command, Result extends { readonly response: unknown }>(
   next: (request: Request) => Promise<Result>,
 ): (request: Request) => Promise<Result> {
@@ -85,7 +85,8 @@ export function askDated<T>(
       return;
     }
     signal.addEventListener('abort', gone, { once: true });
-    send({ abortSignal: signal })
+    const sent = async () => send({ abortSignal: signal }); // what it throws is a failure like others
+    sent()
       .then(
         (answer) => resolve({ answer, date: readDate(attempts.date) }),
         (error: unknown) => reject(asProviderError(error, !attempts.open)),

@@ -2,13 +2,14 @@ import { GetCallerIdentityCommand, GetScopedCredentialsCommand } from '@aws-sdk/
 import { MAX_CLOCK_OFFSET_MS, type Clock } from '../../domain/clock.ts';
 import { ProviderError } from '../../domain/errors.ts';
 import type { Profile } from '../../domain/profile.ts';
+import { isUnreadable } from '../encrypted.ts';
 import type { HealthFinding } from '../provider.ts';
 import { troubleOf } from '../trouble.ts';
 import { ask, askDated } from './call.ts';
 import type { TryRole } from './canary.ts';
 import type { Clients } from './clients.ts';
 import { accountOf, AwsSection, maxSessionOf, type AwsConfig } from './config.ts';
-import { whyOf } from './errors.ts';
+import { isNotImplemented, whyOf } from './errors.ts';
 import { finding, type FindingCode } from './findings.ts';
 import type { Known } from './known.ts';
 import { denyAllPolicy } from './policy.ts';
@@ -32,7 +33,7 @@ export async function checkAws(
   profiles: readonly Profile[],
   signal: AbortSignal,
 ): Promise<readonly HealthFinding[]> {
-  const login = await checkLogin(setUp, signal);
+  const login = [...checkEndpoint(setUp.config), ...(await checkLogin(setUp, signal))];
   if (login.some(({ severity }) => severity === 'error')) return login;
   const scoped = await checkScoped(setUp, signal);
   // All at once: an account that does not answer takes all the time that there is.
@@ -49,6 +50,10 @@ export async function checkAws(
   const ofProfiles = sections.map(({ profile, section }) => checkProfile(setUp, profile, section, signal));
   const found = await Promise.all([...lists.values(), ...ofRoles, ...ofProfiles]);
   return [...login, ...scoped, ...found.flat()];
+}
+
+function checkEndpoint({ endpoint }: AwsConfig): HealthFinding[] {
+  return endpoint === undefined || isUnreadable(endpoint) ? [] : [finding('connection_not_encrypted')];
 }
 
 async function checkLogin({ clients, config, known, clock }: SetUp, signal: AbortSignal): Promise<HealthFinding[]> {
@@ -83,7 +88,7 @@ function isOffered(error: unknown): boolean | undefined {
   if (!(error instanceof ProviderError)) return undefined;
   const { finding: what } = error.facts;
   if (what === 'access_denied' || what === 'session_over') return true;
-  return what === 'not_offered' || what === 'refused' ? false : undefined;
+  return what === 'not_offered' || what === 'refused' || isNotImplemented(error) ? false : undefined;
 }
 
 async function checkList({ boundary }: Account, signal: AbortSignal): Promise<readonly HealthFinding[]> {

@@ -25,7 +25,7 @@ export function latestFor(living: Living | undefined, at: Date): number {
   return Math.min(living?.since.getTime() ?? Infinity, at.getTime()) - CLOCKS_MS;
 }
 
-/** Entries by a name that they share, as far as they were issued early enough. */
+/** Entries by a name that they and all of their sessions share, as far as they were issued early enough. */
 export function groupsOf(
   entries: readonly Entry[],
   nameOf: (session: EndedSession) => string | undefined,
@@ -33,8 +33,8 @@ export function groupsOf(
 ): readonly Group[] {
   const found = new Map<string, { latest: number; earliest: number; covers: Entry[] }>();
   for (const entry of entries) {
-    const name = nameOf(entry.sessions[0]);
-    if (name === undefined) continue;
+    const [name, ...others] = new Set(entry.sessions.map(nameOf));
+    if (name === undefined || others.length > 0) continue;
     const group = found.get(name) ?? { latest: latestOf(name), earliest: 0, covers: [] };
     found.set(name, group);
     const before = wholeSecondAfter(entry.issuedBefore + CLOCKS_MS);

@@ -47,13 +47,10 @@ export async function endSession(
 
   const denial = await revocation.deny(sessionOf(mint, request, handle), signal).catch(unlessBounded(isChild));
   switch (denial.kind) {
-    case 'since': {
-      if (denial.probed === 'denied') return { kind: 'ended' };
-      // A probe that still gets through knows better than any wait.
-      if (denial.probed === 'not_yet') return { kind: 'pending', until: at(now.getTime() + PROBED_MS) };
-      const counts = denial.since.getTime() + revocation.propagationMs;
-      return counts <= clock.now().getTime() ? { kind: 'ended' } : { kind: 'pending', until: at(counts) };
-    }
+    case 'counts':
+      return denial.from <= clock.now() ? { kind: 'ended' } : { kind: 'pending', until: at(denial.from.getTime()) };
+    case 'gets_through':
+      return { kind: 'pending', until: at(now.getTime() + PROBED_MS) };
     case 'unseen':
       return { kind: 'pending', until: at(now.getTime() + UNSEEN_MS) };
     case 'failed':

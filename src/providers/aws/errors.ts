@@ -86,7 +86,6 @@ function kindOf(name: string, status: number | undefined): Kind {
   if (Object.hasOwn(KINDS, name)) return KINDS[name] ?? AWAY;
   if (status === undefined) return AWAY;
   if (status === 429) return BUSY;
-  if (status === 501) return NOT_OFFERED;
   if (status >= 500) return AWAY;
   return status >= 400 ? { code: 'provider_refused', finding: 'refused' } : { code: 'provider_answer_wrong' };
 }
@@ -97,6 +96,11 @@ export function leavesNothing(error: unknown): boolean {
   if (status !== undefined) return status >= 400 && status < 500;
   const { code } = (error ?? {}) as SdkError;
   return typeof code === 'string' && NEVER_SENT.has(code);
+}
+
+/** The status of one who does not know such a call; of one who knows it, it is a failure like others. */
+export function isNotImplemented({ cause }: ProviderError): boolean {
+  return statusOf(cause) === 501;
 }
 
 /** For people: the name that AWS gives it, or our own code. */

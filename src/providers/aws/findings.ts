@@ -70,6 +70,9 @@ const FINDINGS = {
     ({ profile, seconds }) =>
       `ttl.max of the profile ${profile} is more than a session has here, ${seconds} s: what is longer is refused.`,
   ),
+  connection_not_encrypted: warning(
+    () => 'Credentials are answered over a connection that is not encrypted: use an https endpoint.',
+  ),
   clock_differs: warning(
     ({ seconds }) => `AWS's clock is ${seconds} s off the ledger's: ends bite that much too late or too early.`,
   ),

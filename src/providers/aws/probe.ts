@@ -17,8 +17,8 @@ const LOOK_EVERY_MS = 500;
 export interface Canary {
   /** As a grant of the deny list. No grant has such an id. */
   readonly grant: string;
-  /** Comes back when it is denied: true; or when it is over, or cannot tell: false. */
-  watch(signal: AbortSignal): Promise<boolean>;
+  /** Comes back when it is denied: true; or when it is over, or cannot tell: false. @param gotThrough - told of each look that does. */
+  watch(signal: AbortSignal, gotThrough: () => void): Promise<boolean>;
 }
 
 export interface Probe {
@@ -58,7 +58,8 @@ export function makeProbe(clients: Clients, region: string, role: string): Probe
           return undefined;
         }
         problem = undefined;
-        return { grant, watch: (until) => watch(session, until, (why) => (problem = why)) };
+        const failed = (why: string) => (problem = why);
+        return { grant, watch: (until, gotThrough) => watch(session, until, gotThrough, failed) };
       } catch (error) {
         problem = whyOf(error);
         return undefined;
@@ -68,11 +69,17 @@ export function makeProbe(clients: Clients, region: string, role: string): Probe
   };
 }
 
-async function watch(session: STSClient, signal: AbortSignal, failed: (why: string) => void): Promise<boolean> {
+async function watch(
+  session: STSClient,
+  signal: AbortSignal,
+  gotThrough: () => void,
+  failed: (why: string) => void,
+): Promise<boolean> {
   try {
     for (let denied = 0; denied < DENIED_LOOKS;) {
       await sleep(LOOK_EVERY_MS, undefined, { signal });
       denied = (await isDenied(session, signal)) ? denied + 1 : 0;
+      if (denied === 0) gotThrough();
     }
     return true;
   } catch (error) {

@@ -13,15 +13,18 @@ export interface Account {
 /** The deny lists of all accounts. */
 export interface Revocation {
   readonly accounts: ReadonlyMap<string, Account>;
-  /** From being seen until it counts everywhere. */
-  readonly propagationMs: number;
-  /** `no_list`: there is none for its account. `not_attached`: its role does not heed it, or nobody knows. @throws ProviderError. */
-  deny(session: Session & { readonly account: string }, signal: AbortSignal): Promise<Denial | NotDenied>;
+  /** @throws ProviderError. */
+  deny(session: Session & { readonly account: string }, signal: AbortSignal): Promise<Verdict>;
 }
 
-export interface NotDenied {
-  readonly kind: 'no_list' | 'not_attached';
-}
+/**
+ * What is said of a session that is denied. `counts`: everywhere, from then on. `gets_through`: a probe has seen that it does not yet.
+ * `no_list`: there is none for its account. `not_attached`: its role does not heed it, or nobody knows.
+ */
+export type Verdict =
+  | { readonly kind: 'counts'; readonly from: Date }
+  | { readonly kind: 'gets_through' | 'no_list' | 'not_attached' }
+  | Exclude<Denial, { kind: 'since' }>;
 
 /**
  * How many ends wait for an account for as long as that takes. More of them wait a while, and then come again: the places for
@@ -30,6 +33,7 @@ export interface NotDenied {
 const PATIENT = 8;
 const PATIENCE_MS = 3_000;
 
+/** @param propagationMs - from being seen until it counts everywhere. */
 export function makeRevocation(
   accounts: ReadonlyMap<string, Account>,
   known: Known,
@@ -37,10 +41,10 @@ export function makeRevocation(
 ): Revocation {
   const waiting = new Map<Account, number>();
 
-  async function denyAt({ boundary, findRole }: Account, session: Session, signal: AbortSignal) {
+  async function denyAt({ boundary, findRole }: Account, session: Session, signal: AbortSignal): Promise<Verdict> {
     // It is denied whatever is known of its role: that may come right, and nothing is lost by it.
     const [looked, denied] = await Promise.allSettled([
-      findRole(session.role, signal).catch(unlessRefused),
+      findRole(session.role, signal).catch(unlessHidden),
       boundary.deny(session, signal),
     ]);
     const found = looked.status === 'fulfilled' ? looked.value : undefined;
@@ -50,14 +54,21 @@ export function makeRevocation(
     return found ? heeded(denied.value, found.since) : notAttached(session);
   }
 
-  function notAttached({ role }: Session): NotDenied {
+  function notAttached({ role }: Session): Verdict {
     known.noteDeniable(role, false);
     return { kind: 'not_attached' };
   }
 
+  /** A probe tries the list and not whether a role heeds it: for that the wait counts in any case. */
+  function heeded(denial: Denial, since: Date): Verdict {
+    if (denial.kind !== 'since') return denial;
+    if (denial.probed === 'not_yet') return { kind: 'gets_through' }; // which knows better than any wait
+    const last = denial.probed === 'denied' || denial.since < since ? since : denial.since;
+    return { kind: 'counts', from: new Date(last.getTime() + propagationMs) };
+  }
+
   return {
     accounts,
-    propagationMs,
     async deny(session, signal) {
       const account = accounts.get(session.account);
       if (!account) return { kind: 'no_list' };
@@ -73,16 +84,11 @@ export function makeRevocation(
   };
 }
 
-/** What may not be looked at is not known to heed anything; what does not answer is asked again, and soon. */
-function unlessRefused(error: unknown): undefined {
-  if (error instanceof ProviderError && error.code === 'provider_refused') return undefined;
+/** What may not be looked at, or is not there, is not known to heed anything; whatever else went wrong is asked again, and soon. */
+function unlessHidden(error: unknown): undefined {
+  const what = error instanceof ProviderError ? error.facts['finding'] : undefined;
+  if (what === 'access_denied' || what === 'no_such_entity') return undefined;
   throw error;
-}
-
-/** A list that was there before its role was seen to heed it counts from then on, and no probe has tried that. */
-function heeded(denial: Denial, since: Date): Denial {
-  if (denial.kind !== 'since' || since <= denial.since) return denial;
-  return { kind: 'since', since, probed: undefined };
 }
 
 /** What was begun goes on, for all who ask after it. */

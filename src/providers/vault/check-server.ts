@@ -1,4 +1,5 @@
 import type { Clock } from '../../domain/clock.ts';
+import { isUnreadable } from '../encrypted.ts';
 import type { HealthFinding } from '../provider.ts';
 import { HealthAnswer, parse, TokenAnswer } from './answers.ts';
 import type { Client } from './client.ts';
@@ -52,7 +53,5 @@ export async function checkBroker(
 }
 
 export function checkAddress(address: string): readonly HealthFinding[] {
-  const { protocol, hostname } = new URL(address);
-  const local = hostname === 'localhost' || hostname === '[::1]' || /^127\.[0-9.]+$/.test(hostname);
-  return protocol === 'https:' || local ? [] : [finding('connection_not_encrypted')];
+  return isUnreadable(address) ? [] : [finding('connection_not_encrypted')];
 }

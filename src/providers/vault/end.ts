@@ -32,13 +32,13 @@ export async function endToken(vault: Vault, handle: VaultHandle, signal: AbortS
   return { kind: 'ended' };
 }
 
-/** Whether it is gone. 202 means that Vault only queued it, and 400 that there is none: the look-up tells. */
+/** Whether it is gone. 204 says so; 202 means that Vault only queued it, and 400 that there is none: the look-up tells. */
 async function revokeLease(vault: Vault, lease_id: string, signal: AbortSignal): Promise<boolean> {
   const step = 'lease_revoke';
   const body = { lease_id, sync: true };
   const revoke = { step, method: 'POST', path: at`sys/leases/revoke`, body, accept: [400, 404] } as const;
   const { status } = await vault.ask(revoke, signal);
-  if (status === 200 || status === 204) return true;
+  if (status === 204) return true;
   return isGone(vault, { step: 'lease_lookup', path: at`sys/leases/lookup`, body: { lease_id } }, signal);
 }
 

@@ -1,5 +1,5 @@
 import { ProviderError, type ProviderErrorCode } from '../../domain/errors.ts';
-import type { JsonObject } from '../../domain/json.ts';
+import { isJsonObject, type JsonObject } from '../../domain/json.ts';
 import type { Reply } from './wire.ts';
 
 /** Statuses that are no refusal of what was asked (Vault's API documentation, *HTTP status codes*). */
@@ -23,6 +23,19 @@ export function failedWith({ status }: Reply, step: string): ProviderError {
   if (status >= 400) return fail('provider_refused');
   if (status >= 300) return fail('provider_unreachable', { finding: 'redirected' });
   return fail('provider_answer_wrong');
+}
+
+/**
+ * Whether it is Vault that says so. What stands before it refuses too, with the same statuses, and knows of nothing; Vault says
+ * with each refusal what is wrong, in a list that may be empty.
+ */
+export function isVaultsOwn({ status, body }: Reply): boolean {
+  if (status < 400 || status >= 500 || CODES[status]) return true;
+  return isJsonObject(body) && Array.isArray(body['errors']);
+}
+
+export function notVaults({ status }: Reply, step: string): ProviderError {
+  return new ProviderError('provider_answer_wrong', { nothingLives: false, facts: { status, step } });
 }
 
 /** The same failure, where it is certain that it left nothing alive. */

@@ -114,10 +114,7 @@ export const vault: ProviderKind<VaultConfig> = {
           return healthOf([...findings, finding(troubleOf(error) satisfies FindingCode, { why: whyOf(error) })]);
         }
       },
-      async close() {
-        await session.close();
-        wire.close();
-      },
+      close: () => session.close(),
     };
   },
 };

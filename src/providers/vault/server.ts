@@ -1,6 +1,6 @@
 import type { Secret } from '../../domain/secret.ts';
 import type { Call, Client } from './client.ts';
-import { certain, failedWith } from './errors.ts';
+import { certain, failedWith, isVaultsOwn, notVaults } from './errors.ts';
 import { lookUp, type Session } from './session.ts';
 import type { Reply } from './wire.ts';
 
@@ -38,6 +38,7 @@ export function makeServer(client: Client, session: Session): Server {
   return async (ask, signal) => {
     const { accept = [], ...call } = ask;
     const reply = await (call.token ? client(call, signal) : asBroker(call, signal));
+    if (!isVaultsOwn(reply)) throw notVaults(reply, call.step);
     const accepted = (reply.status >= 200 && reply.status < 300) || accept.includes(reply.status);
     if (!accepted) throw failedWith(reply, call.step);
     return reply;

@@ -29,6 +29,7 @@ export interface Session {
   readonly canLogIn: boolean;
   /** Renews what is due, or logs in anew where renewing brings nothing. @throws ProviderError. */
   keep(): Promise<void>;
+  /** Closes the wire too, now or, where a login is under way for longer than a farewell takes, behind this call. */
   close(): Promise<void>;
 }
 
@@ -65,6 +66,10 @@ export function makeSession({ auth, caFile, client, wire, clock, readFile }: Nee
     (loggingIn ??= begin()
       .then((begun) => (login = begun))
       .finally(() => (loggingIn = undefined)));
+
+  function requireOpen(): void {
+    if (closed) throw new ProviderError('provider_unreachable', { nothingLives: true, facts: { finding: 'closed' } });
+  }
 
   async function trusting(): Promise<void> {
     if (caFile !== undefined) wire.trust(await read(caFile));
@@ -147,8 +152,12 @@ export function makeSession({ auth, caFile, client, wire, clock, readFile }: Nee
     canLogIn,
     trusting,
     async token(signal) {
-      if (closed) throw new ProviderError('provider_unreachable', { nothingLives: true, facts: { finding: 'closed' } });
-      if (!login || isOver(login)) return (await within(LOGIN_MS, signal, logIn())).token;
+      requireOpen();
+      if (!login || isOver(login)) {
+        const { token } = await within(LOGIN_MS, signal, logIn());
+        requireOpen();
+        return token;
+      }
       keep().catch(() => undefined); // it comes round again, and the token is still good
       return login.token;
     },
@@ -161,11 +170,13 @@ export function makeSession({ auth, caFile, client, wire, clock, readFile }: Nee
       closed = true;
       const last = login;
       login = undefined;
-      if (!canLogIn) return;
-      const { signal } = new AbortController();
-      const late = loggingIn && (await within(FAREWELL_MS, signal, loggingIn).catch(() => undefined));
-      login = undefined;
-      await Promise.all([last, late].flatMap((each) => (each ? [giveBack(each)] : [])));
+      if (!canLogIn) {
+        wire.close();
+        return;
+      }
+      const late = loggingIn?.then(giveBack, () => undefined);
+      const done = Promise.all([last && giveBack(last), late]).finally(() => wire.close());
+      await within(FAREWELL_MS, new AbortController().signal, done).catch(() => undefined);
     },
   };
 
