@@ -24,6 +24,8 @@ export interface ApprovalFilter {
 /** A denied call that is put before a person. */
 export interface CallApproval {
   readonly decision: DecisionId;
+  /** Under which it is on record that it could not be put there. */
+  readonly refusal: DecisionId;
   readonly trust: string;
   readonly subject: string;
   readonly owner: string;
@@ -77,19 +79,21 @@ export function makeApprovals(connection: Connection) {
 
     /**
      * Puts a denied call before a person, once for each decision: asked again, it answers the approval that is there.
-     * @throws Refusal `not_found` (no such decision of this workload), `under_order`, `task_ended`, `too_many_approvals`.
+     * @throws Refusal `not_found` (no such decision of this workload), `too_many_approvals`; `under_order`, `task_ended`, which are on record.
      */
     async requestCall(asking: CallApproval): Promise<ApprovalId> {
       return admit(await connection.transition<Answer & { id: ApprovalId }>('request_call_approval', asking)).id;
     },
 
-    /** @throws Refusal `not_found`, `approval_closed`, `own_request`, `already_answered`, `role_missing`; each but the first on record. */
+    /** @throws Refusal `not_found`, `approval_closed`, `own_request`, `already_answered`, `role_missing`, `role_limited`; each but the first on record. */
     async answer(answering: {
       readonly approval: ApprovalId;
       readonly answer: 'approve' | 'deny';
       readonly reason: string;
       /** Those that this person has for the owner and environment that it is about. */
       readonly roles: readonly OperatorRole[];
+      /** Those that this person has, and that do not reach it. */
+      readonly limited: readonly OperatorRole[];
       readonly actor: Actor;
       readonly origin: string | null;
     }): Promise<ApprovalState> {
