@@ -7,7 +7,7 @@ import { AccessRequestBody } from './access-requests.ts';
 import type { Step } from './context.ts';
 import { EventsQuery, ProofQuery, RangeQuery } from './audit.ts';
 import { ArchiveBody, ArchivesQuery } from './archives.ts';
-import { HoldBody, LiftHoldBody } from './holds.ts';
+import { HoldBody, HoldsQuery, LiftHoldBody } from './holds.ts';
 import { ExceptionAnswerBody, ExceptionBody, ExceptionsQuery, ReviewBody } from './exceptions.ts';
 import { EvaluationBody, EvaluationsBody } from './authzen-request.ts';
 import { OutcomeBody } from './authzen.ts';
@@ -314,7 +314,8 @@ export const OPERATIONS: readonly Operation[] = [
     path: '/v1/audit/holds',
     summary: 'Legal holds, newest first',
     roles: ['auditor', 'security', 'platform'],
-    answers: { 200: 'The holds' },
+    query: HoldsQuery,
+    answers: { 200: 'A page of holds' },
   },
   {
     method: 'post',

@@ -34,10 +34,14 @@ export function makeHolds(connection: Connection) {
     find: (id: HoldId): Promise<HoldRow | null> =>
       connection.prisma((client) => client.legalHold.findUnique({ where: { id } })),
 
-    /** Newest first. */
-    list: (limit: number): Promise<HoldRow[]> =>
+    /** Newest first, from behind the hold `after`. */
+    list: (limit: number, after?: string): Promise<HoldRow[]> =>
       connection.prisma((client) =>
-        client.legalHold.findMany({ orderBy: [{ placedAt: 'desc' }, { id: 'asc' }], take: limit }),
+        client.legalHold.findMany({
+          orderBy: [{ placedAt: 'desc' }, { id: 'asc' }],
+          ...(after === undefined ? {} : { cursor: { id: after }, skip: 1 }),
+          take: limit,
+        }),
       ),
   };
 }
