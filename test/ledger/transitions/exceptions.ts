@@ -126,7 +126,7 @@ export const EXCEPTIONS: readonly Transition[] = [
     name: 'request_call_approval, under an order',
     events: ['call.decided'],
     arrange: async (world) => {
-      const decision = await deniedCall(world);
+      const decision = await deniedCall(world, { subject: 'spiffe://dev.local/agent/' + ids.grant() });
       await world.order({ kind: 'agent', value: decision.subject });
       return { run: () => refused(askAbout(world, decision)) };
     },
