@@ -1,6 +1,7 @@
 import type { Actor, OperatorRole, Reach } from '../domain/identity.ts';
 import type { ApprovalId, DecisionId, GrantId } from '../domain/ids.ts';
 import type { Prisma } from '../generated/client.ts';
+import { behind } from './behind.ts';
 import type { Connection } from './connection.ts';
 import { admit } from './issuing.ts';
 import type { Answer, ApprovalRequest } from './issuing.ts';
@@ -48,19 +49,20 @@ export function makeApprovals(connection: Connection) {
     /** Newest first, from behind the approval `after`. */
     list: (filter: ApprovalFilter, limit: number, after?: string): Promise<ApprovalRow[]> =>
       connection.prisma(async (client) =>
-        client.approval.findMany({
-          where: {
-            ...(filter.state ? { state: filter.state } : {}),
-            ...(filter.kind ? { kind: filter.kind } : {}),
-            ...(filter.owner ? { owner: filter.owner } : {}),
-            ...(filter.environment ? { environment: filter.environment } : {}),
-            ...(filter.within ? { AND: [withinReach(filter.within)] } : {}),
-          },
-          include,
-          orderBy: [{ createdAt: 'desc' }, { id: 'asc' }],
-          ...(after === undefined ? {} : { cursor: { id: after }, skip: 1 }),
-          take: limit,
-        }),
+        behind(after, limit, (page) =>
+          client.approval.findMany({
+            where: {
+              ...(filter.state ? { state: filter.state } : {}),
+              ...(filter.kind ? { kind: filter.kind } : {}),
+              ...(filter.owner ? { owner: filter.owner } : {}),
+              ...(filter.environment ? { environment: filter.environment } : {}),
+              ...(filter.within ? { AND: [withinReach(filter.within)] } : {}),
+            },
+            include,
+            orderBy: [{ createdAt: 'desc' }, { id: 'asc' }],
+            ...page,
+          }),
+        ),
       ),
 
     /** Of these, the ones that nobody waits for an answer to any more. */
