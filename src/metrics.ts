@@ -3,6 +3,8 @@ import { sharedRead } from './shared-read.ts';
 
 /** How long what the ledger said is said again. */
 const LEDGER_KEPT_MS = 1_000;
+/** What it does not say within this is not waited for: Prometheus gives a scrape 10 s. */
+const LEDGER_MOST_MS = 4_000;
 
 /** What is counted here, and what is asked of the ledger at each scrape. */
 export interface MetricsSource {
@@ -77,7 +79,8 @@ export function makeMetrics(nowMs: () => number): Metrics {
 function follow(registry: Registry, source: MetricsSource, nowMs: () => number): void {
   const registers = [registry];
   // Anybody may scrape: what asks the ledger is asked once for all who do.
-  const shared = <T>(read: () => Promise<T>) => sharedRead(read, LEDGER_KEPT_MS, nowMs);
+  const shared = <T>(read: () => Promise<T>) =>
+    sharedRead(read, { keptMs: LEDGER_KEPT_MS, mostMs: LEDGER_MOST_MS, nowMs });
   const exceptions = shared(source.exceptions);
   const sinks = shared(source.sinks);
   // One scrape is not lost for what the ledger cannot say now: such a gauge has no value, or NaN.

@@ -1,12 +1,20 @@
+export interface Sharing {
+  /** For so long what was read is said again. */
+  readonly keptMs: number;
+  /** After so long it has failed for all who ask, whatever becomes of it. */
+  readonly mostMs: number;
+  readonly nowMs: () => number;
+}
+
 /**
  * One read for all who ask while it is under way, or within `keptMs` of its end; what failed is read again. For what may be asked by
  * anybody, as often as they like.
  */
-export function sharedRead<T>(read: () => Promise<T>, keptMs: number, nowMs: () => number): () => Promise<T> {
+export function sharedRead<T>(read: () => Promise<T>, { keptMs, mostMs, nowMs }: Sharing): () => Promise<T> {
   let last: { readonly value: Promise<T>; endedAt?: number } | undefined;
   return () => {
     if (last && (last.endedAt === undefined || Math.abs(nowMs() - last.endedAt) < keptMs)) return last.value;
-    const asked: { readonly value: Promise<T>; endedAt?: number } = { value: read() };
+    const asked: { readonly value: Promise<T>; endedAt?: number } = { value: within(mostMs, read()) };
     last = asked;
     asked.value.then(
       () => (asked.endedAt = nowMs()),
@@ -14,4 +22,12 @@ export function sharedRead<T>(read: () => Promise<T>, keptMs: number, nowMs: () 
     );
     return asked.value;
   };
+}
+
+function within<T>(ms: number, work: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer within ${ms} ms`)), ms);
+  });
+  return Promise.race([work, late]).finally(() => clearTimeout(timer));
 }

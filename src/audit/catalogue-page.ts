@@ -1,7 +1,7 @@
-import { EVENT_GROUPS } from './catalogue.ts';
-import type { EventType } from './catalogue.ts';
+import { EVENT_GROUPS } from './catalogue/index.ts';
+import type { EventType } from './catalogue/event-type.ts';
 
-const BEGIN = '<!-- made from src/audit/catalogue.ts by `npm run docs`: from here -->';
+const BEGIN = '<!-- made from src/audit/catalogue/ by `npm run docs`: from here -->';
 const END = '<!-- to here -->';
 
 /** The page of events with its tables of types made anew. @throws Error where the page does not say where they go. */

@@ -21,7 +21,7 @@ export interface RecordVerbs {
   timeline(task: string, options?: CallOptions): Promise<TaskTimeline>;
   /** What there is to show for a span of time; RFC 3339. A large log takes a while: see `timeoutMs`. */
   evidence(span?: { readonly from?: string; readonly to?: string }, options?: CallOptions): Promise<EvidencePack>;
-  /** Newest first. */
+  /** All of them, newest first. */
   holds(options?: CallOptions): Promise<readonly LegalHold[]>;
   placeHold(
     request: { readonly reason: string; readonly from?: string; readonly to?: string },
@@ -73,7 +73,15 @@ export function makeRecordVerbs(transport: Transport): RecordVerbs {
       return readEvidencePack(await transport({ as, method: 'GET', path: '/v1/audit/evidence', query, signal }));
     },
     async holds({ signal } = {}) {
-      return readHolds(await transport({ as, method: 'GET', path: holds, signal })).holds;
+      const found: LegalHold[] = [];
+      let cursor: string | undefined;
+      do {
+        const query = { cursor, limit: '500' };
+        const page = readHolds(await transport({ as, method: 'GET', path: holds, query, signal }));
+        found.push(...page.holds);
+        cursor = page.next_cursor;
+      } while (cursor !== undefined);
+      return found;
     },
     async placeHold(json, { signal } = {}) {
       return readHold(await transport({ as, method: 'POST', path: holds, json, signal }));

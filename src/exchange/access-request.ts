@@ -98,6 +98,7 @@ export function makeAccessRequests(context: ExchangeContext, { sign, verify, iss
       const about = { asked, askedHash, needs: denial.needs, caller, chain, now, ...(task ? { task } : {}) };
       const request = {
         decision: denial.decision,
+        refusal: ids.decision(),
         trust: call.subject.trust,
         subject: call.subject.id,
         owner,

@@ -15,6 +15,8 @@ export interface Patience {
   readonly gone: AbortSignal;
 }
 
+const FOR_WANT_OF_ROLES: ReadonlySet<string> = new Set(['role_missing', 'role_limited']);
+
 /** What operators see of approvals, and their answers; and how a workload waits for one. */
 export function makeApprovals({ ledger }: Pick<ExchangeContext, 'ledger'>, waiting: Waiting) {
   /** What a limited role does not reach is not there for whoever has it. */
@@ -30,7 +32,7 @@ export function makeApprovals({ ledger }: Pick<ExchangeContext, 'ledger'>, waiti
     list: ({ operator }: OperatorCaller, filter: ApprovalFilter, limit: number, after?: string) =>
       ledger.approvals.list({ ...filter, within: reachOf(operator, OPERATOR_ROLES) }, limit, after),
 
-    /** @throws Refusal `not_found`, `approval_closed`, `own_request`, `already_answered`, `role_missing`. */
+    /** @throws Refusal `not_found`, `approval_closed`, `own_request`, `already_answered`, `role_missing`, `role_limited`. */
     async answer(
       caller: OperatorCaller,
       id: ApprovalId,
@@ -38,11 +40,15 @@ export function makeApprovals({ ledger }: Pick<ExchangeContext, 'ledger'>, waiti
       reason: string,
     ): Promise<ApprovalRow> {
       const row = await show(caller, id);
-      const roles = APPROVING_ROLES.filter((role) => mayActOn(caller.operator, role, row));
-      const said = { approval: id, answer, reason, roles, actor: actorOf(caller), origin: caller.origin };
+      const held = APPROVING_ROLES.filter((role) => caller.operator.roles.includes(role));
+      const roles = held.filter((role) => mayActOn(caller.operator, role, row));
+      const limited = held.filter((role) => !roles.includes(role));
+      const said = { approval: id, answer, reason, roles, limited, actor: actorOf(caller), origin: caller.origin };
       await ledger.approvals.answer(said).catch((error: unknown) => {
-        if (!(error instanceof Refusal) || error.code !== 'role_missing') throw error;
-        throw new Refusal('role_missing', { roles: readNeeds(row.needs).map(({ role }) => role) });
+        if (!(error instanceof Refusal) || !FOR_WANT_OF_ROLES.has(error.code)) throw error;
+        const wanted = readNeeds(row.needs).map(({ role }) => role);
+        if (error.code === 'role_missing') throw new Refusal('role_missing', { roles: wanted });
+        throw new Refusal('role_limited', { role: limited.find((role) => wanted.includes(role)) ?? null });
       });
       return show(caller, id);
     },

@@ -4,8 +4,6 @@ import type { HoldRow } from '../ledger/index.ts';
 import type { ExchangeContext, OperatorCaller } from './context.ts';
 import { actorOf } from './orders.ts';
 
-const MAX_LISTED = 1_000;
-
 export interface HoldRequest {
   readonly reason: string;
   /** Covers everything where neither is given. */
@@ -21,7 +19,7 @@ export function makeHoldVerbs({ ledger, ids }: Pick<ExchangeContext, 'ledger' | 
     return hold;
   };
   return {
-    list: () => ledger.holds.list(MAX_LISTED),
+    list: (limit: number, after?: string) => ledger.holds.list(limit, after),
 
     async place(caller: OperatorCaller, { reason, from, to }: HoldRequest): Promise<HoldRow> {
       const id = ids.hold();

@@ -12,6 +12,7 @@ import type { Step } from './context.ts';
 import { operatorOf } from './context.ts';
 import { unlimited } from './reach.ts';
 import { noStore } from './steps.ts';
+import { anyTime } from './time.ts';
 
 const name = z.string().min(1).max(2_048).optional();
 /** A leaf, or a number of events. */
@@ -41,10 +42,7 @@ export const ProofQuery = z.strictObject({
   size: count.optional(),
 });
 
-const instant = z.iso
-  .datetime({ offset: true, error: 'must be a time such as 2026-11-01T00:00:00Z' })
-  .transform((text) => new Date(text))
-  .optional();
+const instant = anyTime.transform((text) => new Date(text)).optional();
 export const RangeQuery = z.strictObject({ from: instant, to: instant });
 
 export function auditRouter(reads: EvidenceReads, version: string, asOperator: Step): Router {

@@ -19,6 +19,7 @@ import { onTask, shownTask } from './call-task.ts';
 import type { Req, Step } from './context.ts';
 import { workloadOf } from './context.ts';
 import { echoRequestId, noStore } from './steps.ts';
+import { utcTime } from './time.ts';
 
 const MAX_SINGLE = '64kb';
 const MAX_MANY = '1mb';
@@ -29,7 +30,7 @@ export const OutcomeBody = z.strictObject({
     .string()
     .regex(/^[A-Za-z0-9][A-Za-z0-9._:-]{0,99}$/, 'must be a code: letters, digits and . _ : -, at most 100')
     .optional(),
-  at: z.iso.datetime({ message: 'must be a time such as 2026-01-31T12:00:00Z' }).optional(),
+  at: utcTime.optional(),
 });
 
 export interface CallVerbs {

@@ -10,12 +10,11 @@ import { operatorOf } from './context.ts';
 import { unlimited } from './reach.ts';
 import { decisionBody } from './representations.ts';
 import { noStore } from './steps.ts';
-
-const time = z.iso.datetime({ message: 'must be a time such as 2026-01-31T12:00:00Z' });
+import { utcTime } from './time.ts';
 
 export const DecisionsQuery = z.strictObject({
-  from: time,
-  to: time.optional(),
+  from: utcTime,
+  to: utcTime.optional(),
   /** The page before's `next_cursor`: the last decision on it. */
   cursor: z
     .string()

@@ -13,10 +13,10 @@ import { body, query } from './body.ts';
 import type { Req, Step } from './context.ts';
 import { operatorOf } from './context.ts';
 import { noStore } from './steps.ts';
+import { utcTime } from './time.ts';
 
 const name = z.string().min(1).max(2_048).optional();
 const words = z.string().min(1).max(1_000);
-const time = z.iso.datetime({ message: 'must be a time such as 2026-01-31T12:00:00Z' });
 /** `<trust>/<id>`: the name of a trust entry has no slash. */
 const agent = z
   .string()
@@ -29,9 +29,9 @@ export const ExceptionBody = z.strictObject({
     .refine(({ profile, tool }) => (profile === undefined) !== (tool === undefined), 'exactly one of profile, tool'),
   policies: z.array(z.string().min(1).max(64)).min(1).max(20),
   reason: words,
-  starts_at: time.optional(),
-  ends_at: time,
-  review_by: time,
+  starts_at: utcTime.optional(),
+  ends_at: utcTime,
+  review_by: utcTime,
 });
 export const ExceptionAnswerBody = z.strictObject({ reason: words });
 export const ReviewBody = z.strictObject({ note: words });

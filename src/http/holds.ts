@@ -6,7 +6,7 @@ import { parseId } from '../domain/ids.ts';
 import type { HoldVerbs } from '../exchange/holds.ts';
 import type { HoldRow } from '../ledger/index.ts';
 import { RangeQuery } from './audit.ts';
-import { body } from './body.ts';
+import { body, query } from './body.ts';
 import type { Step } from './context.ts';
 import { operatorOf } from './context.ts';
 import { unlimited } from './reach.ts';
@@ -21,11 +21,23 @@ export const HoldBody = z
     message: 'must be later than from',
   });
 export const LiftHoldBody = z.strictObject({ reason });
+export const HoldsQuery = z.strictObject({
+  /** The page before's `next_cursor`: the last hold on it. */
+  cursor: z
+    .string()
+    .refine((text) => parseId('hold', text) !== undefined, 'is not a cursor of this list')
+    .optional(),
+  limit: z.coerce.number().int().min(1).max(500).default(100),
+});
 
 export function holdsRouter(holds: HoldVerbs, asOperator: Step, json: RequestHandler): Router {
-  const list: Step = async (_req, res) => {
-    res.json({ holds: (await holds.list()).map(holdBody) });
-  };
+  const list = query(HoldsQuery, async ({ cursor, limit }, _req, res) => {
+    const page = await holds.list(limit + 1, cursor);
+    const rows = page.slice(0, limit);
+    const last = rows.at(-1);
+    const more = page.length > limit && last ? { next_cursor: last.id } : {};
+    res.json({ holds: rows.map(holdBody), ...more });
+  });
   const place = body(HoldBody, async (input, _req, res) => {
     const asked = { reason: input.reason, from: input.from ?? null, to: input.to ?? null };
     res.status(201).json(holdBody(await holds.place(operatorOf(res), asked)));

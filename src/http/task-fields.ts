@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { TASK_MODES } from '../domain/task.ts';
 import { parseId } from '../domain/ids.ts';
 import type { TaskId } from '../domain/ids.ts';
+import { anyTime } from './time.ts';
 
 const MAX_NAMES = 50;
 const MAX_COUNT = 1_000_000;
@@ -36,7 +37,7 @@ export const bounds = {
   mode: z.enum(TASK_MODES),
   environment: word,
   environments: words.min(1).optional(),
-  ends_at: z.iso.datetime({ offset: true }).optional(),
+  ends_at: anyTime.optional(),
   max_grants: count.optional(),
   max_calls: count.optional(),
   profiles: words.optional(),

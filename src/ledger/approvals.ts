@@ -1,6 +1,7 @@
 import type { Actor, OperatorRole, Reach } from '../domain/identity.ts';
 import type { ApprovalId, DecisionId, GrantId } from '../domain/ids.ts';
 import type { Prisma } from '../generated/client.ts';
+import { behind } from './behind.ts';
 import type { Connection } from './connection.ts';
 import { admit } from './issuing.ts';
 import type { Answer, ApprovalRequest } from './issuing.ts';
@@ -24,6 +25,8 @@ export interface ApprovalFilter {
 /** A denied call that is put before a person. */
 export interface CallApproval {
   readonly decision: DecisionId;
+  /** Under which it is on record that it could not be put there. */
+  readonly refusal: DecisionId;
   readonly trust: string;
   readonly subject: string;
   readonly owner: string;
@@ -46,19 +49,20 @@ export function makeApprovals(connection: Connection) {
     /** Newest first, from behind the approval `after`. */
     list: (filter: ApprovalFilter, limit: number, after?: string): Promise<ApprovalRow[]> =>
       connection.prisma(async (client) =>
-        client.approval.findMany({
-          where: {
-            ...(filter.state ? { state: filter.state } : {}),
-            ...(filter.kind ? { kind: filter.kind } : {}),
-            ...(filter.owner ? { owner: filter.owner } : {}),
-            ...(filter.environment ? { environment: filter.environment } : {}),
-            ...(filter.within ? { AND: [withinReach(filter.within)] } : {}),
-          },
-          include,
-          orderBy: [{ createdAt: 'desc' }, { id: 'asc' }],
-          ...(after === undefined ? {} : { cursor: { id: after }, skip: 1 }),
-          take: limit,
-        }),
+        behind(after, limit, (page) =>
+          client.approval.findMany({
+            where: {
+              ...(filter.state ? { state: filter.state } : {}),
+              ...(filter.kind ? { kind: filter.kind } : {}),
+              ...(filter.owner ? { owner: filter.owner } : {}),
+              ...(filter.environment ? { environment: filter.environment } : {}),
+              ...(filter.within ? { AND: [withinReach(filter.within)] } : {}),
+            },
+            include,
+            orderBy: [{ createdAt: 'desc' }, { id: 'asc' }],
+            ...page,
+          }),
+        ),
       ),
 
     /** Of these, the ones that nobody waits for an answer to any more. */
@@ -77,19 +81,21 @@ export function makeApprovals(connection: Connection) {
 
     /**
      * Puts a denied call before a person, once for each decision: asked again, it answers the approval that is there.
-     * @throws Refusal `not_found` (no such decision of this workload), `under_order`, `task_ended`, `too_many_approvals`.
+     * @throws Refusal `not_found` (no such decision of this workload), `too_many_approvals`; `under_order`, `task_ended`, which are on record.
      */
     async requestCall(asking: CallApproval): Promise<ApprovalId> {
       return admit(await connection.transition<Answer & { id: ApprovalId }>('request_call_approval', asking)).id;
     },
 
-    /** @throws Refusal `not_found`, `approval_closed`, `own_request`, `already_answered`, `role_missing`; each but the first on record. */
+    /** @throws Refusal `not_found`, `approval_closed`, `own_request`, `already_answered`, `role_missing`, `role_limited`; each but the first on record. */
     async answer(answering: {
       readonly approval: ApprovalId;
       readonly answer: 'approve' | 'deny';
       readonly reason: string;
       /** Those that this person has for the owner and environment that it is about. */
       readonly roles: readonly OperatorRole[];
+      /** Those that this person has, and that do not reach it. */
+      readonly limited: readonly OperatorRole[];
       readonly actor: Actor;
       readonly origin: string | null;
     }): Promise<ApprovalState> {

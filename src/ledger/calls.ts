@@ -4,6 +4,7 @@ import type { Json } from '../domain/json.ts';
 import type { Parameters } from '../domain/profile.ts';
 import type { Task, TaskMode } from '../domain/task.ts';
 import type { Prisma } from '../generated/client.ts';
+import { behind } from './behind.ts';
 import type { Connection } from './connection.ts';
 import { admit } from './issuing.ts';
 import type { Answer, DecisionRecord } from './issuing.ts';
@@ -183,13 +184,14 @@ export function makeCalls(connection: Connection) {
     /** Of a period, oldest first, from behind `after`. */
     listDecisions: (from: Date, to: Date, limit: number, after?: DecisionId): Promise<DecisionView[]> =>
       connection.prisma((client) =>
-        client.decision.findMany({
-          where: { at: { gte: from, lt: to } },
-          include: { callOutcome: true },
-          orderBy: [{ at: 'asc' }, { id: 'asc' }],
-          ...(after === undefined ? {} : { cursor: { id: after }, skip: 1 }),
-          take: limit,
-        }),
+        behind(after, limit, (page) =>
+          client.decision.findMany({
+            where: { at: { gte: from, lt: to } },
+            include: { callOutcome: true },
+            orderBy: [{ at: 'asc' }, { id: 'asc' }],
+            ...page,
+          }),
+        ),
       ),
   };
 }

@@ -1,6 +1,7 @@
 import type { Actor, Reach } from '../domain/identity.ts';
 import type { ExceptionId } from '../domain/ids.ts';
 import type { Prisma } from '../generated/client.ts';
+import { behind } from './behind.ts';
 import type { Connection } from './connection.ts';
 import { admit } from './issuing.ts';
 import type { Answer } from './issuing.ts';
@@ -94,22 +95,23 @@ export function makeExceptions(connection: Connection) {
     /** Newest first, from behind the exception `after`. */
     list: (filter: ExceptionFilter, now: Date, limit: number, after?: string): Promise<ExceptionRow[]> =>
       connection.prisma((client) =>
-        client.exception.findMany({
-          where: {
-            AND: [
-              filter.state ? inState(filter.state, now) : {},
-              filter.unreviewed ? { ...APPROVED, reviewedAt: null, reviewBy: { lte: now } } : {},
-              filter.within ? withinReach(filter.within) : {},
-            ],
-            ...(filter.profile ? { profile: filter.profile } : {}),
-            ...(filter.tool ? { tool: filter.tool } : {}),
-            ...(filter.owner ? { owner: filter.owner } : {}),
-            ...(filter.environment ? { environment: filter.environment } : {}),
-          },
-          orderBy: [{ createdAt: 'desc' }, { id: 'asc' }],
-          ...(after === undefined ? {} : { cursor: { id: after }, skip: 1 }),
-          take: limit,
-        }),
+        behind(after, limit, (page) =>
+          client.exception.findMany({
+            where: {
+              AND: [
+                filter.state ? inState(filter.state, now) : {},
+                filter.unreviewed ? { ...APPROVED, reviewedAt: null, reviewBy: { lte: now } } : {},
+                filter.within ? withinReach(filter.within) : {},
+              ],
+              ...(filter.profile ? { profile: filter.profile } : {}),
+              ...(filter.tool ? { tool: filter.tool } : {}),
+              ...(filter.owner ? { owner: filter.owner } : {}),
+              ...(filter.environment ? { environment: filter.environment } : {}),
+            },
+            orderBy: [{ createdAt: 'desc' }, { id: 'asc' }],
+            ...page,
+          }),
+        ),
       ),
 
     /** Those in force that cover this and name one of these policies; the one that ends first comes first. */

@@ -4,6 +4,7 @@ import type { Reach } from '../domain/identity.ts';
 import type { GrantId, MintId, TaskId } from '../domain/ids.ts';
 import type { Task } from '../domain/task.ts';
 import type { Prisma } from '../generated/client.ts';
+import { behind } from './behind.ts';
 import type { Connection } from './connection.ts';
 import { withinReach } from './reach.ts';
 import { toTask } from './tasks.ts';
@@ -56,25 +57,26 @@ export function makeGrants(connection: Connection) {
     list: (filter: GrantFilter, limit: number, after?: string): Promise<GrantView[]> =>
       connection.prisma(async (client) => {
         const last = after && (await client.grant.findUnique({ where: { id: after }, select: { openedAt: true } }));
-        return client.grant.findMany({
-          where: {
-            ...(filter.state ? { state: filter.state } : {}),
-            ...(filter.agent ? { subject: filter.agent } : {}),
-            ...(filter.task ? { taskPath: { has: filter.task } } : {}),
-            ...(filter.profile ? { profile: filter.profile } : {}),
-            ...(filter.owner ? { owner: filter.owner } : {}),
-            ...(filter.environment ? { environment: filter.environment } : {}),
-            ...(filter.provider ? { provider: filter.provider } : {}),
-            ...(filter.onBehalfOf ? { onBehalfOf: filter.onBehalfOf } : {}),
-            ...(filter.within ? withinReach(filter.within) : {}),
-            // where the index is entered; what came later in that millisecond is passed over by the cursor
-            ...(last ? { openedAt: { lt: new Date(last.openedAt.getTime() + 1) } } : {}),
-          },
-          include,
-          orderBy: [{ openedAt: 'desc' }, { id: 'asc' }],
-          ...(after === undefined ? {} : { cursor: { id: after }, skip: 1 }),
-          take: limit,
-        });
+        return behind(after, limit, (page) =>
+          client.grant.findMany({
+            where: {
+              ...(filter.state ? { state: filter.state } : {}),
+              ...(filter.agent ? { subject: filter.agent } : {}),
+              ...(filter.task ? { taskPath: { has: filter.task } } : {}),
+              ...(filter.profile ? { profile: filter.profile } : {}),
+              ...(filter.owner ? { owner: filter.owner } : {}),
+              ...(filter.environment ? { environment: filter.environment } : {}),
+              ...(filter.provider ? { provider: filter.provider } : {}),
+              ...(filter.onBehalfOf ? { onBehalfOf: filter.onBehalfOf } : {}),
+              ...(filter.within ? withinReach(filter.within) : {}),
+              // where the index is entered; what came later in that millisecond is passed over by the cursor
+              ...(last ? { openedAt: { lt: new Date(last.openedAt.getTime() + 1) } } : {}),
+            },
+            include,
+            orderBy: [{ openedAt: 'desc' }, { id: 'asc' }],
+            ...page,
+          }),
+        );
       }),
 
     /** What a decision needs of a task. */

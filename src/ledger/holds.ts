@@ -1,6 +1,7 @@
 import type { Actor } from '../domain/identity.ts';
 import type { HoldId } from '../domain/ids.ts';
 import type { Prisma } from '../generated/client.ts';
+import { behind } from './behind.ts';
 import type { Connection } from './connection.ts';
 import { admit } from './issuing.ts';
 import type { Answer } from './issuing.ts';
@@ -34,10 +35,15 @@ export function makeHolds(connection: Connection) {
     find: (id: HoldId): Promise<HoldRow | null> =>
       connection.prisma((client) => client.legalHold.findUnique({ where: { id } })),
 
-    /** Newest first. */
-    list: (limit: number): Promise<HoldRow[]> =>
+    /** Newest first, from behind the hold `after`. */
+    list: (limit: number, after?: string): Promise<HoldRow[]> =>
       connection.prisma((client) =>
-        client.legalHold.findMany({ orderBy: [{ placedAt: 'desc' }, { id: 'asc' }], take: limit }),
+        behind(after, limit, (page) =>
+          client.legalHold.findMany({
+            orderBy: [{ placedAt: 'desc' }, { id: 'asc' }],
+            ...page,
+          }),
+        ),
       ),
   };
 }

@@ -175,6 +175,7 @@ const REFUSALS: ReadonlySet<string> = new Set<RefusalCode>([
   'already_answered',
   'own_request',
   'role_missing',
+  'role_limited',
   'exception_closed',
   'already_reported',
 ]);

@@ -1,4 +1,4 @@
-import { EVENT_TYPES } from '../../src/audit/catalogue.ts';
+import { EVENT_TYPES } from '../../src/audit/catalogue/index.ts';
 import { OCSF_VERSION, toOcsf } from '../../src/audit/ocsf.ts';
 import { isJsonObject } from '../../src/domain/json.ts';
 import type { JsonObject } from '../../src/domain/json.ts';

@@ -322,9 +322,34 @@ describe('when the broker refuses, or is away', () => {
     });
 
     test('--forget gives back what still works', async () => {
-      broker.next(ISSUE, away);
+      broker.next(ISSUE, { status: 403, body: { code: 'policy_denied' } });
       await ask();
       expect(await forget()).toMatchObject({ code: 0, stderr: 'writ: grant g000000000001 of aws given back\n' });
+      expect(files()).toEqual([]);
+    });
+
+    const UNANSWERED =
+      'writ: a request for aws is not forgotten: its answer was lost; ask for the same again, then forget it\n';
+
+    test('--forget keeps a request whose answer was lost, and says so: it is repeated under its key', async () => {
+      broker.next(ISSUE, away);
+      await ask();
+      const back = 'writ: grant g000000000001 of aws given back\n';
+      expect(await forget()).toMatchObject({ code: 1, stderr: UNANSWERED + back });
+      expect(readFileSync(onlyFile(), 'utf8')).not.toContain(SECRET);
+      expect(await forget()).toMatchObject({ code: 1, stderr: UNANSWERED });
+      expect(keyOf(await ask())).toBe('ASIA2');
+      const [, asking, again] = under();
+      expect([asking, again]).toEqual([expect.stringMatching(/^[0-9a-f-]{36}$/), asking]);
+      expect(await forget()).toMatchObject({ code: 0, stderr: 'writ: grant g000000000002 of aws given back\n' });
+      expect(files()).toEqual([]);
+    });
+
+    test('--forget drops one that no broker knows any more', async () => {
+      broker.next(ISSUE, away);
+      await ask();
+      station.pass(72_001);
+      expect(await forget()).toMatchObject({ code: 0 });
       expect(files()).toEqual([]);
     });
 
@@ -805,6 +830,80 @@ describe('locks', () => {
     expect(keyOf(await ask())).toBe('ASIA8');
     expect(readFileSync(file.replace(/lock$/, 'json'), 'utf8')).toContain('ASIA1');
     expect(readFileSync(file, 'utf8')).toContain('"token":"y"');
+  });
+
+  test('one that was lost while another grant was asked for: what the other keeps stays, its request above all', async () => {
+    station.pass(900);
+    const file = lockFile();
+    const entry = file.replace(/lock$/, 'json');
+    broker.next('POST /v1/grants', {
+      status: 403,
+      body: { code: 'policy_denied' },
+      before: async () => {
+        relock(file);
+        writeFileSync(entry, "another's");
+      },
+    });
+    expect((await ask()).stderr).toMatch(/^writ: policy_denied: /);
+    expect(readFileSync(entry, 'utf8')).toBe("another's");
+  });
+
+  test('one that was lost before another grant is asked for: nothing is asked for', async () => {
+    const file = lockFile();
+    broker.next('POST /v1/grants/g000000000001/renew', {
+      status: 409,
+      body: { code: 'grant_not_active' },
+      before: async () => relock(file),
+    });
+    expect(await ask()).toMatchObject({ code: 4, stderr: expect.stringMatching(/^writ: cache_busy: /) as string });
+    expect(issued()).toBe(1);
+  });
+
+  const forget = (over: Partial<Context> = {}) => station.run(['credential', '--forget'], base(), over);
+
+  test('--forget waits for whoever is at work, and gives back what that one fetched', async () => {
+    const file = onlyFile();
+    const entry = JSON.parse(readFileSync(file, 'utf8')) as { held: { grant: object } };
+    broker.seed({ id: 'g000000000007', profile: 'aws' });
+    lock();
+    const fetched = meanwhile(() => {
+      const grant = { ...entry.held.grant, id: 'g000000000007' };
+      writeFileSync(file, JSON.stringify({ ...entry, held: { grant, since: station.now().getTime() } }));
+    });
+    expect(await forget(fetched)).toMatchObject({ code: 0, stderr: 'writ: grant g000000000007 of aws given back\n' });
+    expect(files()).toEqual([]);
+  });
+
+  test('--forget takes nothing from whoever is at work for ever, and says so', async () => {
+    const file = lockFile();
+    lock();
+    const ran = await forget(meanwhile(() => relock(file)));
+    const stderr = 'writ: a request for aws is not forgotten: another process is at work on it\n';
+    expect(ran).toMatchObject({ code: 1, stderr });
+    expect(files()).toHaveLength(2);
+  });
+
+  test('what is swept has no lock of another', async () => {
+    const file = lockFile();
+    station.pass(900);
+    lock();
+    await ask(['--purpose', 'another']);
+    expect(files()).toContain(file.replace(/^.*\//, '').replace(/lock$/, 'json'));
+    rmSync(file);
+    station.pass(901);
+    await ask(['--purpose', 'another']);
+    expect(files()).toHaveLength(1);
+  });
+
+  test.each([
+    { name: 'that nobody is writing goes, with its secret', writing: false },
+    { name: 'that somebody is writing stays', writing: true },
+  ])('half an entry $name', async ({ writing }) => {
+    const key = 'e'.repeat(64);
+    writeFileSync(join(directory(), `${key}.json.00000000-0000-4000-8000-000000000000`), SECRET, { mode: 0o600 });
+    if (writing) relock(join(directory(), `${key}.lock`));
+    await forget();
+    expect(files()).toHaveLength(writing ? 2 : 0);
   });
 });
 

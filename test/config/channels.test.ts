@@ -101,9 +101,24 @@ test.each([
   expect(found.join('\n')).not.toContain('AQEB');
 });
 
-test('plain http to a host that is allowed by name', async () => {
-  const text = `outbound: { allow: ["ops.internal:8080"] }\n${at(`url: "http://ops.internal:8080/x", secret: "${KEY}"`)}`;
-  expect((await load(text)).approvals.webhooks).toHaveLength(1);
+test.each([
+  { allow: 'ops.internal:8080', url: 'http://ops.internal:8080/x' },
+  { allow: 'ops.internal', url: 'http://ops.internal:8080/x' },
+  { allow: 'Ops.Internal', url: 'http://OPS.internal/x' },
+  { allow: 'ops.internal:80', url: 'http://ops.internal/x' },
+  { allow: 'ops.internal', url: 'http://ops.internal./x' },
+  { allow: '[fd00::1]:8080', url: 'http://[FD00::1]:8080/x' },
+])(
+  'plain http to a host that is allowed by name, as the outbound client reads it: $allow, $url',
+  async ({ allow, url }) => {
+    const text = `outbound: { allow: ["${allow}"] }\n${at(`url: "${url}", secret: "${KEY}"`)}`;
+    expect((await load(text)).approvals.webhooks).toHaveLength(1);
+  },
+);
+
+test('and not to another port of one that is allowed at one alone', async () => {
+  const text = `outbound: { allow: ["ops.internal:80"] }\n${at(`url: "http://ops.internal:8080/x", secret: "${KEY}"`)}`;
+  expect((await problems(text)).join()).toMatch(/must be https/);
 });
 
 test('the same address twice', async () => {

@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url';
-import { EVENT_TYPES } from '../../src/audit/catalogue.ts';
+import { EVENT_TYPES } from '../../src/audit/catalogue/index.ts';
 import { listFrameworks, readFramework } from '../../src/config/index.ts';
 
 /** The mappings that come with Writ name controls that their frameworks have, and events that Writ writes. */

@@ -1,7 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { format, resolveConfig } from 'prettier';
-import { EVENT_GROUPS, EVENT_TYPES } from '../../src/audit/catalogue.ts';
+import { EVENT_GROUPS, EVENT_TYPES } from '../../src/audit/catalogue/index.ts';
 import { withCatalogue } from '../../src/audit/catalogue-page.ts';
 import { codesOf, readPage, ROOT, sectionOf } from './pages.ts';
 

@@ -10,7 +10,7 @@ import { GRANT_STATES } from '../../src/domain/grant.ts';
 import { ProblemsError } from '../../src/domain/problem.ts';
 import { ApplyBody } from '../../src/http/generations.ts';
 import { IssueBody, ListQuery, RenewBody, RevokeBody } from '../../src/http/grants.ts';
-import { OPERATIONS } from '../../src/http/openapi.ts';
+import { OPERATIONS } from '../../src/http/operations/index.ts';
 import { LiftBody, RevocationBody } from '../../src/http/orders.ts';
 import { problemOf } from '../../src/http/problem.ts';
 import { EndTaskBody, TaskBody, TasksQuery } from '../../src/http/tasks.ts';

@@ -204,7 +204,15 @@ describe('who answers', () => {
     const seeing = broker.people.operator(undefined, 'both', { groups: ['treasury-approver', 'auditor'] });
     expect((await broker.ask('GET', `/v1/approvals/${others}`, { as: seeing })).status).toBe(200);
     for (const word of ['approve', 'deny'] as const)
-      expect((await answer(others, word, seeing)).code).toBe('role_missing');
+      expect((await answer(others, word, seeing)).body).toMatchObject({ code: 'role_limited', role: 'approver' });
+    const { rows } = await broker.database.pool.query<{ code: string }>(
+      `select body::jsonb #>> '{facts,code}' as code from events where type = 'approval.answered' and body::jsonb ->> 'resource' = $1`,
+      [others],
+    );
+    expect(rows.map(({ code }) => code)).toEqual(['role_limited', 'role_limited']);
+    // a role that is not asked for is none, whatever it reaches
+    const other = broker.people.operator(undefined, 'other', { groups: ['treasury-security', 'auditor'] });
+    expect((await answer(others, 'approve', other)).code).toBe('role_missing');
     expect((await answer(mine, 'approve', token('treasury-approver'))).body['state']).toBe('pending');
     const listed = await broker.ask('GET', '/v1/approvals?limit=500', { as: token('treasury-security') });
     const owners = (listed.body['approvals'] as { owner: string }[]).map(({ owner }) => owner);

@@ -386,6 +386,26 @@ const OTHERS: readonly Other[] = [
   { route: 'GET /v1/grants?limit=0', as: () => security, want: ['limit'] },
   { route: 'GET /v1/grants?limit=501', as: () => security, want: ['limit'] },
   { route: 'GET /v1/grants?limit=ten', as: () => security, want: ['limit'] },
+  // times that are written as they should be, and that no calendar of the database has
+  ...['0000-01-01T00:00:00Z', '0001-01-01T00:00:00+23:59', '9999-12-31T23:59:59-23:59'].flatMap((time) => [
+    { route: 'POST /v1/audit/holds', as: () => security, json: { from: time, reason: 'x' }, want: ['from'] },
+    { route: 'POST /v1/audit/holds', as: () => security, json: { to: time, reason: 'x' }, want: ['to'] },
+    { route: `GET /v1/audit/range?from=${encodeURIComponent(time)}`, as: () => auditor, want: ['from'] },
+    { route: `GET /v1/audit/evidence?to=${encodeURIComponent(time)}`, as: () => auditor, want: ['to'] },
+    { route: 'POST /v1/tasks', as: () => agent, json: { ...TASK, ends_at: time }, want: ['ends_at'] },
+    {
+      route: `GET /v1/decisions?from=${time}&to=${time}`.replaceAll('+', '%2b'),
+      as: () => auditor,
+      want: ['from', 'to'],
+    },
+    { route: 'POST /v1/exceptions', as: () => security, json: { ...EXCEPTION, starts_at: time }, want: ['starts_at'] },
+    {
+      route: 'POST /v1/tool-calls/d000000000000000000000/outcome',
+      as: () => agent,
+      json: { status: 'succeeded', at: time },
+      want: ['at'],
+    },
+  ]),
   { route: 'GET /v1/grants?cursor=x', as: () => security, want: ['cursor'] },
   {
     route: `GET /v1/grants?cursor=${Buffer.from('["-200000-01-01T00:00:00Z",["g"]]').toString('base64url')}`,

@@ -1,3 +1,4 @@
+import { makeClient } from '../../src/client/index.ts';
 import { startRunningBroker } from '../support/running-broker.ts';
 import type { RunningBroker } from '../support/running-broker.ts';
 
@@ -102,4 +103,30 @@ test('who may', async () => {
   const workload = { as: broker.people.workload('agent/one') };
   expect((await broker.ask('GET', HOLDS, workload)).code).toBe('not_an_operator');
   expect(await held()).toBe(true);
+});
+
+test('page by page, each once, and the client has them all', async () => {
+  const ids: string[] = [];
+  for (const reason of ['a', 'b', 'c', 'd', 'e']) ids.unshift(await place({ reason }));
+  const page = async (query: string) => {
+    const { body } = await ask('GET', `${HOLDS}?${query}`, 'auditor');
+    return { ids: (body['holds'] as { id: string }[]).map(({ id }) => id), next: body['next_cursor'] as string };
+  };
+  const first = await page('limit=2');
+  const second = await page(`limit=3&cursor=${first.next}`);
+  expect([...first.ids, ...second.ids]).toEqual(ids);
+  let last = second;
+  while (last.next) last = await page(`limit=2&cursor=${last.next}`);
+  const { next } = await page('limit=500');
+  expect(next).toBeUndefined();
+
+  await broker.database.pool.query(
+    `insert into legal_holds (id, reason, placed_by, placed_at)
+      select 'h' || lpad(n::text, 21, '0'), 'many', placed_by, placed_at - interval '1 hour' from legal_holds, generate_series(1, 1001) as n where id = $1`,
+    [ids[0]],
+  );
+  const client = makeClient({ url: broker.url, operatorToken: () => broker.people.operator('auditor') });
+  const all = await client.operator.holds();
+  expect(new Set(all.map(({ id }) => id)).size).toBe(all.length);
+  expect(all.filter(({ reason }) => reason === 'many')).toHaveLength(1_001);
 });

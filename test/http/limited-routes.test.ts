@@ -1,4 +1,4 @@
-import { OPERATIONS } from '../../src/http/openapi.ts';
+import { OPERATIONS } from '../../src/http/operations/index.ts';
 import { approvalRules, LIMITED } from '../support/approval-rules.ts';
 import type { Answer } from '../support/ask.ts';
 import { startRunningBroker } from '../support/running-broker.ts';

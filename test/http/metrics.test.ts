@@ -1,4 +1,5 @@
 import { makeMetrics } from '../../src/metrics.ts';
+import { sharedRead } from '../../src/shared-read.ts';
 import type { MetricsSource } from '../../src/metrics.ts';
 
 /** Anybody may scrape: what that costs the ledger does not grow with who does. */
@@ -66,4 +67,25 @@ test('what could not be read is read again', async () => {
   fail(false);
   expect(await registry.metrics()).toMatch(/^writ_exceptions_active 12$/m);
   expect(counts()).toEqual([2]);
+});
+
+describe('a read that never ends', () => {
+  const never = new Promise<never>(() => undefined);
+
+  test('has failed for all who ask after a while, and is begun again', async () => {
+    const answers = [never, Promise.resolve(2)];
+    const read = sharedRead(async () => answers.shift() ?? 0, { keptMs: 1_000, mostMs: 20, nowMs: () => 0 });
+    const both = await Promise.allSettled([read(), read()]);
+    expect(both.map(({ status }) => status)).toEqual(['rejected', 'rejected']);
+    expect([await read(), await read()]).toEqual([2, 2]);
+  });
+
+  test('holds no scrape up: the others have their values', async () => {
+    const { source } = counted();
+    const { registry, follow } = makeMetrics(() => 0);
+    follow({ ...source, overdueSeconds: () => never });
+    const text = await registry.metrics();
+    expect(text).toMatch(/^writ_overdue_seconds nan$/im);
+    expect(text).toMatch(/^writ_exceptions_active 12$/m);
+  });
 });

@@ -1,4 +1,4 @@
-import { OPERATIONS } from '../../src/http/openapi.ts';
+import { OPERATIONS } from '../../src/http/operations/index.ts';
 import { expired } from '../support/people.ts';
 import type { Question } from '../support/ask.ts';
 import { startRunningBroker } from '../support/running-broker.ts';

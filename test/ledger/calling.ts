@@ -67,7 +67,15 @@ export const callApproval = ({
   trust,
   subject,
 }: Pick<DecisionRecord, 'id' | 'trust' | 'subject'>): CallApproval => ({
-  ...{ decision: id, trust, subject, owner: 'payments', environment: 'production', origin: null },
+  ...{
+    decision: id,
+    refusal: ids.decision(),
+    trust,
+    subject,
+    owner: 'payments',
+    environment: 'production',
+    origin: null,
+  },
   approval: {
     id: ids.approval(),
     kind: 'call',

@@ -259,7 +259,7 @@ export async function makeWorld(
     },
 
     answer: ({ approval }, answer = 'approve', actor = OPERATOR, roles = ['approver']) =>
-      ledger.approvals.answer({ approval, answer, reason: 'looked at it', roles, actor, origin: null }),
+      ledger.approvals.answer({ approval, answer, reason: 'looked at it', roles, limited: [], actor, origin: null }),
 
     claimOf: ({ grant, approval, shape }) => ({
       grant,

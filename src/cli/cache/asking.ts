@@ -41,6 +41,11 @@ export async function followUp(
   }
 }
 
+/** The request whose answer was lost, while a broker still knows it by its key. */
+export function repeatable({ asked }: Pick<Entry, 'asked'>, now: Date): Asked | undefined {
+  return asked && now.getTime() - asked.at < ASKED_MS ? asked : undefined;
+}
+
 /** What an entry had, when another grant is wanted: `held` is the last of its own, and may still work. */
 export type Before = Pick<Entry, 'asked' | 'waits' | 'held'>;
 
@@ -55,7 +60,8 @@ export async function another(wanted: Wanted, before: Before, until: AbortSignal
   try {
     return await bounded(wanted, held?.grant, until, ask);
   } catch (error) {
-    if (held && isPassing(error) && works(wanted, held.grant)) return held.grant;
+    const passing = isPassing(error) || (error instanceof CliError && error.code === 'cache_busy');
+    if (held && passing && works(wanted, held.grant)) return held.grant;
     throw error;
   }
 }
@@ -125,7 +131,7 @@ async function claimed(
 async function issueAnew(wanted: Wanted, before: Before, signal: AbortSignal): Promise<IssuedGrant> {
   const { shell, store, client, key, request } = wanted;
   const start = shell.now().getTime();
-  const again = before.asked && start - before.asked.at < ASKED_MS ? before.asked : undefined;
+  const again = repeatable(before, shell.now());
   const asked: Asked = again ?? { under: randomUUID(), at: start };
   const held = before.held && { held: before.held };
   await store.write({ ...key, ...held, asked });

@@ -1,12 +1,12 @@
 import type { Client, GrantRequest, IssuedGrant } from '../../client/index.ts';
-import { CliError, EXIT } from '../exit.ts';
 import { giveBack } from '../giving-back.ts';
 import { isAging, isUsable } from '../lifetime.ts';
 import type { Shell } from '../shell.ts';
 import { another, followUp, forgetAllBut, noteUnkept, type Before } from './asking.ts';
 import type { CacheKey } from './key.ts';
-import type { Lock } from './lock.ts';
-import type { Store } from './store.ts';
+import { busy, type Lock } from './lock.ts';
+import { makePatience } from './patience.ts';
+import { guarded, type Store } from './store.ts';
 
 export interface Wanted {
   readonly shell: Shell;
@@ -20,9 +20,6 @@ export interface Wanted {
 
 /** For what is asked of the broker under the lock, which holds longer (`LOCK_MS`): what does not fit is given back as well. */
 const WORK_MS = 25_000;
-/** For another process that is at work: it, and one that took over from it. */
-const WAIT_MS = 65_000;
-const PAUSES_MS = { first: 50, longest: 500 };
 
 /**
  * The credential for a request: the one in the cache until shortly before its end, then the next one of the same grant, and
@@ -31,20 +28,14 @@ const PAUSES_MS = { first: 50, longest: 500 };
  */
 export async function cachedGrant(wanted: Wanted): Promise<IssuedGrant> {
   const { shell, store, key } = wanted;
-  const giveUp = shell.now().getTime() + WAIT_MS;
-  let pause = PAUSES_MS.first;
+  const patience = makePatience(shell);
   for (;;) {
     const held = (await store.read(key.key))?.held;
     if (held && !isAging(held, shell.now())) return held.grant;
     const lock = await store.lock(key.key);
-    if (lock) return underLock(wanted, lock);
+    if (lock) return underLock({ ...wanted, store: guarded(store, lock) }, lock);
     if (held && isUsable(held, shell.now())) return held.grant;
-    if (shell.now().getTime() >= giveUp) {
-      const help = 'try again in a moment';
-      throw new CliError('cache_busy', 'another process is asking for the same', { exit: EXIT.unavailable, help });
-    }
-    await shell.sleep(pause);
-    pause = Math.min(pause * 1.5, PAUSES_MS.longest);
+    if (!(await patience())) throw busy();
   }
 }
 

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { link, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
+import { CliError, EXIT } from '../exit.ts';
 import type { ProcessInfo } from '../self.ts';
 
 /** Longer than whoever holds it may work: after that it is taken over. */
@@ -11,6 +12,12 @@ export interface Lock {
   isMine(): Promise<boolean>;
   /** Never throws: what is left is taken over. */
   release(): Promise<void>;
+}
+
+/** What whoever cannot have it, or has lost it, is told. */
+export function busy(): CliError {
+  const help = 'try again in a moment';
+  return new CliError('cache_busy', 'another process is asking for the same', { exit: EXIT.unavailable, help });
 }
 
 export interface LockPlace {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { ProcessInfo } from '../self.ts';
 import { isPrivate, privateDirectory, unusable } from './directory.ts';
 import { readEntry, writeEntry, type Entry } from './entry.ts';
-import { takeLock, type Lock } from './lock.ts';
+import { busy, takeLock, type Lock } from './lock.ts';
 import type { Context } from '../context.ts';
 
 /**
@@ -20,7 +20,10 @@ export interface Store {
   /** One try: see `takeLock`. */
   lock(key: string): Promise<Lock | undefined>;
   entries(): Promise<readonly Entry[]>;
-  /** Removes what is of no use to anybody: entries whose grants have ended and that wait for nothing, and what crashes left. */
+  /**
+   * Removes what is of no use to anybody and that nobody is at work on: entries whose grants have ended and that wait for nothing, and
+   * what crashes left, halves of entries above all, which can hold a secret.
+   */
   sweep(): Promise<void>;
 }
 
@@ -34,6 +37,10 @@ export async function openStore(context: Pick<Context, 'env' | 'self' | 'now'>):
 const LITTER_MS = 86_400_000;
 const LARGEST = 262_144;
 const ENTRY = '.json';
+/** An entry that is being written: see `replace`. */
+const DRAFT = /\.json\.[0-9a-f-]{36}$/;
+/** Entries, their drafts, locks and theirs begin with the key. */
+const OF_KEY = /^(.+?)\.(?:json|lock)(?:\.[0-9a-f-]{36})?$/;
 
 export function makeStore(directory: string, parts: { readonly self: ProcessInfo; now(): Date }): Store {
   const { self, now } = parts;
@@ -51,23 +58,46 @@ export function makeStore(directory: string, parts: { readonly self: ProcessInfo
       return found.filter((entry) => entry !== undefined);
     });
 
+  const lock = (key: string) => orUnusable(() => takeLock({ file: join(directory, `${key}.lock`), self, now: now() }));
+
+  async function isOver(name: string): Promise<boolean> {
+    if (DRAFT.test(name)) return true;
+    const entry = name.endsWith(ENTRY) ? await read(name.slice(0, -ENTRY.length)) : undefined;
+    if (entry?.held && Date.parse(entry.held.grant.expires_at) > now().getTime()) return false;
+    if (entry?.held && !entry.asked && !entry.waits) return true;
+    const found = await stat(join(directory, name)).catch(() => undefined);
+    return found !== undefined && now().getTime() - found.mtimeMs > LITTER_MS;
+  }
+
   return {
     read,
     entries,
     write: (entry) => orUnusable(() => replace(fileOf(entry.key), writeEntry(entry))),
     remove: (key) => orUnusable(() => rm(fileOf(key), { force: true })),
-    lock: (key) => orUnusable(() => takeLock({ file: join(directory, `${key}.lock`), self, now: now() })),
+    lock,
     sweep: () =>
       orUnusable(async () => {
         for (const name of await readdir(directory)) {
-          const entry = name.endsWith(ENTRY) ? await read(name.slice(0, -ENTRY.length)) : undefined;
-          if (entry?.held && Date.parse(entry.held.grant.expires_at) > now().getTime()) continue;
-          const over = entry?.held && !entry.asked && !entry.waits;
-          const found = over ? undefined : await stat(join(directory, name)).catch(() => undefined);
-          if (over || (found && now().getTime() - found.mtimeMs > LITTER_MS))
-            await rm(join(directory, name), { force: true });
+          if (!(await isOver(name))) continue;
+          const [, key = name] = OF_KEY.exec(name) ?? [];
+          const held = await lock(key);
+          // Whoever had it until now may have written anew.
+          if (held && (await isOver(name))) await rm(join(directory, name), { force: true });
+          await held?.release();
         }
       }),
+  };
+}
+
+/** For whoever has the lock, and writes nothing once somebody else has it. @throws CliError `cache_busy` then. */
+export function guarded(store: Store, { isMine }: Pick<Lock, 'isMine'>): Store {
+  const mine = async () => {
+    if (!(await isMine())) throw busy();
+  };
+  return {
+    ...store,
+    write: (entry) => mine().then(() => store.write(entry)),
+    remove: (key) => mine().then(() => store.remove(key)),
   };
 }
 

@@ -23,7 +23,7 @@ async function approvedCall(world: World) {
     max_open: 1_000,
   } as const;
   const about = { decision, trust, subject, owner: 'payments', environment: 'production', origin: null };
-  await world.ledger.approvals.requestCall({ ...about, approval });
+  await world.ledger.approvals.requestCall({ ...about, refusal: ids.decision(), approval });
   await world.answer({ approval: approval.id }, 'approve', SECOND_OPERATOR);
   return { id: approval.id, askedHash: HASH };
 }

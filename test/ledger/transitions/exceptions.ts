@@ -1,6 +1,8 @@
+import { askAbout, deniedCall } from '../calling.ts';
 import { answered, decidedUnder, ended, inForce, requested, reviewed } from '../excepting.ts';
 import { ids } from '../world.ts';
 import type { World } from '../world.ts';
+import { refused } from './transition.ts';
 import type { Transition } from './transition.ts';
 
 const CHANNEL = 'chat.test/1';
@@ -110,6 +112,7 @@ export const EXCEPTIONS: readonly Transition[] = [
       } as const;
       const about = {
         decision: decision.id,
+        refusal: ids.decision(),
         trust,
         subject,
         owner: 'payments',
@@ -117,6 +120,25 @@ export const EXCEPTIONS: readonly Transition[] = [
         origin: null,
       };
       return { run: () => world.ledger.approvals.requestCall({ ...about, approval }) };
+    },
+  },
+  {
+    name: 'request_call_approval, under an order',
+    events: ['call.decided'],
+    arrange: async (world) => {
+      const decision = await deniedCall(world, { subject: 'spiffe://dev.local/agent/' + ids.grant() });
+      await world.order({ kind: 'agent', value: decision.subject });
+      return { run: () => refused(askAbout(world, decision)) };
+    },
+  },
+  {
+    name: 'request_call_approval, on a task that is over',
+    events: ['call.decided'],
+    arrange: async (world) => {
+      const task = await world.task();
+      const decision = await deniedCall(world, { task_id: task });
+      await world.endTask(task);
+      return { run: () => refused(askAbout(world, decision), 'task_ended') };
     },
   },
 ];

@@ -99,6 +99,18 @@ export const ISSUING: readonly Transition[] = [
       return { grant: opened.grant, run: () => refused(world.ledger.issuing.openMint(opening), 'task_ended') };
     },
   },
+  {
+    name: 'open_mint, of a grant that is ending',
+    from: 'ending',
+    to: 'ending',
+    events: ['decision.made'],
+    arrange: async (world) => {
+      const opened = await world.live();
+      const opening = world.openingMint(opened, 'renewal');
+      await world.revoke(opened);
+      return { grant: opened.grant, run: () => refused(world.ledger.issuing.openMint(opening), 'grant_not_active') };
+    },
+  },
   ...(['renewal', 'child'] as const).map((kind): Transition => ({
     name: `activate_mint, ${kind}`,
     from: 'active',

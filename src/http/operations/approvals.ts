@@ -1,0 +1,110 @@
+import { AccessRequestBody } from '../access-requests.ts';
+import { AnswerBody, ApprovalsQuery, WaitQuery } from '../approvals.ts';
+import { ExceptionAnswerBody, ExceptionBody, ExceptionsQuery, ReviewBody } from '../exceptions.ts';
+import { READERS } from './operation.ts';
+import type { Operation } from './operation.ts';
+
+export const APPROVALS: readonly Operation[] = [
+  {
+    method: 'get',
+    path: '/v1/approvals',
+    summary: 'List approvals, newest first',
+    roles: READERS,
+    query: ApprovalsQuery,
+    answers: { 200: 'A page of approvals' },
+  },
+  {
+    method: 'get',
+    path: '/v1/approvals/{id}',
+    summary: 'Show an approval: exactly what is asked, by whom, and what was answered',
+    roles: READERS,
+    answers: { 200: 'The approval' },
+  },
+  {
+    method: 'post',
+    path: '/v1/approvals/{id}/approve',
+    summary: 'Approve; never one’s own request',
+    roles: ['approver', 'security', 'platform'],
+    body: AnswerBody,
+    answers: { 200: 'The approval; `approved` once enough people have' },
+  },
+  {
+    method: 'post',
+    path: '/v1/approvals/{id}/deny',
+    summary: 'Deny; one is enough',
+    roles: ['approver', 'security', 'platform'],
+    body: AnswerBody,
+    answers: { 200: 'The approval' },
+  },
+  {
+    method: 'post',
+    path: '/access/v1/requests',
+    summary: 'AuthZEN Access Request and Approval Profile: put a denied call before a person',
+    workload: true,
+    body: AccessRequestBody,
+    answers: { 202: 'The task; once it is approved the call is asked about again' },
+  },
+  {
+    method: 'get',
+    path: '/access/v1/requests/{id}',
+    summary: 'How such a request stands; with `wait`, once it is answered',
+    workload: true,
+    query: WaitQuery,
+    answers: { 200: 'The task' },
+  },
+  {
+    method: 'post',
+    path: '/v1/exceptions',
+    summary: 'Ask for an exception',
+    roles: ['platform', 'security'],
+    body: ExceptionBody,
+    answers: { 201: 'The exception; somebody else has to approve it' },
+  },
+  {
+    method: 'get',
+    path: '/v1/exceptions',
+    summary: 'List exceptions, newest first',
+    roles: READERS,
+    query: ExceptionsQuery,
+    answers: { 200: 'A page of exceptions' },
+  },
+  {
+    method: 'get',
+    path: '/v1/exceptions/{id}',
+    summary: 'Show an exception, and how often it was used',
+    roles: READERS,
+    answers: { 200: 'The exception' },
+  },
+  {
+    method: 'post',
+    path: '/v1/exceptions/{id}/approve',
+    summary: 'Approve an exception; never one’s own',
+    roles: ['security', 'approver'],
+    body: ExceptionAnswerBody,
+    answers: { 200: 'The exception' },
+  },
+  {
+    method: 'post',
+    path: '/v1/exceptions/{id}/deny',
+    summary: 'Deny an exception',
+    roles: ['security', 'approver'],
+    body: ExceptionAnswerBody,
+    answers: { 200: 'The exception' },
+  },
+  {
+    method: 'post',
+    path: '/v1/exceptions/{id}/end',
+    summary: 'End an exception before its time',
+    roles: ['platform', 'security'],
+    body: ExceptionAnswerBody,
+    answers: { 200: 'The exception' },
+  },
+  {
+    method: 'post',
+    path: '/v1/exceptions/{id}/review',
+    summary: 'Say what was made of an exception; never of one’s own',
+    roles: ['security', 'auditor'],
+    body: ReviewBody,
+    answers: { 200: 'The exception' },
+  },
+];
