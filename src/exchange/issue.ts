@@ -64,7 +64,7 @@ export interface Pending {
 export interface IssueParts {
   readonly mintAndActivate: ReturnType<typeof makeMinting>;
   readonly liveLimit: {
-    ahead(trust: string, id: string): void;
+    ahead(trust: string, id: string): Promise<void>;
     within<T>(trust: string, id: string, open: () => Promise<T>): Promise<T>;
   };
 }
@@ -83,7 +83,7 @@ export function makeIssue(context: ExchangeContext, { mintAndActivate, liveLimit
   function decideAndMint(caller: Caller, request: IssueRequest): Promise<Issued | Pending> {
     return withRules(context.rules, async (rules) => {
       const { trust, id } = caller.identity;
-      liveLimit.ahead(trust, id);
+      await liveLimit.ahead(trust, id);
       const named = request.task && (await ownTask(context, caller, request.task));
       const { profile, provider } = await offered(context, rules, caller, 'issue', request.profile, named);
       const parameters = fitting(profile, request.parameters);

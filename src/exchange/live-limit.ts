@@ -50,10 +50,15 @@ export function makeLiveLimit(options: {
   }
 
   return {
-    /** Begins the count that `within` would wait for because the last one is old, so that it is there once everything else is decided. */
-    ahead(trust: string, id: string): void {
+    /**
+     * Begins the count that `within` would wait for because the last one is old, so that it is there once everything else is decided.
+     * Resolves when it is on its way: a pool hands a statement to its connection a tick later, and deciding leaves no room for one.
+     */
+    async ahead(trust: string, id: string): Promise<void> {
       const { isOld, counted } = entryOf(trust, id);
-      if (isOld()) counted().catch(() => undefined); // `within` counts again
+      if (!isOld()) return;
+      counted().catch(() => undefined); // `within` counts again
+      await nextTick();
     },
 
     /** Runs `open` within the limit. @throws Refusal `too_many_live_grants`. */
@@ -74,6 +79,8 @@ export function makeLiveLimit(options: {
     },
   };
 }
+
+const nextTick = () => new Promise<void>((resolve) => process.nextTick(resolve));
 
 function forgetIdle(entries: Map<string, Entry>, keep: string): void {
   for (const [key, entry] of entries) {
