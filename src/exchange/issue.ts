@@ -65,7 +65,7 @@ export interface Pending {
 export interface IssueParts {
   readonly mintAndActivate: ReturnType<typeof makeMinting>;
   readonly liveLimit: {
-    ahead(trust: string, id: string): void;
+    ahead(trust: string, id: string): Promise<void>;
     within<T>(trust: string, id: string, open: () => Promise<T>): Promise<T>;
   };
 }
@@ -90,7 +90,7 @@ export function makeIssue(context: ExchangeContext, { mintAndActivate, liveLimit
       const named = request.task && (await ownTask(context, caller, request.task));
       const { profile, provider } = await offered(context, rules, caller, 'issue', request.profile, named);
       const parameters = fitting(profile, request.parameters);
-      liveLimit.ahead(trust, id);
+      await liveLimit.ahead(trust, id);
       const task = named ?? singleTask(context, caller, request, profile);
       const now = clock.now();
       const about = { profile, provider, parameters, task, now, startedAt: now, askedSeconds: request.ttlSeconds };

@@ -52,12 +52,15 @@ export function makeLiveLimit(options: {
   return {
     /**
      * Begins the count that `within` would wait for because the last one is old, so that it is there once everything else is decided. Refuses
-     * nothing: whoever is refused for something else is told that.
+     * nothing: whoever is refused for something else is told that. Resolves when it is on its way: a pool hands a statement to its connection
+     * a tick later, and deciding leaves no room for one.
      */
-    ahead(trust: string, id: string): void {
+    async ahead(trust: string, id: string): Promise<void> {
       const { isOld, counted } = entryOf(trust, id);
+      if (!isOld()) return;
       // one that fails is for `within`, which waits for it or, where it has failed by then, counts again
-      if (isOld()) counted().catch(() => undefined);
+      counted().catch(() => undefined);
+      await nextTick();
     },
 
     /** Runs `open` within the limit. @throws Refusal `too_many_live_grants`. */
@@ -78,6 +81,8 @@ export function makeLiveLimit(options: {
     },
   };
 }
+
+const nextTick = () => new Promise<void>((resolve) => process.nextTick(resolve));
 
 function forgetIdle(entries: Map<string, Entry>, keep: string): void {
   for (const [key, entry] of entries) {

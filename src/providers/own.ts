@@ -15,6 +15,26 @@ export function makeSectionOf<Section>(schema: z.ZodType<Section>): SectionOf<Se
   };
 }
 
+/** What this process has made itself, so that it need not read its own writing. */
+export interface Own<Made extends JsonObject> {
+  /** @returns what it was given. */
+  note(made: Made): Made;
+  /** What was noted, or else what is read of it. What came back from the ledger is another object. */
+  read(made: JsonObject): Made;
+}
+
+/** @param read - for what comes from elsewhere; @throws ProviderError. */
+export function makeOwn<Made extends JsonObject>(read: (made: JsonObject) => Made): Own<Made> {
+  const own = new WeakMap<JsonObject, Made>();
+  return {
+    note(made) {
+      own.set(made, made);
+      return made;
+    },
+    read: (made) => own.get(made) ?? read(made),
+  };
+}
+
 /** What this process has planned itself, so that it need not read its own writing. */
 export interface Planned<Request extends JsonObject> {
   /** @returns the plan. */

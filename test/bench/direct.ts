@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { Agent, request as httpRequest } from 'node:http';
 import { AssumeRoleCommand, STSClient } from '@aws-sdk/client-sts';
+import nodeVault from 'node-vault';
 import { makeIds } from '../../src/domain/ids.ts';
 import type { JsonObject } from '../../src/domain/json.ts';
 import type { Profile } from '../../src/domain/profile.ts';
@@ -16,7 +17,8 @@ export interface DirectInput {
   readonly aws: { readonly entry: JsonObject; readonly section: JsonObject };
   readonly vault: { readonly entry: JsonObject; readonly section: JsonObject; readonly entity: JsonObject };
 }
-export type CallKind = 'aws' | 'vault' | 'vault-entity';
+/** By the client that the provider uses; `bare`: by requests written by hand, as nobody would make them. */
+export type CallKind = 'aws' | 'vault' | 'vault-bare' | 'vault-entity' | 'vault-entity-bare';
 export type Calls = Readonly<Record<CallKind, () => Promise<void>>>;
 
 const ids = makeIds(randomBytes, Date.now);
@@ -65,10 +67,11 @@ function assumeRole({ entry, section }: DirectInput['aws']): () => Promise<void>
 }
 
 const agent = new Agent({ keepAlive: true });
-type Call = (method: string, path: string, token: string, body?: JsonObject) => Promise<JsonObject>;
-const callTo =
-  (address: string): Call =>
-  (method, path, token, body) => {
+type Call = (method: 'GET' | 'POST', path: string, body?: JsonObject) => Promise<unknown>;
+
+/** Requests as bare as they can be: nothing is judged but the status. */
+function bare(address: string, token: string): Call {
+  return (method, path, body) => {
     const text = body === undefined ? undefined : JSON.stringify(body);
     const length = text === undefined ? {} : { 'content-length': Buffer.byteLength(text) };
     return new Promise((resolve, reject) => {
@@ -78,51 +81,60 @@ const callTo =
         answer.setEncoding('utf8').on('data', (chunk: string) => (received += chunk));
         answer.on('end', () => {
           if ((answer.statusCode ?? 0) >= 300) reject(new Error(`${path}: ${answer.statusCode} ${received}`));
-          else resolve((received === '' ? {} : JSON.parse(received)) as JsonObject);
+          else resolve(received === '' ? {} : JSON.parse(received));
         });
       });
       sent.on('error', reject).end(text);
     });
   };
+}
+
+/** node-vault as it comes, over its own HTTP client, with connections that are kept alive. */
+function byNodeVault(address: string, token: string): Call {
+  const client = nodeVault({ endpoint: address, token, requestOptions: { httpAgent: agent } });
+  return (method, path, body) => (method === 'GET' ? client.read(path) : client.write(path, body));
+}
+
+async function logIn({ address, auth }: JsonObject): Promise<string> {
+  const { role_id = '', secret_id = '' } = auth as Record<string, string>;
+  const login = await bare(String(address), '')('POST', 'auth/approle/login', { role_id, secret_id });
+  return (login as { auth: { client_token: string } }).auth.client_token;
+}
 
 /** A token, a look at what it became, and its extension; before it, where there is one, its entity. */
-async function makeToken(entry: JsonObject, section: JsonObject): Promise<() => Promise<void>> {
-  const call = callTo(String(entry['address']));
+async function makeToken(call: Call, entry: JsonObject, section: JsonObject): Promise<() => Promise<void>> {
   const { token_role: role, token, entity } = VaultRequest.parse(planOf(vault, entry, section).request);
-  const { role_id, secret_id } = entry['auth'] as Record<string, string>;
-  const { auth } = (await call('POST', 'auth/approle/login', '', {
-    role_id: role_id ?? '',
-    secret_id: secret_id ?? '',
-  })) as {
-    auth: { client_token: string };
-  };
-  const own = auth.client_token;
-  const mounts = (await call('GET', 'sys/auth', own)) as { data: Record<string, { accessor: string }> };
+  const mounts = (await call('GET', 'sys/auth')) as { data: Record<string, { accessor: string }> };
   const mount_accessor = mounts.data['token/']?.accessor ?? '';
   return async () => {
     const name = `writ-${ids.mint()}`;
     if (entity) {
       const path = `identity/entity/name/${name}`;
-      const made = (await call('POST', path, own, { metadata: entity.metadata })) as { data: { id: string } };
-      await call('POST', 'identity/entity-alias', own, { name, canonical_id: made.data.id, mount_accessor });
+      const made = (await call('POST', path, { metadata: entity.metadata })) as { data: { id: string } };
+      await call('POST', 'identity/entity-alias', { name, canonical_id: made.data.id, mount_accessor });
     }
     const body = { ...token, ...(entity && { entity_alias: name }) };
-    const made = (await call('POST', `auth/token/create/${role}`, own, body)) as { auth: { accessor: string } };
+    const made = (await call('POST', `auth/token/create/${role}`, body)) as { auth: { accessor: string } };
     const { accessor } = made.auth;
     const paths = ['auth/token/renew-self', 'auth/token/renew', 'auth/token/create-orphan'];
     await Promise.all([
-      call('POST', 'auth/token/lookup-accessor', own, { accessor }),
-      entity && call('POST', 'sys/capabilities-accessor', own, { accessor, paths }),
+      call('POST', 'auth/token/lookup-accessor', { accessor }),
+      entity && call('POST', 'sys/capabilities-accessor', { accessor, paths }),
     ]);
-    await call('POST', 'auth/token/renew-accessor', own, { accessor, increment: '299s' });
+    await call('POST', 'auth/token/renew-accessor', { accessor, increment: '299s' });
   };
 }
 
 export async function makeCalls(input: DirectInput): Promise<Calls> {
   const { entry, section, entity } = input.vault;
+  const address = String(entry['address']);
+  const token = await logIn(entry);
+  const [own, requests] = [byNodeVault(address, token), bare(address, token)];
   return {
     aws: assumeRole(input.aws),
-    vault: await makeToken(entry, section),
-    'vault-entity': await makeToken(entry, entity),
+    vault: await makeToken(own, entry, section),
+    'vault-bare': await makeToken(requests, entry, section),
+    'vault-entity': await makeToken(own, entry, entity),
+    'vault-entity-bare': await makeToken(requests, entry, entity),
   };
 }

@@ -1,6 +1,6 @@
 /**
  * `npm run bench`: each part beside a floor or a twin that is measured in turn with it, in the same run. Options: --quick (fewer calls),
- * --only NAME, where NAME is one of `PARTS`, or the first word of several.
+ * --only NAME, where NAME is one of `PARTS`, or the first word of several; --callers 1,8, the only rows of the overhead's tables.
  */
 import { evaluations } from './evaluations.ts';
 import { delays, fresh, jwt, postgres } from './issuances.ts';
@@ -26,13 +26,16 @@ const PARTS: readonly Part[] = [
   evaluations,
 ];
 
-const only = process.argv.includes('--only') ? process.argv[process.argv.indexOf('--only') + 1] : undefined;
+const option = (name: string) =>
+  process.argv.includes(name) ? process.argv[process.argv.indexOf(name) + 1] : undefined;
+const only = option('--only');
+const callers = option('--callers')?.split(',').map(Number);
 const wanted = PARTS.filter(({ name, byName = false }) =>
   only === undefined ? !byName : name === only || (!byName && name.startsWith(`${only}-`)),
 );
 if (wanted.length === 0) throw new Error(`--only takes one of ${PARTS.map(({ name }) => name).join(', ')}`);
 
-const world = await makeWorld(process.argv.includes('--quick'));
+const world = await makeWorld({ quick: process.argv.includes('--quick'), callers });
 try {
   world.say(
     `node ${process.version}; the floor: verify, decide, two SQL calls, sign, no HTTP; medians of rounds in turn\n`,

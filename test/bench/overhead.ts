@@ -17,6 +17,8 @@ interface Wanted {
   readonly title: string;
   /** Absent: nobody is asked. */
   readonly call?: CallKind;
+  /** The same calls without any client, for comparison. */
+  readonly bare?: CallKind;
   readonly profile: string;
   /** What each of the provider's calls takes longer. */
   readonly delayMs: number;
@@ -27,49 +29,63 @@ interface Wanted {
 }
 
 interface Round {
-  /** The provider's calls alone. */
-  readonly direct: Figures;
-  /** The floor without them, and with them in it. */
+  /** The floor without the provider's calls. */
   readonly floor: Figures;
-  readonly both: Figures;
+  readonly own: Yardstick;
+  readonly bare: Yardstick;
   readonly broker: Figures;
 }
 
+/** A provider's calls alone, and in the floor. */
+interface Yardstick {
+  readonly direct: Figures;
+  readonly both: Figures;
+}
+
 async function measureRow(world: World, { broker, floor, setDelay }: ProvidersWorld, wanted: Wanted, callers: number) {
-  const { call, profile, delayMs } = wanted;
+  const { call, bare, profile, delayMs } = wanted;
   // One caller feels most what else the machine does: more rounds, each of them shorter.
   const finer = callers === 1 ? FINER : 1;
   const rounds = wanted.rounds * finer;
   const count = Math.ceil(wanted.count(callers) / finer / (world.quick ? 4 : 1));
+  const measured = async (asked: { call: CallKind; alone?: boolean }) => {
+    await setDelay(delayMs);
+    return floor.measure(callers, count, asked);
+  };
+  const yardstick = async (kind: CallKind) => ({
+    direct: await measured({ call: kind, alone: true }),
+    both: await measured({ call: kind }),
+  });
   const all: Round[] = [];
   for (let round = 0; round < rounds; round++) {
-    await setDelay(delayMs);
-    const direct = call ? await floor.measure(callers, count, { call, alone: true }) : NOTHING;
     const plain = await floor.measure(callers, count);
-    await setDelay(delayMs);
-    const both = call ? await floor.measure(callers, count, { call }) : plain;
+    const nobody = { direct: NOTHING, both: plain };
+    const own = call ? await yardstick(call) : nobody;
+    const byHand = bare ? await yardstick(bare) : nobody;
     await setDelay(delayMs);
     const issued = await broker.issuances({ profile, callers, count, tokens: world.tokens });
-    all.push({ direct, floor: plain, both, broker: issued });
+    all.push({ floor: plain, own, bare: byHand, broker: issued });
   }
   const of = (value: (round: Round) => number) => median(all.map(value)).toFixed(2).padStart(8);
   for (const p of ['p50', 'p99'] as const) {
-    const figures = [
-      of(({ direct }) => direct[p]),
-      of(({ floor: plain }) => plain[p]),
-      of(({ both }) => both[p]),
-      of(({ broker: issued }) => issued[p]),
-      of(({ broker: issued, direct }) => issued[p] - direct[p]),
-      of(({ broker: issued, both }) => issued[p] - both[p]),
+    const beside = (name: 'own' | 'bare') => [
+      of(({ [name]: { direct } }) => direct[p]),
+      of(({ [name]: { both } }) => both[p]),
+      of(({ broker: issued, [name]: { direct } }) => issued[p] - direct[p]),
+      of(({ broker: issued, [name]: { both } }) => issued[p] - both[p]),
     ];
-    world.say(`  ${String(callers).padStart(7)}   ${p} ${figures.join(' ')}`);
+    const figures = [of(({ floor: plain }) => plain[p]), of(({ broker: issued }) => issued[p]), ...beside('own')];
+    const more = bare ? [' ', ...beside('bare')] : [];
+    world.say(`  ${String(callers).padStart(7)}   ${p} ${[...figures, ...more].join(' ')}`);
   }
 }
 
 async function tableOf(world: World, providers: ProvidersWorld, wanted: Wanted): Promise<void> {
   world.say(`${wanted.title} (medians of ${wanted.rounds} rounds in turn, ms; of one caller ${wanted.rounds * FINER})`);
-  world.say('  callers         direct    floor     both   broker    added   beyond');
-  for (const callers of wanted.callers ?? CALLERS) await measureRow(world, providers, wanted, callers);
+  const beside = '  direct     both    added   beyond';
+  world.say(`  callers          floor   broker ${beside}${wanted.bare ? `     bare: ${beside}` : ''}`);
+  const chosen = (wanted.callers ?? CALLERS).filter((callers) => world.callers?.includes(callers) ?? true);
+  for (const callers of chosen) await measureRow(world, providers, wanted, callers);
   world.say('');
 }
 
@@ -103,7 +119,7 @@ export const overheadVault: Part = {
   run: (world) =>
     withProviders(world, 'overhead_vault', async (providers) => {
       await control(world, providers);
-      const base = { call: 'vault', profile: 'bench-vault' } as const;
+      const base = { call: 'vault', bare: 'vault-bare', profile: 'bench-vault' } as const;
       const title = 'vault: a token, a look at it, its extension: three calls';
       await tableOf(world, providers, { ...base, title, delayMs: 0, rounds: 5, count: many });
       await tableOf(world, providers, {
@@ -115,6 +131,7 @@ export const overheadVault: Part = {
       });
       await tableOf(world, providers, {
         call: 'vault-entity',
+        bare: 'vault-entity-bare',
         profile: 'bench-vault-entity',
         title: 'vault with an entity: six calls, two of them at once',
         delayMs: 0,

@@ -34,6 +34,8 @@ export interface World {
   startFloor(direct: DirectInput): Promise<Floor>;
   /** Fewer calls. */
   readonly quick: boolean;
+  /** The only numbers of callers that are wanted; absent: all. */
+  readonly callers?: readonly number[] | undefined;
   /** One for each of some workloads. */
   readonly tokens: readonly string[];
   freshTokens(count: number): Promise<string[]>;
@@ -53,7 +55,7 @@ export interface OtherBroker {
   stop(): Promise<void>;
 }
 
-export async function makeWorld(quick: boolean): Promise<World> {
+export async function makeWorld({ quick, callers }: Pick<World, 'quick' | 'callers'>): Promise<World> {
   const bench = await startBench();
   const broker = await startBrokerProcess(await writeConfig(bench, RULES));
   const operator = await bench.issuer.operatorToken('platform');
@@ -77,6 +79,7 @@ export async function makeWorld(quick: boolean): Promise<World> {
     floor,
     startFloor: (direct) => startFloor({ ...floorInput, direct }),
     quick,
+    callers,
     tokens,
     freshTokens: (count) => Promise.all(Array.from({ length: count }, (_, n) => token(n))),
     issuances: (asked) => issuances(broker.url, asked),

@@ -63,18 +63,18 @@ test('a count that is due begins ahead, is waited for, and is not taken twice', 
   const { open, ahead, counts, end, hold, pass } = world(3);
   const counting = deferred<void>();
   hold(counting.promise);
-  ahead();
+  await ahead();
   const first = open();
   expect(counts()).toBe(1);
   counting.resolve();
   hold(undefined);
   expect(await first).toBe('done');
-  ahead();
+  await ahead();
   await open();
   expect(counts()).toBe(1);
   end(-1); // by another process
   pass(5_001);
-  ahead();
+  await ahead();
   expect(counts()).toBe(2);
   expect(await open()).toBe('too_many_live_grants');
 });
@@ -136,6 +136,23 @@ test('each workload has its own, trust entry and id together', async () => {
   ]);
 });
 
+test('a count is with the ledger before anything else is decided, though a pool sends it a tick later', async () => {
+  let sent = 0;
+  const { ahead } = makeLiveLimit({
+    limit: 1,
+    count: () =>
+      new Promise<number>((resolve) => {
+        process.nextTick(() => {
+          sent += 1;
+          resolve(0);
+        });
+      }),
+    nowMs: () => 0,
+  });
+  await ahead('mesh', 'one');
+  expect(sent).toBe(1);
+});
+
 test('a count that fails lets nobody through, and the next one is counted anew', async () => {
   let away = true;
   const { within, ahead } = makeLiveLimit({
@@ -148,7 +165,7 @@ test('a count that fails lets nobody through, and the next one is counted anew',
   });
   let opened = 0;
   const open = () => codeOf(within('mesh', 'one', async () => void (opened += 1)));
-  ahead('mesh', 'one');
+  await ahead('mesh', 'one');
   expect(await Promise.all([open(), open()])).toEqual(['ledger_unavailable', 'ledger_unavailable']);
   away = false;
   expect([await open(), opened]).toEqual(['done', 1]);

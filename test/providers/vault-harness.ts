@@ -75,6 +75,14 @@ const telling =
       ? { ...answer, body: { ...answer.body, data: { ...(answer.body?.['data'] as object), ...change } } }
       : answer;
 
+/** In the metadata that its look-up says, beside what else is in it. */
+const tellingMeta =
+  (change: JsonObject): NonNullable<Trouble['tell']> =>
+  (answer, request) => {
+    const { meta } = (answer.body?.['data'] ?? {}) as { meta?: JsonObject };
+    return telling({ meta: { ...meta, ...change } })(answer, request);
+  };
+
 function faultsOf(world: VaultWorld, shape: Shape): Faults {
   const lie = (name: string, trouble: Trouble) => ({
     name,
@@ -98,6 +106,8 @@ function faultsOf(world: VaultWorld, shape: Shape): Faults {
       lie('a batch token', { tell: telling({ type: 'batch' }) }),
       lie('another role', { tell: telling({ role: 'agents' }) }),
       lie('another grant in its metadata', { alter: altering({ meta: { writ_grant: 'g' } }) }),
+      lie('another grant, and else its own metadata', { tell: tellingMeta({ writ_grant: 'g' }) }),
+      lie('more metadata', { tell: tellingMeta({ team: 'payments' }) }),
       lie('an entity that is not its own', { tell: telling({ entity_id: 'of-somebody-else' }) }),
       lie('an accessor that is not its own', {
         tell: (answer, { path }) => {

@@ -1,4 +1,5 @@
 import { ProviderError } from '../../domain/errors.ts';
+import { makeSectionOf } from '../own.ts';
 import type { Ended, Health, HealthFinding, MintRecord, ProviderDeps, ProviderKind } from '../provider.ts';
 import type { Profile } from '../../domain/profile.ts';
 import { JwtConfig, JwtSection, sectionProblems } from './config.ts';
@@ -11,20 +12,23 @@ export const jwt: ProviderKind<JwtConfig> = {
   config: JwtConfig,
   section: JwtSection,
   sectionProblems,
-  create: (name, config, deps) => ({
-    name,
-    kind: 'jwt',
-    ...(config.max_ttl !== undefined && { maxTtlSeconds: config.max_ttl }),
-    plan: (profile, parameters, mint) => planToken(deps, profile, parameters, mint),
-    mint: (plan, signal) => mintToken(deps, plan, signal),
-    // A token leaves the process that signed it only once the ledger has recorded its issuance. Whoever asks here has found
-    // no such record and taken the mint over, so that none can follow: a token that is signed all the same is thrown away.
-    find: () => Promise.resolve({ kind: 'absent' }),
-    end: (mint) => Promise.resolve(endOf(deps, mint)),
-    check: async (signal, profiles = []) =>
-      healthOf([...(await keyFindings(deps, signal)), ...audienceFindings(deps, profiles)]),
-    close: () => Promise.resolve(),
-  }),
+  create(name, config, deps) {
+    const sectionOf = makeSectionOf(JwtSection);
+    return {
+      name,
+      kind: 'jwt',
+      ...(config.max_ttl !== undefined && { maxTtlSeconds: config.max_ttl }),
+      plan: (profile, parameters, mint) => planToken(deps, sectionOf(profile), parameters, mint),
+      mint: (plan, signal) => mintToken(deps, plan, signal),
+      // A token leaves the process that signed it only once the ledger has recorded its issuance. Whoever asks here has found
+      // no such record and taken the mint over, so that none can follow: a token that is signed all the same is thrown away.
+      find: () => Promise.resolve({ kind: 'absent' }),
+      end: (mint) => Promise.resolve(endOf(deps, mint)),
+      check: async (signal, profiles = []) =>
+        healthOf([...(await keyFindings(deps, signal)), ...audienceFindings(deps, profiles)]),
+      close: () => Promise.resolve(),
+    };
+  },
 };
 
 /**

@@ -1,11 +1,11 @@
 import { ProviderError } from '../../domain/errors.ts';
 import type { JsonObject } from '../../domain/json.ts';
 import { isJsonObject } from '../../domain/json.ts';
-import type { Parameters, Profile } from '../../domain/profile.ts';
+import type { Parameters } from '../../domain/profile.ts';
 import type { MintRequest, Plan, ProviderDeps } from '../provider.ts';
 import { fillObject, fillText } from '../template.ts';
 import type { Fill } from '../template.ts';
-import { JwtSection } from './config.ts';
+import type { JwtSection } from './config.ts';
 import { isWord } from './scope.ts';
 
 type Deps = Pick<ProviderDeps, 'issuer' | 'introspectingAudiences' | 'reservedAudiences'>;
@@ -23,8 +23,12 @@ export interface JwtRequest {
   readonly claims: JsonObject;
 }
 
-export function planToken(deps: Deps, profile: Profile, parameters: Parameters, mint: MintRequest): Plan {
-  const { audience, scope, claims = {} } = JwtSection.parse(profile.section);
+export function planToken(
+  deps: Deps,
+  { audience, scope, claims = {} }: JwtSection,
+  parameters: Parameters,
+  mint: MintRequest,
+): Plan {
   if (deps.reservedAudiences.has(audience)) throw refused('audience_reserved');
   const iat = seconds(mint.now);
   const exp = seconds(mint.endsAt);

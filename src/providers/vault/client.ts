@@ -3,7 +3,7 @@ import type { JsonObject } from '../../domain/json.ts';
 import type { Secret } from '../../domain/secret.ts';
 import { pause } from '../within.ts';
 import type { VaultPath } from './values.ts';
-import type { Reply, Wire } from './wire.ts';
+import { placeOf, type Place, type Reply, type Wire } from './wire.ts';
 
 /** Vault answers 412 while a replica has not seen yet what it needs: the same again soon, so many times. */
 const NOT_YET = 412;
@@ -45,6 +45,8 @@ export function makeClient({ address, namespace }: Server, wire: Wire): Client {
       path: `/${call.path}${call.list ? '?list=true' : ''}`,
       // Made anew for each call, as node-vault keeps the first token in them.
       headers: {
+        'X-Vault-Request': 'true',
+        ...(call.body && JSON_BODY),
         ...(call.token && { 'X-Vault-Token': call.token.reveal() }),
         ...(namespace !== '' && !call.everywhere && { 'X-Vault-Namespace': namespace }),
         ...(call.wrapTtl !== undefined && { 'X-Vault-Wrap-TTL': call.wrapTtl }),
@@ -81,6 +83,7 @@ export function makeClient({ address, namespace }: Server, wire: Wire): Client {
  * errors, the requests go out over our own `Wire`, by the seam that it has for that.
  */
 async function open(address: string, wire: Wire) {
+  const to = placeOf(address);
   const { default: nodeVault } = await import('node-vault');
   const options = {
     apiVersion: 'v1',
@@ -90,7 +93,7 @@ async function open(address: string, wire: Wire) {
     // It looks whether there are a method and a path, which is what our own types say.
     tv4: Object.assign(always, { validate: always }),
     rpDefaults: { strictSSL: true },
-    'request-promise': { defaults: () => (outgoing: Outgoing) => sendOver(wire, outgoing) },
+    'request-promise': { defaults: () => (outgoing: Outgoing) => sendOver(wire, to, outgoing) },
   };
   const client = nodeVault(options);
   client.endpoint = address;
@@ -100,7 +103,7 @@ async function open(address: string, wire: Wire) {
 }
 
 const always = () => true;
-const JSON_BODY = { 'content-type': 'application/json' };
+const JSON_BODY = { 'Content-Type': 'application/json' };
 
 /** What node-vault hands on, of what it was given. */
 interface Outgoing {
@@ -112,15 +115,13 @@ interface Outgoing {
   readonly deliver: (reply: Reply) => void;
 }
 
-async function sendOver(wire: Wire, { method = 'GET', uri = '', headers = {}, json, signal, deliver }: Outgoing) {
-  const url = new URL(uri);
-  const body = json === undefined ? undefined : JSON.stringify(json);
-  const sent = { method, url, headers: { ...headers, 'x-vault-request': 'true' }, signal };
-  const reply = await wire.send(
-    body === undefined ? sent : { ...sent, body, headers: { ...sent.headers, ...JSON_BODY } },
-  );
-  deliver(reply);
-  return { statusCode: reply.status, body: reply.body, request: { path: url.pathname } };
+/** Whatever node-vault made of it, it goes to the server that this client is of. */
+async function sendOver(wire: Wire, to: Place, { method = 'GET', uri = '', headers = {}, json, ...rest }: Outgoing) {
+  const path = uri.slice(to.address.length);
+  const body = json === undefined ? {} : { body: JSON.stringify(json) };
+  const reply = await wire.send({ method, to, path, headers, signal: rest.signal, ...body });
+  rest.deliver(reply);
+  return { statusCode: reply.status, body: reply.body, request: { path } };
 }
 
 function during({ step }: Call, { code, nothingLives, facts }: ProviderError): ProviderError {

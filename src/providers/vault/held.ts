@@ -32,12 +32,14 @@ export function inSeconds(duration: string): number {
 }
 
 function sameNames(some: readonly string[], others: readonly string[]): boolean {
-  return some.length === others.length && [...some].sort().join('\n') === [...others].sort().join('\n');
+  const sorted = [...others].sort();
+  return some.length === others.length && [...some].sort().every((name, at) => name === sorted[at]);
 }
 
 function sameMembers(some: Readonly<Record<string, string>>, others: Readonly<Record<string, string>>): boolean {
-  return sameNames(entries(some), entries(others));
+  const members = Object.entries(others);
+  return Object.keys(some).length === members.length && members.every(([key, value]) => ownOf(some, key) === value);
 }
 
-const entries = (members: Readonly<Record<string, string>>) =>
-  Object.entries(members).map((entry) => JSON.stringify(entry));
+const ownOf = (members: Readonly<Record<string, string>>, key: string) =>
+  Object.hasOwn(members, key) ? members[key] : undefined;

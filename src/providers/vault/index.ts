@@ -1,7 +1,7 @@
 import { ProviderError } from '../../domain/errors.ts';
 import type { Profile } from '../../domain/profile.ts';
 import { makeGate, makeGates } from '../gate.ts';
-import { makePlanned, makeSectionOf } from '../own.ts';
+import { makeOwn, makePlanned, makeSectionOf } from '../own.ts';
 import type { Health, HealthFinding, ProviderKind } from '../provider.ts';
 import { AuthMounts, parse } from './answers.ts';
 import { askHealth, checkAddress, checkBroker } from './check-server.ts';
@@ -39,6 +39,7 @@ export const vault: ProviderKind<VaultConfig> = {
     const place: Place = { address, namespace, allowPolicyTemplates: config.allow_policy_templates };
     const planning = { place, sectionOf: makeSectionOf(VaultSection) };
     const planned = makePlanned(readRequest);
+    const handles = makeOwn(readHandle);
     const wire = makeWire();
     const client = makeClient(place, wire);
     const session = makeSession({ auth: config.auth, caFile: config.ca_file, client, wire, clock, readFile });
@@ -84,9 +85,10 @@ export const vault: ProviderKind<VaultConfig> = {
         if (!isHere(place, request)) throw refused('plan_of_another_set_up');
         if (request.entity) entities = true;
         for (const gate of [serverGate, needGate(needOfPlan(request))]) await gate(signal);
-        return mintToken(self, mayOutlive, request, signal);
+        const minted = await mintToken(self, mayOutlive, request, signal);
+        return { ...minted, handle: handles.note(minted.handle) };
       },
-      confirm: async (handle, signal) => extend(self, readHandle(handle), signal),
+      confirm: async (handle, signal) => extend(self, handles.read(handle), signal),
       find: async (mint, signal) => findToken(self, mint, signal),
       end: async (_mint, handle, _why, signal) => endToken(self, readHandle(handle), signal),
       cleanup: async (mint, signal) => clearAway(self, mint, signal),

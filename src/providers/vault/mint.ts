@@ -11,6 +11,9 @@ import { holdAgainst, inSeconds } from './held.ts';
 import { MINT_SECONDS, type VaultRequest } from './plan.ts';
 import { at, atPath } from './values.ts';
 
+export interface MintedToken extends Minted {
+  readonly handle: VaultHandle;
+}
 export type MayOutlive = (request: VaultRequest, accessor: string, signal: AbortSignal) => Promise<void>;
 
 /**
@@ -22,7 +25,7 @@ export async function mintToken(
   mayOutlive: MayOutlive,
   request: VaultRequest,
   signal: AbortSignal,
-): Promise<Minted> {
+): Promise<MintedToken> {
   const footprint = makeFootprint();
   try {
     inTime(vault, request);
@@ -118,7 +121,7 @@ async function exchange(
   token: Secret<string>,
   handle: VaultHandle,
   signal: AbortSignal,
-): Promise<Minted> {
+): Promise<MintedToken> {
   const asked = clock.now().getTime();
   const step = 'secret_read';
   const reply = await ask({ step, method: 'GET', path: atPath(path), token }, signal);

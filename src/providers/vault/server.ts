@@ -36,11 +36,10 @@ export function makeServer(client: Client, session: Session): Server {
   }
 
   return async (ask, signal) => {
-    const { accept = [], ...call } = ask;
-    const reply = await (call.token ? client(call, signal) : asBroker(call, signal));
-    if (!isVaultsOwn(reply)) throw notVaults(reply, call.step);
-    const accepted = (reply.status >= 200 && reply.status < 300) || accept.includes(reply.status);
-    if (!accepted) throw failedWith(reply, call.step);
+    const reply = await (ask.token ? client(ask, signal) : asBroker(ask, signal));
+    if (!isVaultsOwn(reply)) throw notVaults(reply, ask.step);
+    const accepted = (reply.status >= 200 && reply.status < 300) || ask.accept?.includes(reply.status);
+    if (!accepted) throw failedWith(reply, ask.step);
     return reply;
   };
 }

@@ -1,5 +1,6 @@
 import { Agent as HttpAgent, request as httpRequest, type ClientRequest, type IncomingMessage } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+import { urlToHttpOptions } from 'node:url';
 import { ProviderError } from '../../domain/errors.ts';
 import type { Json } from '../../domain/json.ts';
 
@@ -10,9 +11,24 @@ const IDLE_MS = 60_000;
 const MAX_BYTES = 4 * 1024 * 1024;
 const TOO_LARGE = { nothingLives: false, facts: { finding: 'answer_too_large' } };
 
+/** Where a server is, read once of its address and not for each request. */
+export interface Place {
+  /** An origin. */
+  readonly address: string;
+  readonly protocol: string;
+  readonly hostname: string;
+  readonly port: string | number | null;
+}
+
+export function placeOf(address: string): Place {
+  const { protocol, hostname, port } = urlToHttpOptions(new URL(address));
+  return { address, protocol: protocol ?? '', hostname: hostname ?? '', port: port ?? null };
+}
+
 export interface Sent {
   readonly method: string;
-  readonly url: URL;
+  readonly to: Place;
+  readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: string;
   readonly signal: AbortSignal;
@@ -53,7 +69,7 @@ export function makeWire(): Wire {
   return {
     async send(sent) {
       if (closed) throw new ProviderError('provider_unreachable', { nothingLives: true, facts: { finding: 'closed' } });
-      const way = sent.url.protocol === 'https:' ? https : http;
+      const way = isTls(sent.to) ? https : http;
       const fate = { arrived: false, late: false };
       way.under++;
       try {
@@ -110,10 +126,19 @@ interface Fate {
  * One request and the whole of its answer. Three of them stand on the way of an issuance: with listeners of our own each costs less than with
  * a signal in the request and a loop over the answer.
  */
-function exchange({ method, url, headers, body, signal }: Sent, agent: HttpAgent, fate: Fate) {
+function exchange({ method, to, path, headers, body, signal }: Sent, agent: HttpAgent, fate: Fate) {
   return new Promise<{ readonly status: number; readonly text: string }>((resolve, reject) => {
     const length = body === undefined ? {} : { 'content-length': String(Buffer.byteLength(body)) };
-    const options = { method, agent, headers: { ...headers, 'accept-encoding': 'identity', ...length } };
+    const { protocol, hostname, port } = to;
+    const options = {
+      protocol,
+      hostname,
+      port,
+      path,
+      method,
+      agent,
+      headers: { ...headers, 'accept-encoding': 'identity', ...length },
+    };
     const leave = () => {
       clearTimeout(timer);
       signal.removeEventListener('abort', tooLate);
@@ -132,10 +157,10 @@ function exchange({ method, url, headers, body, signal }: Sent, agent: HttpAgent
       reject(new Error('the caller has gone'));
       return;
     }
-    const request = url.protocol === 'https:' ? httpsRequest(url, options) : httpRequest(url, options);
+    const request = isTls(to) ? httpsRequest(options) : httpRequest(options);
     const timer = setTimeout(tooLate, CALL_MS);
-    signal.addEventListener('abort', tooLate, { once: true });
-    noteArrival(request, url.protocol, fate);
+    signal.addEventListener('abort', tooLate);
+    noteArrival(request, to, fate);
     let answer: IncomingMessage | undefined;
     request.on('response', (message) => {
       answer = message;
@@ -165,13 +190,15 @@ function exchange({ method, url, headers, body, signal }: Sent, agent: HttpAgent
 }
 
 /** Until its connection stands, with TLS where there is TLS, nothing of a request has left. */
-function noteArrival(request: ClientRequest, protocol: string, fate: Fate): void {
+function noteArrival(request: ClientRequest, to: Place, fate: Fate): void {
   const arrived = () => (fate.arrived = true);
   request.on('socket', (socket) => {
     if (request.reusedSocket) arrived();
-    else socket.once(protocol === 'https:' ? 'secureConnect' : 'connect', arrived);
+    else socket.once(isTls(to) ? 'secureConnect' : 'connect', arrived);
   });
 }
+
+const isTls = ({ protocol }: Place) => protocol === 'https:';
 
 function parse(text: string): Json | undefined {
   try {
