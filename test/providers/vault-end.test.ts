@@ -82,18 +82,33 @@ describe('a lease', () => {
     await odd.close();
   });
 
-  test('400 is no proof: what the look-up still shows is pending', async () => {
+  test.each([400, 404])('%i is no proof: what the look-up still shows could not be revoked', async (status) => {
     const given = await give('secret');
-    const odd = await troubled({ only: /leases\/revoke/, status: 400 });
-    expect(await end(given, odd)).toMatchObject({ kind: 'pending' });
+    const odd = await troubled({ only: /leases\/revoke/, status });
+    const facts = { status, step: 'lease_revoke' };
+    await expect(end(given, odd)).rejects.toMatchObject({ code: 'provider_unreachable', nothingLives: false, facts });
     expect(await world.admits(given.credential['data'] as JsonObject)).toBe(true);
     await odd.close();
+  });
+
+  test('is not gone where looking it up failed: Vault answers 400 for that too', async () => {
+    const given = await give('secret');
+    const lazy = await troubled({
+      only: /leases/,
+      alter: () => LOOK_AT_NOTHING,
+      tell: (_answer, { path }) => (path.endsWith('revoke') ? { status: 202 } : FAILED_TO_LOOK),
+    });
+    const facts = { status: 400, step: 'lease_lookup' };
+    await expect(end(given, lazy)).rejects.toMatchObject({ code: 'provider_refused', facts });
+    expect(await world.admits(given.credential['data'] as JsonObject)).toBe(true);
+    await lazy.close();
   });
 
   test('whose database is away is an error, and is ended when it is back', async () => {
     const given = await give('secret');
     world.server.database.away = true;
-    await expect(end(given)).rejects.toMatchObject({ code: 'provider_unreachable', facts: { step: 'lease_revoke' } });
+    const facts = { status: 400, step: 'lease_revoke' };
+    await expect(end(given)).rejects.toMatchObject({ code: 'provider_unreachable', facts });
     world.server.database.away = false;
     expect(await world.admits(given.credential['data'] as JsonObject)).toBe(true);
     expect(await end(given)).toEqual(ENDED);
@@ -158,6 +173,7 @@ path "sys/capabilities-self" { capabilities = ["update"] }`,
 
 /** In place of what was asked. */
 const LOOK_AT_NOTHING = { method: 'POST', path: 'sys/health', headers: {}, body: {} };
+const FAILED_TO_LOOK = { status: 400, body: { errors: ['failed to read lease entry: context deadline exceeded'] } };
 
 describe('"not found" elsewhere proves nothing', () => {
   test('on another cluster', async () => {
@@ -338,6 +354,17 @@ describe('a secret that cannot be ended is none', () => {
     expect(error).toMatchObject({ code: 'provider_refused', facts: { finding: 'secret_without_lease' } });
     expect(await provider.end(recordOf(plan, request), error.handle, 'abandoned', forever)).toEqual(ENDED);
     expect(await world.isAlive(plan.mint)).toBe(false);
+  });
+
+  test('a deleted one that has versions: Vault answers 404 as if it were there, and that is its refusal', async () => {
+    const body = { request_id: 'r-1', lease_id: '', lease_duration: 0, data: { data: null, metadata: { version: 1 } } };
+    const deleted = await troubled({ only: /database\/creds/, tell: () => ({ status: 404, body }) });
+    const facts = { step: 'secret_read', status: 404 };
+    await expect(deleted.mint(world.plan(deleted, sectionOf('secret')), forever)).rejects.toMatchObject({
+      code: 'provider_refused',
+      facts,
+    });
+    await deleted.close();
   });
 
   test('a secret that could not be read: the token is ended by the handle', async () => {

@@ -258,6 +258,16 @@ describe('a token that is refused', () => {
     await provider.close();
   });
 
+  test.each([400, 403])(
+    'a login that something before Vault refuses (%i) says nothing of the login',
+    async (status) => {
+      const { provider } = await world.troubled({ only: /approle\/login/, status, text: '<html>' });
+      const facts = { step: 'login', status };
+      await expect(mint(provider)).rejects.toMatchObject({ code: 'provider_answer_wrong', nothingLives: true, facts });
+      await provider.close();
+    },
+  );
+
   test('a token that was handed in and is no more cannot be logged in again', async () => {
     const auth = { method: 'token', token: 's.of-nobody' };
     const { provider } = await world.troubled({}, { config: { auth } });

@@ -2,9 +2,10 @@ import { ProviderError } from '../../domain/errors.ts';
 import type { Ended } from '../provider.ts';
 import { CapabilitiesAnswer, parse } from './answers.ts';
 import type { Vault } from './context.ts';
-import { failedWith } from './errors.ts';
+import { failedWith, saysOf } from './errors.ts';
 import type { VaultHandle } from './handle.ts';
 import { at, type VaultPath } from './values.ts';
+import type { Reply } from './wire.ts';
 
 /** When to ask again about what Vault has queued. */
 const ASK_AGAIN_MS = 2_000;
@@ -12,6 +13,8 @@ const ASK_AGAIN_MS = 2_000;
 const PAST_MS = 60_000;
 
 const GONE = [400, 403, 404];
+/** Vault's words for a lease that is not there, in all of its versions and in OpenBao's. */
+const NO_LEASE = 'invalid lease';
 
 /**
  * Each lease, the token that gives the real one, and the real one, in this order: revoking a token only queues what hangs on
@@ -32,14 +35,26 @@ export async function endToken(vault: Vault, handle: VaultHandle, signal: AbortS
   return { kind: 'ended' };
 }
 
-/** Whether it is gone. 204 says so; 202 means that Vault only queued it, and 400 that there is none: the look-up tells. */
+/**
+ * Whether it is gone. 204 says so, 202 that Vault only queued it. 400 may say that there is none, and says as well that the
+ * secrets engine could not: the look-up tells.
+ */
 async function revokeLease(vault: Vault, lease_id: string, signal: AbortSignal): Promise<boolean> {
   const step = 'lease_revoke';
   const body = { lease_id, sync: true };
   const revoke = { step, method: 'POST', path: at`sys/leases/revoke`, body, accept: [400, 404] } as const;
   const { status } = await vault.ask(revoke, signal);
-  if (status === 204) return true;
-  return isGone(vault, { step: 'lease_lookup', path: at`sys/leases/lookup`, body: { lease_id } }, signal);
+  if (status === 204 || (await isLeaseGone(vault, lease_id, signal))) return true;
+  if (status < 400) return false;
+  throw new ProviderError('provider_unreachable', { nothingLives: false, facts: { status, step } });
+}
+
+/** Of a lease Vault answers 400 for whatever goes wrong when it looks: only by its word is it gone. */
+async function isLeaseGone(vault: Vault, lease_id: string, signal: AbortSignal): Promise<boolean> {
+  const look = { step: 'lease_lookup', path: at`sys/leases/lookup`, body: { lease_id } };
+  const reply = await lookFor(vault, look, signal);
+  if (reply.status === 400 && !saysOf(reply, NO_LEASE)) throw failedWith(reply, look.step);
+  return GONE.includes(reply.status);
 }
 
 async function revokeToken(vault: Vault, accessor: string, signal: AbortSignal) {
@@ -50,7 +65,7 @@ async function revokeToken(vault: Vault, accessor: string, signal: AbortSignal) 
   // A token that was there is answered with 204; 200 brings a warning that there was none.
   const found = reply.status === 204 || reply.status === 202;
   const look = { step: 'token_lookup', path: at`auth/token/lookup-accessor`, body: { accessor } };
-  return { found, gone: await isGone(vault, look, signal) };
+  return { found, gone: GONE.includes((await lookFor(vault, look, signal)).status) };
 }
 
 interface Look {
@@ -59,10 +74,10 @@ interface Look {
   readonly body: { readonly [member: string]: string };
 }
 
-async function isGone(vault: Vault, look: Look, signal: AbortSignal): Promise<boolean> {
+async function lookFor(vault: Vault, look: Look, signal: AbortSignal): Promise<Reply> {
   const reply = await vault.ask({ ...look, method: 'POST', accept: GONE }, signal);
   if (reply.status === 403) await refuseForbidden(vault, look.path, look.step, signal);
-  return GONE.includes(reply.status);
+  return reply;
 }
 
 /** 403 says of an accessor that it is bad, and of the broker that it may not ask: only the first is an answer. */

@@ -27,11 +27,19 @@ export function failedWith({ status }: Reply, step: string): ProviderError {
 
 /**
  * Whether it is Vault that says so. What stands before it refuses too, with the same statuses, and knows of nothing; Vault says
- * with each refusal what is wrong, in a list that may be empty.
+ * with each refusal what is wrong, in a list that may be empty. Only a secret that was deleted and has versions is answered
+ * with 404 as if it were there.
  */
 export function isVaultsOwn({ status, body }: Reply): boolean {
   if (status < 400 || status >= 500 || CODES[status]) return true;
-  return isJsonObject(body) && Array.isArray(body['errors']);
+  if (!isJsonObject(body)) return false;
+  return Array.isArray(body['errors']) || (typeof body['request_id'] === 'string' && body['lease_id'] === '');
+}
+
+/** Whether one of the reasons that Vault gives has these words. They decide, and are never told: they may repeat what was asked. */
+export function saysOf({ body }: Reply, words: string): boolean {
+  const errors = isJsonObject(body) ? body['errors'] : undefined;
+  return Array.isArray(errors) && errors.some((each) => typeof each === 'string' && each.includes(words));
 }
 
 export function notVaults({ status }: Reply, step: string): ProviderError {

@@ -6,7 +6,7 @@ import { within } from '../within.ts';
 import { LoginAnswer, parse, RenewAnswer, TokenAnswer } from './answers.ts';
 import type { Client } from './client.ts';
 import type { Auth } from './config.ts';
-import { failedWith } from './errors.ts';
+import { failedWith, isVaultsOwn, notVaults } from './errors.ts';
 import { at, atPath } from './values.ts';
 import type { Wire } from './wire.ts';
 
@@ -200,6 +200,7 @@ export function lookUp(token: Secret<string>) {
 async function granted(step: string, calling: ReturnType<Client>) {
   const reply = await calling;
   if (reply.status >= 200 && reply.status < 300) return reply;
+  if (!isVaultsOwn(reply)) throw notVaults(reply, step);
   if (step === 'login' && (reply.status === 400 || reply.status === 403)) {
     const facts = { finding: 'login_refused', status: reply.status };
     throw new ProviderError('provider_refused', { nothingLives: true, facts });

@@ -70,7 +70,7 @@ export const SYSTEM_ROUTES: readonly Route[] = [
       try {
         asked.state.revokeLease(id);
       } catch {
-        throw new Refusal(500, 'failed to revoke entry');
+        throw new Refusal(400, 'failed to revoke entry');
       }
       return NOTHING;
     },
