@@ -110,6 +110,7 @@ export function sendProblem(res: Response, { status, code, title, help, facts }:
     code,
     ...(help === undefined ? {} : { detail: help }),
     ...facts,
+    ...{ status, code }, // which are the answer's own, whatever the facts say
     request_id: (res.locals as Context).requestId,
   };
   res.status(status).type('application/problem+json').send(JSON.stringify(body));

@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { Router } from 'express';
 import { evidencePackRouter } from '../../src/http/evidence-pack.ts';
 import type { MakePack } from '../../src/exchange/evidence-pack.ts';
+import { ProviderError } from '../../src/domain/errors.ts';
 import { makeApp } from '../../src/http/app.ts';
 import type { Step } from '../../src/http/context.ts';
 import { makeAsk } from '../support/ask.ts';
@@ -65,6 +66,22 @@ test('a pack that breaks is a fault, whoever listens', async () => {
     expect((await ask('GET', '/v1/audit/evidence')).code).toBe('internal_error');
     await until(() => log.length > 1);
     expect(log.map(({ level }) => level)).toEqual(['warn', 'info']);
+  } finally {
+    await close();
+  }
+});
+
+test('what a provider says of its failure stands beside the answer’s own status and code, and not in their place', async () => {
+  const facts = { status: 403, code: 'theirs', step: 'token_create' };
+  const { ask, close } = await start(async () => {
+    throw new ProviderError('provider_refused', { nothingLives: true, facts });
+  });
+  try {
+    const { status, body } = await ask('GET', '/v1/audit/evidence');
+    expect([status, body]).toEqual([
+      502,
+      expect.objectContaining({ status: 502, code: 'provider_refused', step: 'token_create' }),
+    ]);
   } finally {
     await close();
   }

@@ -44,7 +44,7 @@ test('a secret whose engine cannot revoke it is not ended, and is when it can', 
       world.admin.call('POST', `${world.names.database}/roles/readonly`, { revocation_statements: [statement] });
     const end = () => provider.end(recordOf(plan, request), handle, 'revocation', forever);
     await revocation('SELECT 1/0');
-    const facts = { step: 'lease_revoke', status: 400 };
+    const facts = { step: 'lease_revoke', vault_status: 400 };
     await expect(end()).rejects.toMatchObject({ code: 'provider_unreachable', facts });
     expect(await world.admits(data)).toBe(true);
     await revocation('DROP ROLE IF EXISTS "{{name}}"');

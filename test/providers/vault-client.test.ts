@@ -342,7 +342,7 @@ describe('8: answers that are none yet', () => {
     door.trouble = { status: 412 };
     const reply = await client({ ...LOOK, token: ROOT() }, forever);
     expect(door.seen).toHaveLength(4);
-    expect(failedWith(reply, 'look')).toMatchObject({ code: 'provider_throttled', facts: { status: 412 } });
+    expect(failedWith(reply, 'look')).toMatchObject({ code: 'provider_throttled', facts: { vault_status: 412 } });
   });
 
   test.each([
@@ -357,7 +357,7 @@ describe('8: answers that are none yet', () => {
     [101, 'provider_answer_wrong'],
   ])('%i is %s, and never says that nothing lives', (status, code) => {
     const error = failedWith({ status, body: { errors: ['s.secret'] } }, 'look');
-    expect(error).toMatchObject({ code, nothingLives: false, facts: { status, step: 'look' } });
+    expect(error).toMatchObject({ code, nothingLives: false, facts: { vault_status: status, step: 'look' } });
     expect(JSON.stringify(error.facts)).not.toContain('s.secret');
   });
 });

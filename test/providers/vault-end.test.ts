@@ -85,7 +85,7 @@ describe('a lease', () => {
   test.each([400, 404])('%i is no proof: what the look-up still shows could not be revoked', async (status) => {
     const given = await give('secret');
     const odd = await troubled({ only: /leases\/revoke/, status });
-    const facts = { status, step: 'lease_revoke' };
+    const facts = { vault_status: status, step: 'lease_revoke' };
     await expect(end(given, odd)).rejects.toMatchObject({ code: 'provider_unreachable', nothingLives: false, facts });
     expect(await world.admits(given.credential['data'] as JsonObject)).toBe(true);
     await odd.close();
@@ -98,7 +98,7 @@ describe('a lease', () => {
       alter: () => LOOK_AT_NOTHING,
       tell: (_answer, { path }) => (path.endsWith('revoke') ? { status: 202 } : FAILED_TO_LOOK),
     });
-    const facts = { status: 400, step: 'lease_lookup' };
+    const facts = { vault_status: 400, step: 'lease_lookup' };
     await expect(end(given, lazy)).rejects.toMatchObject({ code: 'provider_refused', facts });
     expect(await world.admits(given.credential['data'] as JsonObject)).toBe(true);
     await lazy.close();
@@ -107,7 +107,7 @@ describe('a lease', () => {
   test('whose database is away is an error, and is ended when it is back', async () => {
     const given = await give('secret');
     world.server.database.away = true;
-    const facts = { status: 400, step: 'lease_revoke' };
+    const facts = { vault_status: 400, step: 'lease_revoke' };
     await expect(end(given)).rejects.toMatchObject({ code: 'provider_unreachable', facts });
     world.server.database.away = false;
     expect(await world.admits(given.credential['data'] as JsonObject)).toBe(true);
@@ -139,7 +139,7 @@ describe('a token', () => {
 
   test.each([400, 403, 404])('%i is no answer where it is not Vault that says so', async (status) => {
     const given = await give('token');
-    const facts = { status, step: 'token_revoke' };
+    const facts = { vault_status: status, step: 'token_revoke' };
     for (const text of ['<html>', '', '[]', '{"message":"no such page"}']) {
       const walled = await troubled({ only: /-accessor/, status, text });
       await expect(end(given, walled)).rejects.toMatchObject({ code: 'provider_answer_wrong', facts });
@@ -155,7 +155,7 @@ describe('a token', () => {
       policy: `path "auth/token/lookup-self" { capabilities = ["read"] }
 path "sys/capabilities-self" { capabilities = ["update"] }`,
     });
-    const facts = { status: 403, step: 'token_revoke' };
+    const facts = { vault_status: 403, step: 'token_revoke' };
     await expect(end(given)).rejects.toMatchObject({ code: 'provider_refused', facts });
     expect(await world.isAlive(given.record.mint)).toBe(true);
   });
@@ -359,7 +359,7 @@ describe('a secret that cannot be ended is none', () => {
   test('a deleted one that has versions: Vault answers 404 as if it were there, and that is its refusal', async () => {
     const body = { request_id: 'r-1', lease_id: '', lease_duration: 0, data: { data: null, metadata: { version: 1 } } };
     const deleted = await troubled({ only: /database\/creds/, tell: () => ({ status: 404, body }) });
-    const facts = { step: 'secret_read', status: 404 };
+    const facts = { step: 'secret_read', vault_status: 404 };
     await expect(deleted.mint(world.plan(deleted, sectionOf('secret')), forever)).rejects.toMatchObject({
       code: 'provider_refused',
       facts,

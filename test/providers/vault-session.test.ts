@@ -253,7 +253,7 @@ describe('a token that is refused', () => {
   test('a login that is refused is said to be one, and nothing lives', async () => {
     const auth = { method: 'approle', role_id: world.made.roleId, secret_id: 'wrong' };
     const { provider } = await world.troubled({}, { config: { auth } });
-    const facts = { finding: 'login_refused', status: 400 };
+    const facts = { finding: 'login_refused', vault_status: 400 };
     await expect(mint(provider)).rejects.toMatchObject({ code: 'provider_refused', nothingLives: true, facts });
     await provider.close();
   });
@@ -262,7 +262,7 @@ describe('a token that is refused', () => {
     'a login that something before Vault refuses (%i) says nothing of the login',
     async (status) => {
       const { provider } = await world.troubled({ only: /approle\/login/, status, text: '<html>' });
-      const facts = { step: 'login', status };
+      const facts = { step: 'login', vault_status: status };
       await expect(mint(provider)).rejects.toMatchObject({ code: 'provider_answer_wrong', nothingLives: true, facts });
       await provider.close();
     },
@@ -271,7 +271,7 @@ describe('a token that is refused', () => {
   test('a token that was handed in and is no more cannot be logged in again', async () => {
     const auth = { method: 'token', token: 's.of-nobody' };
     const { provider } = await world.troubled({}, { config: { auth } });
-    await expect(mint(provider)).rejects.toMatchObject({ facts: { finding: 'login_refused', status: 403 } });
+    await expect(mint(provider)).rejects.toMatchObject({ facts: { finding: 'login_refused', vault_status: 403 } });
     await provider.close();
   });
 });

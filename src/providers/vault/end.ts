@@ -46,7 +46,7 @@ async function revokeLease(vault: Vault, lease_id: string, signal: AbortSignal):
   const { status } = await vault.ask(revoke, signal);
   if (status === 204 || (await isLeaseGone(vault, lease_id, signal))) return true;
   if (status < 400) return false;
-  throw new ProviderError('provider_unreachable', { nothingLives: false, facts: { status, step } });
+  throw new ProviderError('provider_unreachable', { nothingLives: false, facts: { vault_status: status, step } });
 }
 
 /** Of a lease Vault answers 400 for whatever goes wrong when it looks: only by its word is it gone. */

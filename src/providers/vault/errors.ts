@@ -16,7 +16,7 @@ const CODES: Readonly<Record<number, ProviderErrorCode>> = {
  */
 export function failedWith({ status }: Reply, step: string): ProviderError {
   const fail = (code: ProviderErrorCode, facts: JsonObject = {}) =>
-    new ProviderError(code, { nothingLives: false, facts: { status, step, ...facts } });
+    new ProviderError(code, { nothingLives: false, facts: { vault_status: status, step, ...facts } });
   const known = CODES[status];
   if (known) return fail(known);
   if (status >= 500) return fail('provider_unreachable');
@@ -43,7 +43,7 @@ export function saysOf({ body }: Reply, words: string): boolean {
 }
 
 export function notVaults({ status }: Reply, step: string): ProviderError {
-  return new ProviderError('provider_answer_wrong', { nothingLives: false, facts: { status, step } });
+  return new ProviderError('provider_answer_wrong', { nothingLives: false, facts: { vault_status: status, step } });
 }
 
 /** The same failure, where it is certain that it left nothing alive. */

@@ -139,7 +139,7 @@ function makeTokenMount(ask: Vault['ask'], cluster: () => string | undefined): V
 const hasEntity = ({ section }: Profile) => VaultSection.parse(section).entity !== undefined;
 
 function whyOf({ facts }: ProviderError): string {
-  const { finding: why, status } = facts;
+  const { finding: why, vault_status: status } = facts;
   return typeof why === 'string' ? why : typeof status === 'number' ? `status ${status}` : 'no reason given';
 }
 

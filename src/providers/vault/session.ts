@@ -202,7 +202,7 @@ async function granted(step: string, calling: ReturnType<Client>) {
   if (reply.status >= 200 && reply.status < 300) return reply;
   if (!isVaultsOwn(reply)) throw notVaults(reply, step);
   if (step === 'login' && (reply.status === 400 || reply.status === 403)) {
-    const facts = { finding: 'login_refused', status: reply.status };
+    const facts = { finding: 'login_refused', vault_status: reply.status };
     throw new ProviderError('provider_refused', { nothingLives: true, facts });
   }
   throw failedWith(reply, step);
