@@ -103,14 +103,14 @@ function challenge(code: string): string {
 }
 
 export function sendProblem(res: Response, { status, code, title, help, facts }: ProblemBody): void {
+  const own = { status, code };
   const body = {
     type: PROBLEM_TYPES[code] ?? `urn:writ:problem:${code}`,
     title,
-    status,
-    code,
+    ...own,
     ...(help === undefined ? {} : { detail: help }),
     ...facts,
-    ...{ status, code }, // which are the answer's own, whatever the facts say
+    ...own, // again: whatever the facts say
     request_id: (res.locals as Context).requestId,
   };
   res.status(status).type('application/problem+json').send(JSON.stringify(body));
