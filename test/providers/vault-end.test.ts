@@ -172,6 +172,52 @@ path "sys/capabilities-self" { capabilities = ["update"] }`,
 });
 
 /** In place of what was asked. */
+describe('"not found" from a standby proves nothing: it may not have seen the token yet', () => {
+  beforeEach(() => void (world.server.standby = true));
+  afterEach(() => void (world.server.standby = false));
+
+  test('it is pending, and ended when the standby knows it', async () => {
+    const given = await give('token');
+    const lagging = await troubled({
+      only: /-accessor/,
+      alter: () => LOOK_AT_NOTHING,
+      tell: (_answer, { path }) => (path.endsWith('revoke-accessor') ? NO_SUCH_TOKEN : NO_ACCESSOR),
+    });
+    const until = new Date(world.now().getTime() + 10_000);
+    expect(await end(given, lagging)).toEqual({ kind: 'pending', until });
+    expect(await world.isAlive(given.record.mint)).toBe(true);
+    expect(await end(given)).toEqual(ENDED);
+    expect(await world.isAlive(given.record.mint)).toBe(false);
+    await lagging.close();
+  });
+
+  test('what is gone is ended by the word of the active server, or past its end', async () => {
+    const given = await give('token');
+    await end(given);
+    expect(await end(given)).toMatchObject({ kind: 'pending' });
+    world.server.standby = false;
+    expect(await end(given)).toEqual(ENDED);
+    world.server.standby = true;
+    await world.passTo(new Date(given.record.endsAt.getTime() + 55_000));
+    const until = new Date(given.record.endsAt.getTime() + 60_001);
+    expect(await end(given)).toEqual({ kind: 'pending', until });
+    await world.passTo(until);
+    expect(await end(given)).toEqual(ENDED);
+  });
+});
+
+test.each([400, 403])(
+  'a token that the server has made and does not see yet (%i) is looked up again',
+  async (status) => {
+    const lagging = await troubled({ only: /lookup-accessor|capabilities-accessor/, status, times: 5 });
+    const given = await give('token', lagging);
+    expect(await world.isAlive(given.record.mint)).toBe(true);
+    await lagging.close();
+  },
+);
+
+const NO_SUCH_TOKEN = { status: 200, body: { warnings: ['No token found with this accessor'] } };
+const NO_ACCESSOR = { status: 400, body: { errors: ['invalid accessor'] } };
 const LOOK_AT_NOTHING = { method: 'POST', path: 'sys/health', headers: {}, body: {} };
 const FAILED_TO_LOOK = { status: 400, body: { errors: ['failed to read lease entry: context deadline exceeded'] } };
 

@@ -3,6 +3,7 @@ import { isUnreadable } from '../encrypted.ts';
 import type { HealthFinding } from '../provider.ts';
 import { HealthAnswer, parse, TokenAnswer } from './answers.ts';
 import type { Client } from './client.ts';
+import type { Answering } from './context.ts';
 import { finding } from './findings.ts';
 import type { Server } from './server.ts';
 import { at } from './values.ts';
@@ -10,9 +11,8 @@ import { at } from './values.ts';
 /** The server says its time in whole seconds. */
 const CLOCK_SECONDS = 3;
 
-export interface Health {
+export interface Health extends Answering {
   readonly findings: readonly HealthFinding[];
-  readonly cluster: string | undefined;
   /** Whether anything else can be asked. */
   readonly serving: boolean;
 }
@@ -30,7 +30,12 @@ export async function askHealth(client: Client, clock: Clock, signal: AbortSigna
   else if (secondary) findings.push(finding('server_is_dr_secondary'));
   else if (health.standby) findings.push(finding('server_is_standby'));
   if (Math.abs(offset) > CLOCK_SECONDS) findings.push(finding('clock_differs', { seconds: offset.toFixed(0) }));
-  return { findings, cluster: health.cluster_id, serving: health.initialized && !health.sealed && !secondary };
+  return {
+    findings,
+    cluster: health.cluster_id,
+    standby: health.standby,
+    serving: health.initialized && !health.sealed && !secondary,
+  };
 }
 
 /** The broker's own token. @throws ProviderError. */

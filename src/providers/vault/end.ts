@@ -9,6 +9,8 @@ import type { Reply } from './wire.ts';
 
 /** When to ask again about what Vault has queued. */
 const ASK_AGAIN_MS = 2_000;
+/** The same, of what a standby does not know: it has seen it soon, or it is gone. */
+const UNFOUND_MS = 10_000;
 /** Past its end by more than clocks differ, a token is dead wherever it was. */
 const PAST_MS = 60_000;
 
@@ -31,8 +33,7 @@ export async function endToken(vault: Vault, handle: VaultHandle, signal: AbortS
     found ||= revoked.found;
     if (!revoked.gone) return pending(vault);
   }
-  if (!found) await refuseElsewhere(vault, handle, signal);
-  return { kind: 'ended' };
+  return found ? { kind: 'ended' } : unfound(vault, handle, signal);
 }
 
 /**
@@ -90,13 +91,19 @@ async function refuseForbidden({ ask }: Vault, path: VaultPath, step: string, si
   throw failedWith({ status: 403, body: undefined }, step);
 }
 
-/** "Not found" is no proof on a cluster, or in a namespace, that is not the one that the mint was made in. */
-async function refuseElsewhere(vault: Vault, handle: VaultHandle, signal: AbortSignal): Promise<void> {
+/**
+ * "Not found" is no proof on a cluster, or in a namespace, that is not the one that the mint was made in; nor from a standby, which
+ * may not have seen the mint yet, and does not hand on what it does not know.
+ */
+async function unfound(vault: Vault, handle: VaultHandle, signal: AbortSignal): Promise<Ended> {
   const { cluster, namespace, ends_at } = handle;
-  if (vault.clock.now().getTime() > Date.parse(ends_at) + PAST_MS) return;
+  const [now, past] = [vault.clock.now().getTime(), Date.parse(ends_at) + PAST_MS];
+  if (now > past) return { kind: 'ended' };
   if (namespace !== vault.place.namespace) throw elsewhere({ finding: 'another_namespace' });
-  if (cluster !== undefined && cluster !== (await vault.clusterNow(signal)))
-    throw elsewhere({ finding: 'another_cluster' });
+  const answering = await vault.serverNow(signal);
+  if (cluster !== undefined && cluster !== answering.cluster) throw elsewhere({ finding: 'another_cluster' });
+  if (!answering.standby) return { kind: 'ended' };
+  return { kind: 'pending', until: new Date(Math.min(now + UNFOUND_MS, past + 1)) };
 }
 
 function elsewhere(facts: { readonly finding: string }): ProviderError {

@@ -52,13 +52,12 @@ export const vault: ProviderKind<VaultConfig> = {
       if (asked.serving) cluster = asked.cluster;
       return asked;
     };
-    const clusterNow = async (signal: AbortSignal) => (await health(signal)).cluster;
     const self: Vault = {
       place,
       ask,
       clock,
-      clusterNow,
-      clusterLately: async (signal) => cluster ?? clusterNow(signal),
+      serverNow: health,
+      clusterLately: async (signal) => cluster ?? (await health(signal)).cluster,
       tokenMount: makeTokenMount(ask, () => cluster),
     };
 

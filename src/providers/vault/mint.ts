@@ -1,6 +1,8 @@
+import { ProviderError } from '../../domain/errors.ts';
 import type { JsonObject } from '../../domain/json.ts';
 import { Secret } from '../../domain/secret.ts';
 import type { Minted } from '../provider.ts';
+import { pause } from '../within.ts';
 import { CreateAnswer, parse, SecretAnswer, TokenAnswer, WrapAnswer } from './answers.ts';
 import type { Vault } from './context.ts';
 import { makeEntity } from './entity.ts';
@@ -10,6 +12,14 @@ import type { VaultHandle } from './handle.ts';
 import { holdAgainst, inSeconds } from './held.ts';
 import { MINT_SECONDS, type VaultRequest } from './plan.ts';
 import { at, atPath } from './values.ts';
+
+/**
+ * A standby may answer from what it has seen so far, and that is not yet the token that it has just handed on the making of: the same
+ * again soon, so many times.
+ */
+const UNSEEN_PAUSES_MS = [10, 40, 150, 450];
+/** Of an accessor that is not there, and of one whose token is not yet. */
+const UNKNOWN = [400, 403, 404];
 
 export interface MintedToken extends Minted {
   readonly handle: VaultHandle;
@@ -100,18 +110,37 @@ interface Examination {
   readonly signal: AbortSignal;
 }
 
-/** What the token became first: only then does it count what it may. */
-async function examine({ vault, request, entity, mayOutlive, signal }: Examination, accessor: string): Promise<void> {
+async function examine(examination: Examination, accessor: string): Promise<void> {
+  for (const ms of UNSEEN_PAUSES_MS) {
+    if (await isSeenRight(examination, accessor)) return;
+    await pause(ms, examination.signal);
+  }
+  if (!(await isSeenRight(examination, accessor, [400, 404]))) throw wrong('accessor');
+}
+
+/**
+ * What the token became first: only then does it count what it may. @returns false where the server does not know it.
+ * @throws ProviderError where it is not what was planned.
+ */
+async function isSeenRight(
+  { vault, request, entity, mayOutlive, signal }: Examination,
+  accessor: string,
+  unknown: readonly number[] = UNKNOWN,
+): Promise<boolean> {
   const step = 'token_lookup';
   const path = at`auth/token/lookup-accessor`;
   const [looked, allowed] = await Promise.allSettled([
-    vault.ask({ step, method: 'POST', path, body: { accessor }, accept: [400, 404] }, signal),
+    vault.ask({ step, method: 'POST', path, body: { accessor }, accept: unknown }, signal),
     mayOutlive(request, accessor, signal),
   ]);
   if (looked.status === 'rejected') throw looked.reason;
-  if (looked.value.status >= 400) throw wrong('accessor');
+  if (looked.value.status >= 400) return false;
   holdAgainst(request, parse(TokenAnswer, looked.value, step).data, entity);
-  if (allowed.status === 'rejected') throw allowed.reason;
+  if (allowed.status === 'fulfilled') return true;
+  const reason: unknown = allowed.reason;
+  if (reason instanceof ProviderError && unknown.some((status) => reason.facts['vault_status'] === status))
+    return false;
+  throw reason;
 }
 
 /** Reads the secret with the token itself, so that its lease hangs on the grant and on nothing else. */
