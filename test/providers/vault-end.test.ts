@@ -216,6 +216,34 @@ test.each([400, 403])(
   },
 );
 
+test('an entity that a standby does not know to be disabled keeps a late token harmless all the same', async () => {
+  world.server.standby = true;
+  const given = await give('entity');
+  expect(await provider.find(given.record, forever)).toEqual({ kind: 'absent' });
+  for (const seen of [
+    { status: 200, body: { data: { id: 'e-1', disabled: false } } },
+    { status: 404, body: { errors: [] } },
+  ]) {
+    const lagging = await troubled({
+      only: /entity\/name/,
+      tell: (answer, { method }) => (method === 'GET' ? seen : answer),
+    });
+    expect(await lagging.cleanup?.(given.record, forever)).toMatchObject({ kind: 'later' });
+    await lagging.close();
+  }
+  world.pass(70);
+  expect(await provider.cleanup?.(given.record, forever)).toEqual({ kind: 'done' });
+  world.server.standby = false;
+  expect(await world.traces(given.record.mint)).not.toContainEqual(expect.stringContaining('entity'));
+});
+
+test('an entity that the server has made and does not see yet gets its alias all the same', async () => {
+  const lagging = await troubled({ only: /entity-alias/, status: 400, times: 3 });
+  const given = await give('entity', lagging);
+  expect(await world.isAlive(given.record.mint)).toBe(true);
+  await lagging.close();
+});
+
 const NO_SUCH_TOKEN = { status: 200, body: { warnings: ['No token found with this accessor'] } };
 const NO_ACCESSOR = { status: 400, body: { errors: ['invalid accessor'] } };
 const LOOK_AT_NOTHING = { method: 'POST', path: 'sys/health', headers: {}, body: {} };

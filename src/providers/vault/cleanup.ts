@@ -17,8 +17,11 @@ export async function clearAway(vault: Vault, mint: MintRecord, signal: AbortSig
   }
   if (entity) {
     const until = harmlessFrom(request);
-    const early = vault.clock.now() < until;
-    if (early && (await readEntity(vault, entity.name, signal))?.disabled === true) return { kind: 'later', until };
+    if (vault.clock.now() < until) {
+      const there = await readEntity(vault, entity.name, signal);
+      // What a standby shows may be from before it was disabled.
+      if (there?.disabled === true || (await vault.serverNow(signal)).standby) return { kind: 'later', until };
+    }
     await deleteEntity(vault, entity.name, signal);
   }
   return { kind: 'done' };

@@ -1,6 +1,7 @@
 import { ProviderError } from '../../domain/errors.ts';
+import { pause } from '../within.ts';
 import { EntityMade, EntityAnswer, parse } from './answers.ts';
-import type { Vault } from './context.ts';
+import { UNSEEN_PAUSES_MS, type Vault } from './context.ts';
 import type { Footprint } from './footprint.ts';
 import type { VaultRequest } from './plan.ts';
 import { at } from './values.ts';
@@ -26,7 +27,12 @@ export async function makeEntity(
     throw new ProviderError('provider_refused', { nothingLives: false, facts: { finding: 'entity_taken' } });
   const canonical_id = made.data.data.id;
   const body = { name, canonical_id, mount_accessor };
-  await ask({ step: 'alias_create', method: 'POST', path: at`identity/entity-alias`, body }, signal);
+  const alias = { step: 'alias_create', method: 'POST', path: at`identity/entity-alias`, body } as const;
+  for (const ms of UNSEEN_PAUSES_MS) {
+    if ((await ask({ ...alias, accept: [400] }, signal)).status !== 400) return canonical_id;
+    await pause(ms, signal);
+  }
+  await ask(alias, signal);
   return canonical_id;
 }
 

@@ -65,7 +65,8 @@ const FINDINGS = {
       `The profile ${profile ?? ''} has policies written for each grant, and allow_policy_templates is not true in writ.yaml.`,
   ),
   server_is_standby: warning(
-    () => 'The server is a standby, and what it answers may lag: put the active one, or a balancer that finds it, into address.',
+    () =>
+      'The server is a standby, and what it answers may lag: put the active one, or a balancer that finds it, into address.',
   ),
   broker_is_root: warning(() => "The broker's token is root: give it the policy in docs/providers/vault.md."),
   broker_too_wide: warning(

@@ -4,7 +4,7 @@ import { Secret } from '../../domain/secret.ts';
 import type { Minted } from '../provider.ts';
 import { pause } from '../within.ts';
 import { CreateAnswer, parse, SecretAnswer, TokenAnswer, WrapAnswer } from './answers.ts';
-import type { Vault } from './context.ts';
+import { UNSEEN_PAUSES_MS, type Vault } from './context.ts';
 import { makeEntity } from './entity.ts';
 import { refused, withHandle, wrong } from './errors.ts';
 import { makeFootprint, type Footprint } from './footprint.ts';
@@ -13,11 +13,6 @@ import { holdAgainst, inSeconds } from './held.ts';
 import { MINT_SECONDS, type VaultRequest } from './plan.ts';
 import { at, atPath } from './values.ts';
 
-/**
- * A standby may answer from what it has seen so far, and that is not yet the token that it has just handed on the making of: the same
- * again soon, so many times.
- */
-const UNSEEN_PAUSES_MS = [10, 40, 150, 450];
 /** Of an accessor that is not there, and of one whose token is not yet. */
 const UNKNOWN = [400, 403, 404];
 
