@@ -2,6 +2,7 @@ import { Refusal } from '../domain/errors.ts';
 import type { GrantId, TaskId } from '../domain/ids.ts';
 import type { JsonObject } from '../domain/json.ts';
 import type { Parameters } from '../domain/profile.ts';
+import type { Task } from '../domain/task.ts';
 import type { GrantView } from '../ledger/index.ts';
 import { watched } from './after-revocation.ts';
 import type { Caller, ExchangeContext } from './context.ts';
@@ -13,6 +14,7 @@ import { fitting, offered } from './offer.ts';
 import { approvedFor } from './as-approved.ts';
 import { tellException } from './exceptions.ts';
 import { withRules } from './rules.ts';
+import type { ActiveRules } from './rules.ts';
 
 export interface RenewRequest {
   readonly grant: GrantId;
@@ -82,13 +84,7 @@ export function mintAgain(
   return withRules(context.rules, async (rules) => {
     const task = await ledger.grants.task(view.taskId as TaskId);
     const { profile, provider } = await offered(context, rules, caller, again.action, view.profile, task);
-    const over = async (facts: JsonObject) => {
-      const about = { action: again.action, resource: profile.name, code: 'grant_not_active', task } as const;
-      await refuse(ledger, refusedDecision(rules, ids, caller, about), 'grant_not_active', {
-        grant: view.id,
-        ...facts,
-      });
-    };
+    const over = (facts: JsonObject) => refuseUnder(context, rules, caller, again.action, view, task, facts);
     const changed = KEPT.filter((what) => view[what] !== profile[what]);
     if (changed.length > 0) await over({ changed });
     const parameters = fitting(profile, view.parameters as Parameters);
@@ -134,6 +130,37 @@ export function mintAgain(
       decision: record,
     };
   });
+}
+
+export const isOver = (error: unknown): error is Refusal =>
+  error instanceof Refusal && error.code === 'grant_not_active';
+
+/** Puts on record that a grant is not what is asked of it any more, and refuses with it. @throws Refusal `grant_not_active`. */
+export function refuseOver(
+  context: ExchangeContext,
+  caller: Caller,
+  action: Again['action'],
+  view: GrantView,
+  facts: JsonObject = {},
+): Promise<never> {
+  return withRules(context.rules, async (rules) => {
+    const task = await context.ledger.grants.task(view.taskId as TaskId);
+    return refuseUnder(context, rules, caller, action, view, task, facts);
+  });
+}
+
+function refuseUnder(
+  { ledger, ids }: Pick<ExchangeContext, 'ledger' | 'ids'>,
+  rules: ActiveRules,
+  caller: Caller,
+  action: Again['action'],
+  view: GrantView,
+  task: Task,
+  facts: JsonObject,
+): Promise<never> {
+  const about = { action, resource: view.profile, code: 'grant_not_active', task } as const;
+  const record = { ...refusedDecision(rules, ids, caller, about), grant_id: view.id as GrantId, task_id: task.id };
+  return refuse(ledger, record, 'grant_not_active', { grant: view.id, ...facts });
 }
 
 function secondsLeft({ expiresAt }: GrantView, now: Date): number {
