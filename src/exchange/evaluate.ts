@@ -94,11 +94,11 @@ async function judgeAndRecord(
     });
   const judged: JudgedCall[] = [];
   const inTwo = semantic === 'execute_all' && questions.length >= WORTH_TWO_COMMITS;
-  let early: { readonly count: number; readonly outcome: ReturnType<typeof settled> } | undefined;
+  let early: { readonly count: number; readonly outcome: ReturnType<typeof outcomeOf> } | undefined;
   for await (const some of judgeCalls(context, parts, questions)) {
     judged.push(...some);
     const [is, all] = [judged.length, questions.length];
-    if (inTwo && !early && is >= all * EARLY && is < all) early = { count: is, outcome: settled(record(judged)) };
+    if (inTwo && !early && is >= all * EARLY && is < all) early = { count: is, outcome: outcomeOf(record(judged)) };
   }
   if (!early) {
     const wanted = judged.slice(0, wantedOf(semantic, judged));
@@ -106,14 +106,14 @@ async function judgeAndRecord(
   }
   const beginning = await early.outcome;
   if (beginning.status === 'rejected') throw beginning.reason;
-  const rest = await settled(record(judged.slice(early.count)));
+  const rest = await outcomeOf(record(judged.slice(early.count)));
   if (rest.status === 'fulfilled') return { rules, judged, recorded: [...beginning.value, ...rest.value] };
   if (!isOvertaken(rest.reason)) throw rest.reason;
   return { rules, judged: judged.slice(0, early.count), recorded: beginning.value };
 }
 
 /** Rejects for nobody: what came of it is looked at later. */
-async function settled(recording: Promise<RecordedCall[]>): Promise<PromiseSettledResult<RecordedCall[]>> {
+async function outcomeOf(recording: Promise<RecordedCall[]>): Promise<PromiseSettledResult<RecordedCall[]>> {
   const [outcome] = await Promise.allSettled([recording]);
   return outcome;
 }

@@ -31,7 +31,7 @@ export const evaluations: Part = {
     const operatorToken = await world.bench.issuer.operatorToken('platform');
     const { operator } = makeClient({ url: world.brokerUrl, operatorToken });
     try {
-      for (const count of [10]) {
+      for (const count of [10, 100, 1_000]) {
         const files = rulesOf(count);
         await operator.apply(files);
         await onePolicySet(world, ledger, count, files);
