@@ -47,14 +47,14 @@ export function makeClaim(context: ExchangeContext, { mintAndActivate }: IssuePa
 
     return withRules(context.rules, async (rules) => {
       const task = await ledger.grants.task(view.taskId as TaskId);
-      const { profile, provider } = await offered(context, rules, caller, 'issue', view.profile, task);
+      const { profile, provider } = await offered(context, rules, caller, 'issue', view.profile, { task, grant });
       const parameters = fitting(profile, view.parameters as Parameters);
       const names = { mint: ids.mint(), grant, task: task.id };
       const wanted = { caller, profile, provider, parameters, task, grant, ttlSeconds: view.ttlSeconds };
       await mustBeWhatWasAsked(context, rules, wanted, approval);
 
       const now = clock.now();
-      const about = { profile, provider, parameters, task, now, startedAt: now, askedSeconds: view.ttlSeconds };
+      const about = { profile, provider, parameters, task, grant, now, startedAt: now, askedSeconds: view.ttlSeconds };
       const approved = { approval: approvalFacts(approval) };
       const { record, ttl, waits } = await judge(context, rules, { action: 'issue', ...caller, ...about, ...approved });
       if (waits) await refuse(ledger, record, 'approval_required', {});
@@ -74,8 +74,7 @@ export function makeClaim(context: ExchangeContext, { mintAndActivate }: IssuePa
       });
       const { epoch } = await claiming.catch((error: unknown) => {
         // another claim came first: nothing of this one was committed
-        if (isOver(error))
-          return refuse(ledger, { ...record, grant_id: grant, task_id: task.id }, error.code, { grant });
+        if (isOver(error)) return refuse(ledger, record, error.code, { grant });
         throw error;
       });
       tellException(context.log, { ...record, exception: record.exception_id });

@@ -83,7 +83,10 @@ export function mintAgain(
   const { ledger, ids, clock } = context;
   return withRules(context.rules, async (rules) => {
     const task = await ledger.grants.task(view.taskId as TaskId);
-    const { profile, provider } = await offered(context, rules, caller, again.action, view.profile, task);
+    const { profile, provider } = await offered(context, rules, caller, again.action, view.profile, {
+      task,
+      grant: view.id as GrantId,
+    });
     const over = (facts: JsonObject) => refuseUnder(context, rules, caller, again.action, view, task, facts);
     const changed = KEPT.filter((what) => view[what] !== profile[what]);
     if (changed.length > 0) await over({ changed });
@@ -103,7 +106,8 @@ export function mintAgain(
     // What was approved is the grant as it stands: not that it is made longer.
     const wanted = { caller, profile, provider, parameters, task, grant: names.grant };
     const approved = kind === 'renewal' ? {} : await approvedFor(context, rules, wanted);
-    const about = { profile, provider, parameters, task, now, startedAt: view.openedAt, ...asked, ...approved };
+    const { grant } = names;
+    const about = { profile, provider, parameters, task, grant, now, startedAt: view.openedAt, ...asked, ...approved };
     const { record, ttl, waits } = await judge(context, rules, { action: again.action, ...caller, ...about });
     if (waits) await refuse(ledger, record, 'approval_required', {});
 
@@ -158,9 +162,8 @@ function refuseUnder(
   task: Task,
   facts: JsonObject,
 ): Promise<never> {
-  const about = { action, resource: view.profile, code: 'grant_not_active', task } as const;
-  const record = { ...refusedDecision(rules, ids, caller, about), grant_id: view.id as GrantId, task_id: task.id };
-  return refuse(ledger, record, 'grant_not_active', { grant: view.id, ...facts });
+  const about = { action, resource: view.profile, code: 'grant_not_active', task, grant: view.id as GrantId } as const;
+  return refuse(ledger, refusedDecision(rules, ids, caller, about), 'grant_not_active', { grant: view.id, ...facts });
 }
 
 function secondsLeft({ expiresAt }: GrantView, now: Date): number {
