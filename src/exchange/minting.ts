@@ -1,5 +1,5 @@
 import { deadline } from '../domain/deadline.ts';
-import { ProviderError } from '../domain/errors.ts';
+import { ProviderError, Refusal } from '../domain/errors.ts';
 import type { Revocability } from '../domain/grant.ts';
 import type { MintId } from '../domain/ids.ts';
 import type { JsonObject } from '../domain/json.ts';
@@ -69,8 +69,18 @@ export function makeMinting({ ledger }: Pick<ExchangeContext, 'ledger'>, giveUp:
       const active = await attempt(plan.mint, minted.handle, () =>
         ledger.issuing.activate(plan.mint, epoch, minted.handle, minted.expiresAt, origin),
       );
-      await attempt(plan.mint, minted.handle, async () => provider.confirm?.(minted.handle, signal));
+      await attempt(plan.mint, minted.handle, () => confirmed(minted.handle, signal));
       return { minted, active };
+    }
+
+    /** What was ended meanwhile cannot be extended: that it was is the reason then, and not that the provider does not know it any more. */
+    async function confirmed(handle: JsonObject, signal: AbortSignal): Promise<void> {
+      try {
+        await provider.confirm?.(handle, signal);
+      } catch (error) {
+        const goesOn = await ledger.issuing.isLive(plan.mint).catch(() => true);
+        throw goesOn ? error : new Refusal('superseded');
+      }
     }
 
     async function attempt<T>(mint: MintId, handle: JsonObject | null, step: () => Promise<T>): Promise<T> {

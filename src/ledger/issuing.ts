@@ -230,6 +230,14 @@ export function makeIssuing(connection: Connection) {
       return { issuedAt: new Date(answer.issued_at), expiresAt: new Date(answer.expires_at) };
     },
 
+    /** It is on record as issued, and its end has not begun. */
+    async isLive(mint: MintId): Promise<boolean> {
+      const row = await connection.prisma((client) =>
+        client.mint.findUnique({ where: { id: mint }, select: { state: true } }),
+      );
+      return row?.state === 'live';
+    },
+
     async abandon(abandonment: Abandonment): Promise<Claim | undefined> {
       const answer = await one<{ claim?: ClaimRow }>('abandon_mint', abandonment);
       return answer.claim && toClaim(answer.claim);

@@ -154,6 +154,20 @@ const FAILURES: readonly Failure[] = [
     why: 'abandoned',
     calls: ['mint', 'confirm', 'end'],
   },
+  {
+    name: 'revoked meanwhile, so that the first short life cannot be extended',
+    break: () => {
+      world.provider.before = async (asked) => {
+        if (asked !== 'confirm') return;
+        await revokeNewest();
+        throw unclear();
+      };
+    },
+    code: 'superseded',
+    ends: 'revoked',
+    why: 'revocation',
+    calls: ['mint', 'confirm', 'end'],
+  },
 ];
 
 test.each(FAILURES)('$name: $code, then $ends', async ({ break: begin, code, ends, why, calls }) => {
