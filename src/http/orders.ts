@@ -19,12 +19,12 @@ import { noStore } from './steps.ts';
 
 const name = z.string().min(1).max(2_048).optional();
 
-/** Exactly one of the members; `all` is `true`. */
+/** Exactly one of the members; `all` is `true`. A task that cannot be is refused: an order over a slip of the pen would stand, and cover nothing. */
 const SelectorBody = z
   .strictObject({
     agent: name,
     on_behalf_of: name,
-    task: name,
+    task: name.refine((id) => id === undefined || parseId('task', id) !== undefined, 'is not the id of a task'),
     profile: name,
     owner: name,
     environment: name,

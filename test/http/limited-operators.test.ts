@@ -96,7 +96,7 @@ const SELECTORS = [
   { profile: 'payments' },
   { provider: 'staging' },
   { on_behalf_of: 'x' },
-  { task: 'x' },
+  { task: 't000000000000000000000' },
   { all: true },
 ];
 test.each([

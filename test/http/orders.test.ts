@@ -154,6 +154,18 @@ test('who asked first to lift an order over everything is told to the second', a
   expect((await lift(body['id'], second)).status).toBe(200);
 });
 
+test('over what is no task’s id: refused, for it would cover nothing', async () => {
+  const { body: grant } = await issue('agent/slip', { profile: 'lookup' });
+  for (const task of [grant['id'], `${String(grant['task'])} `, String(grant['task']).slice(0, -1), '*']) {
+    const { status, body } = await order({ selector: { task }, dry_run: true });
+    expect([task, status, body['errors']]).toEqual([
+      task,
+      400,
+      [{ path: 'selector.task', problem: 'is not the id of a task' }],
+    ]);
+  }
+});
+
 test('an order touches nothing outside its selector', async () => {
   const [mine, others] = await Promise.all([
     issue('agent/in', { profile: 'lookup' }),
