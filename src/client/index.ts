@@ -67,6 +67,9 @@ export type { EventOptions, OperatorVerbs, PageOptions } from './operator.ts';
 export type {
   LiftAnswer,
   Order,
+  OrderFilter,
+  OrderHead,
+  OrderPage,
   OrderPreview,
   OrderProgress,
   OrderRequest,

@@ -13,6 +13,7 @@ import {
   readGrant,
   readGrantPage,
   readOrder,
+  readOrderPage,
   readPreview,
   readDecisionPage,
   readGenerationText,
@@ -21,7 +22,7 @@ import { makeApprovingVerbs, type ApprovingVerbs } from './approving.ts';
 import type { DecisionPage, DecisionPeriod, DecisionRecord, GenerationText } from './decisions.ts';
 import type { Generation, RuleFiles } from './generations.ts';
 import type { Grant, GrantFilter, GrantPage } from './grants.ts';
-import type { LiftAnswer, Order, OrderPreview, OrderRequest } from './orders.ts';
+import type { LiftAnswer, Order, OrderFilter, OrderHead, OrderPage, OrderPreview, OrderRequest } from './orders.ts';
 import { makeRecordVerbs, type RecordVerbs } from './record.ts';
 import { makeTaskVerbs, type TaskVerbs } from './task-verbs.ts';
 import type { Transport } from './transport.ts';
@@ -49,6 +50,10 @@ export interface OperatorVerbs extends ApprovingVerbs, RecordVerbs, TaskVerbs {
   createOrder(request: Omit<OrderRequest, 'dry_run'>, options?: CallOptions): Promise<Order>;
   /** What `createOrder` would match; changes nothing. */
   previewOrder(request: Omit<OrderRequest, 'dry_run'>, options?: CallOptions): Promise<OrderPreview>;
+  /** One page, newest first; `cursor` is the page before's `next_cursor`. */
+  listOrders(filter?: OrderFilter, options?: PageOptions & { readonly cursor?: string }): Promise<OrderPage>;
+  /** Every order that matches, page after page, fetched as they are taken. */
+  eachOrder(filter?: OrderFilter, options?: PageOptions): AsyncGenerator<OrderHead, void, void>;
   order(id: string, options?: CallOptions): Promise<Order>;
   liftOrder(id: string, reason: string, options?: CallOptions): Promise<LiftAnswer>;
   /** Sealed events in their order, a page; `cursor` is the page before's `next_cursor`. Reading them is an event itself. */
@@ -80,6 +85,11 @@ export function makeOperatorVerbs(transport: Transport): OperatorVerbs {
   const listGrants: OperatorVerbs['listGrants'] = async (filter = {}, { cursor, limit, signal } = {}) => {
     const query = { ...filter, cursor, limit: limit?.toString() };
     return readGrantPage(await transport({ as, method: 'GET', path: '/v1/grants', query, signal }));
+  };
+
+  const listOrders: OperatorVerbs['listOrders'] = async ({ blocking } = {}, { cursor, limit, signal } = {}) => {
+    const query = { blocking: blocking?.toString(), cursor, limit: limit?.toString() };
+    return readOrderPage(await transport({ as, method: 'GET', path: orders, query, signal }));
   };
 
   const events: OperatorVerbs['events'] = async (filter = {}, { cursor, limit, signal } = {}) => {
@@ -157,6 +167,15 @@ export function makeOperatorVerbs(transport: Transport): OperatorVerbs {
     async previewOrder(request, { signal } = {}) {
       const json = { ...request, dry_run: true };
       return readPreview(await transport({ as, method: 'POST', path: orders, json, signal }));
+    },
+    listOrders,
+    async *eachOrder(filter = {}, options = {}) {
+      let cursor: string | undefined;
+      do {
+        const page = await listOrders(filter, { ...options, ...(cursor !== undefined && { cursor }) });
+        yield* page.orders;
+        cursor = page.next_cursor;
+      } while (cursor !== undefined);
     },
     async order(id, { signal } = {}) {
       return readOrder(await transport({ as, method: 'GET', path: orderPath(id), signal }));

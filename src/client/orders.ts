@@ -32,18 +32,35 @@ export interface OrderProgress {
   readonly stuck: number;
 }
 
-export interface Order {
-  readonly id: string;
+export interface Order extends OrderHead {
   readonly matched: number;
   readonly state: OrderState;
   readonly by_provider: Readonly<Record<string, OrderProgress>>;
+}
+
+/** An order as lists have it: without how far it is. */
+export interface OrderHead {
+  readonly id: string;
   readonly selector: OrderSelector;
   readonly reason: string;
   readonly created_at: string;
   readonly created_by: Actor;
   readonly block?: boolean;
   readonly lifted: boolean;
+  /** Of an order for `all`: since when it waits for the second of two people, and who was the first. */
+  readonly lift_requested_at?: string | null;
+  readonly lift_requested_by?: Actor | null;
   readonly lifted_at?: string | null;
+}
+
+export interface OrderFilter {
+  /** Those that block now, or those that do not: lifted, or given to end only. */
+  readonly blocking?: boolean;
+}
+
+export interface OrderPage {
+  readonly orders: readonly OrderHead[];
+  readonly next_cursor?: string;
 }
 
 /** What an order would match, had it been given. */

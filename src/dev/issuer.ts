@@ -22,9 +22,12 @@ export interface DevIssuer {
   /** A JWT-SVID. `ttl` in seconds. */
   identityToken(id: string, audience: string, ttl?: number): Promise<string>;
   operatorToken(role: OperatorRole): Promise<string>;
-  /** A token for each role, each of another subject. */
-  operatorTokens(): Promise<Record<OperatorRole, string>>;
+  /** A token for each role, each of another subject, and one of another person who has `security`: some things take two. */
+  operatorTokens(): Promise<Record<DevOperator, string>>;
 }
+
+export type DevOperator = OperatorRole | typeof SECOND_SECURITY;
+export const SECOND_SECURITY = 'second_security';
 
 /** Opens the issuer whose key lies in `directory`; makes one the first time. */
 export async function openDevIssuer(directory: string): Promise<DevIssuer> {
@@ -47,22 +50,23 @@ export async function openDevIssuer(directory: string): Promise<DevIssuer> {
       .setIssuedAt()
       .setExpirationTime(`${seconds}s`)
       .sign(key);
-  const operatorToken = (role: OperatorRole) =>
-    sign({ iss: DEV_OPERATORS_ISSUER }, operatorSubject(role), DEV_OPERATORS_AUDIENCE, OPERATOR_SECONDS);
+  const operatorToken = (who: DevOperator) =>
+    sign({ iss: DEV_OPERATORS_ISSUER }, operatorSubject(who), DEV_OPERATORS_AUDIENCE, OPERATOR_SECONDS);
   return {
     bundleFile,
     operatorsFile,
     identityToken: (id, audience, ttl = IDENTITY_SECONDS) => sign({}, id, audience, ttl),
     operatorToken,
     async operatorTokens() {
-      const tokens = await Promise.all(OPERATOR_ROLES.map(async (role) => [role, await operatorToken(role)] as const));
-      return Object.fromEntries(tokens) as Record<OperatorRole, string>;
+      const all = [...OPERATOR_ROLES, SECOND_SECURITY] as const;
+      const tokens = await Promise.all(all.map(async (who) => [who, await operatorToken(who)] as const));
+      return Object.fromEntries(tokens) as Record<DevOperator, string>;
     },
   };
 }
 
-export function operatorSubject(role: OperatorRole): string {
-  return `${role}@${DEV_TRUST_DOMAIN}`;
+export function operatorSubject(who: DevOperator): string {
+  return `${who}@${DEV_TRUST_DOMAIN}`;
 }
 
 async function newKey(): Promise<JWK> {

@@ -1,6 +1,12 @@
 import type { Overlay } from '../config/index.ts';
 import { OPERATOR_ROLES } from '../domain/identity.ts';
-import { DEV_OPERATORS_AUDIENCE, DEV_OPERATORS_ISSUER, DEV_TRUST_DOMAIN, operatorSubject } from './issuer.ts';
+import {
+  DEV_OPERATORS_AUDIENCE,
+  DEV_OPERATORS_ISSUER,
+  DEV_TRUST_DOMAIN,
+  operatorSubject,
+  SECOND_SECURITY,
+} from './issuer.ts';
 
 /** Files of the development issuer's public keys. */
 export interface DevKeys {
@@ -28,7 +34,12 @@ export function devOverlay(keys: DevKeys, env: Readonly<Record<string, string>>)
         jwks: { file: keys.operatorsFile },
         algorithms: ['ES256'],
         max_age: '7d',
-        roles: Object.fromEntries(OPERATOR_ROLES.map((role) => [role, { subjects: [operatorSubject(role)] }])),
+        roles: Object.fromEntries(
+          OPERATOR_ROLES.map((role) => {
+            const people = role === 'security' ? ([role, SECOND_SECURITY] as const) : ([role] as const);
+            return [role, { subjects: people.map(operatorSubject) }];
+          }),
+        ),
         development: true,
       },
     ],

@@ -13,8 +13,8 @@ export async function mustBeWhatWasAsked(
   approval: ApprovalRow,
 ): Promise<void> {
   if (hashOf(askedOf(wanted)) === approval.askedHash) return;
-  const { caller, profile, task } = wanted;
-  const about = { action: 'issue', resource: profile.name, code: 'approval_required', task } as const;
+  const { caller, profile, task, grant } = wanted;
+  const about = { action: 'issue', resource: profile.name, code: 'approval_required', task, grant } as const;
   await refuse(ledger, refusedDecision(rules, ids, caller, about), 'approval_required', { changed: true });
 }
 

@@ -12,7 +12,7 @@ import type { Idempotency, Issued, IssueParts } from './issue.ts';
 import { judge } from './judge.ts';
 import { mintIntent } from './minting.ts';
 import { fitting, offered } from './offer.ts';
-import { mustBeOn, ownGrant } from './renew.ts';
+import { isOver, mustBeOn, ownGrant, refuseOver } from './renew.ts';
 import { withRules } from './rules.ts';
 
 export interface ClaimRequest {
@@ -40,27 +40,28 @@ export function makeClaim(context: ExchangeContext, { mintAndActivate }: IssuePa
 
   async function claimOf(caller: Caller, { grant, idempotency }: ClaimRequest, view: GrantView): Promise<Issued> {
     const approval = await ledger.approvals.ofGrant(grant);
-    if (view.state !== 'pending_approval' || !approval) throw new Refusal('grant_not_active', factsOf(view, approval));
+    if (view.state !== 'pending_approval' || !approval)
+      return refuseOver(context, caller, 'issue', view, factsOf(view, approval));
     if (approval.state === 'pending' && approval.expiresAt > clock.now())
       throw new Refusal('approval_pending', factsOf(view, approval));
 
     return withRules(context.rules, async (rules) => {
       const task = await ledger.grants.task(view.taskId as TaskId);
-      const { profile, provider } = await offered(context, rules, caller, 'issue', view.profile, task);
+      const { profile, provider } = await offered(context, rules, caller, 'issue', view.profile, { task, grant });
       const parameters = fitting(profile, view.parameters as Parameters);
       const names = { mint: ids.mint(), grant, task: task.id };
       const wanted = { caller, profile, provider, parameters, task, grant, ttlSeconds: view.ttlSeconds };
       await mustBeWhatWasAsked(context, rules, wanted, approval);
 
       const now = clock.now();
-      const about = { profile, provider, parameters, task, now, startedAt: now, askedSeconds: view.ttlSeconds };
+      const about = { profile, provider, parameters, task, grant, now, startedAt: now, askedSeconds: view.ttlSeconds };
       const approved = { approval: approvalFacts(approval) };
       const { record, ttl, waits } = await judge(context, rules, { action: 'issue', ...caller, ...about, ...approved });
       if (waits) await refuse(ledger, record, 'approval_required', {});
 
       const { trust, id } = caller.identity;
       const plan = provider.plan(profile, parameters, { ...names, subject: { trust, id }, now, endsAt: ttl.endsAt });
-      const { epoch } = await ledger.issuing.claimGrant({
+      const claiming = ledger.issuing.claimGrant({
         grant,
         decision: record,
         approval: approved.approval.id,
@@ -70,6 +71,11 @@ export function makeClaim(context: ExchangeContext, { mintAndActivate }: IssuePa
         mint: mintIntent(plan),
         origin: caller.origin,
         idempotency: idempotency ? { key: idempotency.key, request_hash: idempotency.requestHash } : null,
+      });
+      const { epoch } = await claiming.catch((error: unknown) => {
+        // another claim came first: nothing of this one was committed
+        if (isOver(error)) return refuse(ledger, record, error.code, { grant });
+        throw error;
       });
       tellException(context.log, { ...record, exception: record.exception_id });
       const handover = await mintAndActivate(provider, plan, epoch, caller.origin, true);

@@ -1,5 +1,5 @@
 import type { Identity } from '../domain/identity.ts';
-import type { DecisionId, ExceptionId, Ids } from '../domain/ids.ts';
+import type { DecisionId, ExceptionId, GrantId, Ids } from '../domain/ids.ts';
 import { Refusal } from '../domain/errors.ts';
 import type { RefusalCode } from '../domain/errors.ts';
 import type { JsonObject } from '../domain/json.ts';
@@ -20,6 +20,8 @@ export interface Question {
   readonly profile: Profile;
   readonly parameters: Parameters;
   readonly task: Task;
+  /** The one that there is already, and that it is asked for. */
+  readonly grant?: GrantId;
   readonly approval?: Approved;
   readonly exception?: CoveringException;
   readonly requestedTtl: number;
@@ -39,6 +41,7 @@ export function decide(rules: ActiveRules, ids: Ids, question: Question): Decide
   const record: DecisionRecord = {
     ...blankDecision(rules, ids.decision(), question.identity, question.origin),
     ...ofTask(question.task),
+    ...ofGrant(question),
     ...(question.approval ? { approval_id: question.approval.id } : {}),
     ...(question.exception && answer.overridden ? { exception_id: question.exception.id as ExceptionId } : {}),
     action: question.action,
@@ -58,16 +61,28 @@ export function refusedDecision(
   rules: ActiveRules,
   ids: Ids,
   caller: { identity: Identity; origin: string | null },
-  { task, ...about }: { action: PolicyAction; resource: string; code: RefusalCode; task?: Task },
+  {
+    task,
+    grant,
+    ...about
+  }: { action: PolicyAction; resource: string; code: RefusalCode; task?: Task; grant?: GrantId },
 ): DecisionRecord {
   const blank = blankDecision(rules, ids.decision(), caller.identity, caller.origin);
   // Without a task the call would make one for itself, and that is autonomous.
-  return { ...blank, ...(task ? ofTask(task) : { mode: 'autonomous' }), ...about, outcome: 'deny' };
+  const on = task
+    ? { ...ofTask(task), ...ofGrant({ task, ...(grant && { grant }) }) }
+    : { mode: 'autonomous' as const };
+  return { ...blank, ...on, ...about, outcome: 'deny' };
 }
 
 /** The mode is on every decision; the task where it was there before it. */
 function ofTask({ id, mode, implicit, onBehalfOf }: Task) {
   return { ...(implicit ? {} : { task_id: id }), mode, on_behalf_of: onBehalfOf ?? null };
+}
+
+/** A grant that is there already, and the task that it hangs off: also one that was made for it alone. */
+function ofGrant({ grant, task }: Pick<Question, 'grant' | 'task'>) {
+  return grant === undefined ? {} : { grant_id: grant, task_id: task.id };
 }
 
 /** Records a decision that gave nothing, and refuses with it. Only what an approval would change is on record as waiting for one. */

@@ -88,7 +88,7 @@ export function makeIssue(context: ExchangeContext, { mintAndActivate, liveLimit
     return withRules(context.rules, async (rules) => {
       const { trust, id } = caller.identity;
       const named = request.task && (await ownTask(context, caller, request.task));
-      const { profile, provider } = await offered(context, rules, caller, 'issue', request.profile, named);
+      const { profile, provider } = await offered(context, rules, caller, 'issue', request.profile, { task: named });
       const parameters = fitting(profile, request.parameters);
       await liveLimit.ahead(trust, id);
       const task = named ?? singleTask(context, caller, request, profile);

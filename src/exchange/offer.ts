@@ -1,6 +1,7 @@
 import { Refusal } from '../domain/errors.ts';
 import type { Json } from '../domain/json.ts';
 import { checkParameters } from '../domain/parameters.ts';
+import type { GrantId } from '../domain/ids.ts';
 import type { Parameters, Profile } from '../domain/profile.ts';
 import type { Task } from '../domain/task.ts';
 import type { Provider } from '../providers/provider.ts';
@@ -8,7 +9,7 @@ import type { Caller, ExchangeContext } from './context.ts';
 import { refuse, refusedDecision } from './decide.ts';
 import type { ActiveRules } from './rules.ts';
 
-/** The profile and its provider. @param task - the one that it is asked for on, where there is one already.
+/** The profile and its provider. @param on - what it is asked for on, as far as it is there already.
  * @throws Refusal `unknown_profile`, `profile_off`, on record. */
 export async function offered(
   { ledger, ids, providers }: ExchangeContext,
@@ -16,13 +17,14 @@ export async function offered(
   caller: Caller,
   action: 'issue' | 'renew',
   name: string,
-  task: Task | undefined,
+  on: { readonly task?: Task | undefined; readonly grant?: GrantId },
 ): Promise<{ profile: Profile; provider: Provider }> {
   const profile = rules.profiles.get(name);
   const provider = profile && providers.get(profile.provider);
   if (profile && provider) return { profile, provider };
   const code = profile ? 'profile_off' : 'unknown_profile';
-  const about = { action, resource: name, code, ...(task && { task }) } as const;
+  const { task, grant } = on;
+  const about = { action, resource: name, code, ...(task && { task }), ...(grant && { grant }) } as const;
   return refuse(ledger, refusedDecision(rules, ids, caller, about), code, { profile: name });
 }
 

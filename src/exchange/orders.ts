@@ -2,7 +2,7 @@ import { Refusal } from '../domain/errors.ts';
 import type { Actor } from '../domain/identity.ts';
 import type { OrderId } from '../domain/ids.ts';
 import type { Selector } from '../domain/selector.ts';
-import type { OrderProgress, OrderRow } from '../ledger/index.ts';
+import type { OrderFilter, OrderProgress, OrderRow } from '../ledger/index.ts';
 import type { ExchangeContext, OperatorCaller } from './context.ts';
 
 export interface OrderView {
@@ -26,6 +26,9 @@ export function makeOrders({ ledger, ids }: Pick<ExchangeContext, 'ledger' | 'id
 
   return {
     show,
+
+    list: (filter: OrderFilter, limit: number, after?: string): Promise<OrderRow[]> =>
+      ledger.orders.list(filter, limit, after),
 
     /** What an order would end, by provider; nothing is written. */
     async dryRun(selector: Selector): Promise<{ matched: number; byProvider: OrderProgress }> {

@@ -2,6 +2,7 @@ import { Refusal } from '../domain/errors.ts';
 import type { GrantId, TaskId } from '../domain/ids.ts';
 import type { JsonObject } from '../domain/json.ts';
 import type { Parameters } from '../domain/profile.ts';
+import type { Task } from '../domain/task.ts';
 import type { GrantView } from '../ledger/index.ts';
 import { watched } from './after-revocation.ts';
 import type { Caller, ExchangeContext } from './context.ts';
@@ -13,6 +14,7 @@ import { fitting, offered } from './offer.ts';
 import { approvedFor } from './as-approved.ts';
 import { tellException } from './exceptions.ts';
 import { withRules } from './rules.ts';
+import type { ActiveRules } from './rules.ts';
 
 export interface RenewRequest {
   readonly grant: GrantId;
@@ -81,14 +83,11 @@ export function mintAgain(
   const { ledger, ids, clock } = context;
   return withRules(context.rules, async (rules) => {
     const task = await ledger.grants.task(view.taskId as TaskId);
-    const { profile, provider } = await offered(context, rules, caller, again.action, view.profile, task);
-    const over = async (facts: JsonObject) => {
-      const about = { action: again.action, resource: profile.name, code: 'grant_not_active', task } as const;
-      await refuse(ledger, refusedDecision(rules, ids, caller, about), 'grant_not_active', {
-        grant: view.id,
-        ...facts,
-      });
-    };
+    const { profile, provider } = await offered(context, rules, caller, again.action, view.profile, {
+      task,
+      grant: view.id as GrantId,
+    });
+    const over = (facts: JsonObject) => refuseUnder(context, rules, caller, again.action, view, task, facts);
     const changed = KEPT.filter((what) => view[what] !== profile[what]);
     if (changed.length > 0) await over({ changed });
     const parameters = fitting(profile, view.parameters as Parameters);
@@ -107,7 +106,8 @@ export function mintAgain(
     // What was approved is the grant as it stands: not that it is made longer.
     const wanted = { caller, profile, provider, parameters, task, grant: names.grant };
     const approved = kind === 'renewal' ? {} : await approvedFor(context, rules, wanted);
-    const about = { profile, provider, parameters, task, now, startedAt: view.openedAt, ...asked, ...approved };
+    const { grant } = names;
+    const about = { profile, provider, parameters, task, grant, now, startedAt: view.openedAt, ...asked, ...approved };
     const { record, ttl, waits } = await judge(context, rules, { action: again.action, ...caller, ...about });
     if (waits) await refuse(ledger, record, 'approval_required', {});
 
@@ -134,6 +134,36 @@ export function mintAgain(
       decision: record,
     };
   });
+}
+
+export const isOver = (error: unknown): error is Refusal =>
+  error instanceof Refusal && error.code === 'grant_not_active';
+
+/** Puts on record that a grant is not what is asked of it any more, and refuses with it. @throws Refusal `grant_not_active`. */
+export function refuseOver(
+  context: ExchangeContext,
+  caller: Caller,
+  action: Again['action'],
+  view: GrantView,
+  facts: JsonObject = {},
+): Promise<never> {
+  return withRules(context.rules, async (rules) => {
+    const task = await context.ledger.grants.task(view.taskId as TaskId);
+    return refuseUnder(context, rules, caller, action, view, task, facts);
+  });
+}
+
+function refuseUnder(
+  { ledger, ids }: Pick<ExchangeContext, 'ledger' | 'ids'>,
+  rules: ActiveRules,
+  caller: Caller,
+  action: Again['action'],
+  view: GrantView,
+  task: Task,
+  facts: JsonObject,
+): Promise<never> {
+  const about = { action, resource: view.profile, code: 'grant_not_active', task, grant: view.id as GrantId } as const;
+  return refuse(ledger, refusedDecision(rules, ids, caller, about), 'grant_not_active', { grant: view.id, ...facts });
 }
 
 function secondsLeft({ expiresAt }: GrantView, now: Date): number {

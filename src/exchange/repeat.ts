@@ -6,7 +6,7 @@ import type { Caller, ExchangeContext } from './context.ts';
 import type { ClaimRequest } from './claim.ts';
 import type { Issued, IssueParts, IssueRequest, Pending } from './issue.ts';
 import { watched } from './after-revocation.ts';
-import { mintAgain, ownGrant } from './renew.ts';
+import { isOver, mintAgain, ownGrant, refuseOver } from './renew.ts';
 import type { SettleGrant } from './revoke.ts';
 
 /**
@@ -58,7 +58,10 @@ export function makeReplace(context: ExchangeContext, parts: IssueParts, settleG
 
   async function replacement(caller: Caller, grant: GrantId): Promise<Issued> {
     const { trust, id } = caller.identity;
-    const open = await ledger.issuing.retireMints(grant, { trust, id }, caller.origin);
+    const open = await ledger.issuing.retireMints(grant, { trust, id }, caller.origin).catch(async (error: unknown) => {
+      if (isOver(error)) return refuseOver(context, caller, 'issue', await ownGrant(context, caller, grant));
+      throw error;
+    });
     if (open > 0) await settleGrant(grant);
     const view = await ownGrant(context, caller, grant);
     if (view.mints.some((mint) => mint.state !== 'ended')) throw new Refusal('request_in_progress', { grant });

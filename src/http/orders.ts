@@ -6,25 +6,25 @@ import { parseId } from '../domain/ids.ts';
 import type { OrderId } from '../domain/ids.ts';
 import { SELECTOR_KINDS } from '../domain/selector.ts';
 import type { Selector, SelectorKind } from '../domain/selector.ts';
-import { mayActOn } from '../domain/may-act.ts';
+import { mayActOn, reachOf } from '../domain/may-act.ts';
 import type { About } from '../domain/may-act.ts';
 import type { makeOrders, OrderView } from '../exchange/orders.ts';
 import { roles } from './authenticate.ts';
-import { body } from './body.ts';
+import { body, query } from './body.ts';
 import type { Req, Step } from './context.ts';
 import { operatorOf } from './context.ts';
 import { aboutSelector, mustReach, seenBy } from './reach.ts';
-import { orderBody } from './representations.ts';
+import { orderBody, orderHeadBody } from './representations.ts';
 import { noStore } from './steps.ts';
 
 const name = z.string().min(1).max(2_048).optional();
 
-/** Exactly one of the members; `all` is `true`. */
+/** Exactly one of the members; `all` is `true`. A task that cannot be is refused: an order over a slip of the pen would stand, and cover nothing. */
 const SelectorBody = z
   .strictObject({
     agent: name,
     on_behalf_of: name,
-    task: name,
+    task: name.refine((id) => id === undefined || parseId('task', id) !== undefined, 'is not the id of a task'),
     profile: name,
     owner: name,
     environment: name,
@@ -47,6 +47,16 @@ export const RevocationBody = z.strictObject({
   dry_run: z.boolean().default(false),
   block: z.boolean().default(true),
 });
+export const OrdersQuery = z.strictObject({
+  /** Those that block now, or those that do not. */
+  blocking: z.enum(['true', 'false']).optional(),
+  /** The page before's `next_cursor`: the last order on it. */
+  cursor: z
+    .string()
+    .refine((text) => parseId('order', text) !== undefined, 'is not a cursor of this list')
+    .optional(),
+  limit: z.coerce.number().int().min(1).max(500).default(100),
+});
 export const LiftBody = z.strictObject({ reason: z.string().min(1).max(1_000) });
 
 export function ordersRouter(orders: ReturnType<typeof makeOrders>, asOperator: Step, json: RequestHandler): Router {
@@ -67,6 +77,16 @@ export function ordersRouter(orders: ReturnType<typeof makeOrders>, asOperator: 
     res.status(201).json(orderBody(view));
   });
 
+  const list = query(OrdersQuery, async ({ blocking, cursor, limit }, _req, res) => {
+    const within = reachOf(operatorOf(res).operator, VIEWERS);
+    const filter = { ...(blocking === undefined ? {} : { blocking: blocking === 'true' }), within };
+    const page = await orders.list(filter, limit + 1, cursor);
+    const shown = page.slice(0, limit);
+    const last = shown.at(-1);
+    const more = page.length > limit && last ? { next_cursor: last.id } : {};
+    res.json({ orders: shown.map(orderHeadBody), ...more });
+  });
+
   const show: Step = async (req, res) => {
     const view = await orders.show(orderId(req));
     if (!seenBy(operatorOf(res).operator, VIEWERS, aboutOrder(view))) throw new Refusal('not_found');
@@ -82,6 +102,7 @@ export function ordersRouter(orders: ReturnType<typeof makeOrders>, asOperator: 
 
   const router = Router();
   router.post('/v1/revocations', noStore, asOperator, roles('security'), json, create);
+  router.get('/v1/revocations', noStore, asOperator, roles(...VIEWERS), list);
   router.get('/v1/revocations/:id', noStore, asOperator, roles(...VIEWERS), show);
   router.post('/v1/revocations/:id/lift', noStore, asOperator, roles('security'), json, lift);
   return router;

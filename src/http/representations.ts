@@ -4,7 +4,7 @@ import type { Applied } from '../exchange/apply.ts';
 import { readRevocability } from '../domain/grant.ts';
 import type { Revocability } from '../domain/grant.ts';
 import type { ApprovalId } from '../domain/ids.ts';
-import type { ApprovalRow, GrantView, DecisionView, GenerationView } from '../ledger/index.ts';
+import type { ApprovalRow, GrantView, DecisionView, GenerationView, OrderRow } from '../ledger/index.ts';
 import { shortBody } from './approval-body.ts';
 
 /** The shapes of CONTRACT: snake_case, times in RFC 3339 UTC. */
@@ -106,18 +106,21 @@ export function revocabilityBody(revocability: Revocability) {
 }
 
 export function orderBody({ order, matched, state, byProvider }: OrderView) {
+  return { ...orderHeadBody(order), matched, state, by_provider: byProvider };
+}
+
+/** An order without how far it is, which is counted for one at a time. */
+export function orderHeadBody(order: OrderRow) {
   return {
     id: order.id,
     selector: { [order.kind]: order.kind === 'all' ? true : order.value },
     reason: order.reason,
     block: order.blocks,
-    matched,
-    state,
-    by_provider: byProvider,
     lifted: order.liftedAt !== null,
     created_at: order.createdAt.toISOString(),
     created_by: order.author,
     lift_requested_at: order.liftRequestedAt?.toISOString() ?? null,
+    lift_requested_by: order.liftRequestedBy,
     lifted_at: order.liftedAt?.toISOString() ?? null,
     lifted_by: order.liftedBy,
   };

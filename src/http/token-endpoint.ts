@@ -17,6 +17,7 @@ import { workloadOf } from './context.ts';
 import { OAuthError } from './errors.ts';
 import { noStore } from './steps.ts';
 import { bounds, purpose, without } from './task-fields.ts';
+import { hasDuplicateMember } from './unique-members.ts';
 
 /** Two tokens and what is wanted. */
 const MAX_FORM = '64kb';
@@ -132,7 +133,10 @@ function namesIn(scope: string) {
   return { profiles: of('profile'), tools: of('tool') };
 }
 
+/** What narrows is read by others too: each member stands once, as in a body of theirs. */
 function jsonOf(text: string): Json {
+  if (hasDuplicateMember(Buffer.from(text)))
+    throw new OAuthError('invalid_request', 'request_details has a member twice');
   try {
     return JSON.parse(text) as Json;
   } catch {

@@ -41,7 +41,7 @@ export type { Notice, NoticeState } from './notices.ts';
 export type { Claim, CleanupClaim } from './reaping.ts';
 export type { GrantFilter, GrantView, RepeatedRequest } from './grants.ts';
 export type { GenerationView } from './generations.ts';
-export type { OrderProgress, OrderRow } from './orders.ts';
+export type { OrderFilter, OrderProgress, OrderRow } from './orders.ts';
 export type { CredentialRow, DecidedRow, HopRow, OrderOfTimeline, TimelineEvent } from './timeline.ts';
 export { toTask } from './tasks.ts';
 export type { TaskFilter } from './task-list.ts';

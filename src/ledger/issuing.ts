@@ -30,6 +30,8 @@ export interface DecisionRecord {
   readonly origin: string | null;
   /** The task that it is about, where there is one before the decision. */
   readonly task_id?: TaskId;
+  /** The grant that is there before a decision which gives nothing. */
+  readonly grant_id?: GrantId;
   readonly mode?: TaskMode;
   readonly on_behalf_of?: string | null;
   readonly approval_id?: ApprovalId;

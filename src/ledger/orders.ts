@@ -1,7 +1,8 @@
-import type { Actor } from '../domain/identity.ts';
+import type { Actor, Reach } from '../domain/identity.ts';
 import type { OrderId } from '../domain/ids.ts';
 import type { Selector, SelectorKind } from '../domain/selector.ts';
 import type { Prisma } from '../generated/client.ts';
+import { behind } from './behind.ts';
 import type { Connection } from './connection.ts';
 import { admit } from './issuing.ts';
 import type { Answer } from './issuing.ts';
@@ -24,6 +25,13 @@ const CONDITIONS: Readonly<Record<SelectorKind, string>> = {
   task: 'task_id in (select descendants($2))',
   all: "$2 = '*'",
 };
+
+export interface OrderFilter {
+  /** Those that block now, or those that do not: lifted, or given to end only. */
+  readonly blocking?: boolean;
+  /** What whoever looks may see. */
+  readonly within?: readonly Reach[] | undefined;
+}
 
 export function makeOrders(connection: Connection) {
   return {
@@ -53,6 +61,23 @@ export function makeOrders(connection: Connection) {
     },
 
     find: (id: OrderId) => connection.prisma((client) => client.order.findUnique({ where: { id } })),
+
+    /** Newest first, from behind the order `after`. */
+    list: ({ blocking, within }: OrderFilter, limit: number, after?: string): Promise<OrderRow[]> =>
+      connection.prisma((client) =>
+        behind(after, limit, (page) =>
+          client.order.findMany({
+            where: {
+              AND: [
+                blocking === undefined ? {} : blocking ? BLOCKING : { NOT: BLOCKING },
+                within ? { OR: within.map(ordersWithin) } : {},
+              ],
+            },
+            orderBy: [{ createdAt: 'desc' }, { id: 'asc' }],
+            ...page,
+          }),
+        ),
+      ),
 
     /**
      * One statement, so that a grant that is being swept is counted once; what is still to be swept is pending. So is what was ending
@@ -96,4 +121,13 @@ export function makeOrders(connection: Connection) {
         .state;
     },
   };
+}
+
+const BLOCKING = { blocks: true, liftedAt: null };
+
+/** The orders that can touch nothing else: the same as `mayActOn` says of what a selector covers. */
+function ordersWithin({ owners, environments }: Reach): Prisma.OrderWhereInput {
+  if (owners && environments) return { id: { in: [] } };
+  if (owners) return { kind: 'owner', value: { in: [...owners] } };
+  return environments ? { kind: 'environment', value: { in: [...environments] } } : {};
 }

@@ -233,6 +233,25 @@ describe('orders afterwards', () => {
     expect((await order(['show', id])).stdout).toContain('; lifted');
   });
 
+  test('list says what stands', async () => {
+    expect((await order(['list', '--blocking'])).stderr).toContain('writ: no orders');
+    await revoke(['--owner', 'payments', '--reason', 'a leak', '--wait', '0']);
+    await revoke(['--all', '--reason', 'stop', '--wait', '0']);
+    const [payments = '', all = ''] = broker.orders.keys();
+    await order(['lift', all, '--reason', 'over']);
+    const { code, stdout } = await order(['list', '--blocking']);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(
+      new RegExp(
+        `^ORDER .*\n${all} +yes \\(lift asked for\\) .* all +stop\n${payments} +yes .* owner payments +a leak\n$`,
+      ),
+    );
+    await order(['lift', payments, '--reason', 'over']);
+    expect((await order(['list', '--blocking'])).stdout).not.toContain(payments);
+    const lines = (await order(['list', '--json'])).stdout.trim().split('\n');
+    expect(lines.map((line) => (JSON.parse(line) as { id: string }).id)).toEqual([all, payments]);
+  });
+
   test('everything is lifted by two', async () => {
     await revoke(['--all', '--reason', 'stop']);
     const [id = ''] = broker.orders.keys();

@@ -11,7 +11,7 @@ import { ProblemsError } from '../../src/domain/problem.ts';
 import { ApplyBody } from '../../src/http/generations.ts';
 import { IssueBody, ListQuery, RenewBody, RevokeBody } from '../../src/http/grants.ts';
 import { OPERATIONS } from '../../src/http/operations/index.ts';
-import { LiftBody, RevocationBody } from '../../src/http/orders.ts';
+import { LiftBody, OrdersQuery, RevocationBody } from '../../src/http/orders.ts';
 import { problemOf } from '../../src/http/problem.ts';
 import { EndTaskBody, TaskBody, TasksQuery } from '../../src/http/tasks.ts';
 import { ExchangeForm, RequestDetails } from '../../src/http/token-endpoint.ts';
@@ -55,6 +55,7 @@ test.each([
   { heading: 'Parameters of `POST /oauth/token`', schema: ExchangeForm },
   { heading: 'Members of `request_details`', schema: RequestDetails },
   { heading: 'Body of `POST /v1/revocations`', schema: RevocationBody },
+  { heading: 'Filters of `GET /v1/revocations`', schema: OrdersQuery },
   { heading: 'Body of `POST /v1/revocations/{id}/lift`', schema: LiftBody },
   { heading: 'Body of `POST /v1/generations`', schema: ApplyBody },
 ])('$heading', ({ heading, schema }) => {

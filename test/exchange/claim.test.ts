@@ -1,6 +1,7 @@
 import { ONE_APPROVER } from '../../src/domain/approval.ts';
 import type { Actor } from '../../src/domain/identity.ts';
 import type { GrantId, TaskId } from '../../src/domain/ids.ts';
+import { makeClaim } from '../../src/exchange/claim.ts';
 import { makeIssue } from '../../src/exchange/issue.ts';
 import { OPERATOR, SECOND_OPERATOR } from '../ledger/world.ts';
 import { ALLOW, caller, codeOf, given, lives, makeWorld, PROFILE, REQUEST } from './world.ts';
@@ -73,6 +74,52 @@ test('approved, it is claimed once', async () => {
   expect((await world.context.ledger.approvals.ofGrant(pending.grant))?.state).toBe('consumed');
   const [row] = await world.record.sql('select approval_id, mode from decisions where id = $1', [issued.decision.id]);
   expect(row).toEqual({ approval_id: pending.approval.id, mode: 'autonomous' });
+});
+
+const refusalsOf = (grant: GrantId) =>
+  world.record.sql(
+    `select d.action, d.outcome, d.code, d.resource, d.task_id = g.task_id as on_its_task from decisions d join grants g on g.id = d.grant_id
+      where g.id = $1 and d.code = 'grant_not_active'`,
+    [grant],
+  );
+const NOT_ACTIVE = {
+  action: 'issue',
+  outcome: 'deny',
+  code: 'grant_not_active',
+  resource: 'orders-read',
+  on_its_task: true,
+};
+
+test('a claim of what is no longer pending is on record as a decision', async () => {
+  const pending = await ask();
+  await answer(pending.approval);
+  await approved();
+  await claim(pending.grant);
+  expect(await codeOf(claim(pending.grant))).toBe('grant_not_active');
+  expect(await refusalsOf(pending.grant)).toEqual([NOT_ACTIVE]);
+});
+
+test('a claim that comes behind another one is on record as well', async () => {
+  const pending = await ask();
+  await answer(pending.approval);
+  await approved();
+  const { ledger } = world.context;
+  const find = ledger.approvals.ofGrant;
+  // the other one is first, while this one is still deciding
+  const behind = {
+    ...ledger,
+    approvals: {
+      ...ledger.approvals,
+      ofGrant: async (grant: GrantId) => {
+        const approval = await find(grant);
+        await claim(pending.grant);
+        return approval;
+      },
+    },
+  };
+  const late = makeClaim({ ...world.context, ledger: behind }, world.parts);
+  expect(await codeOf(late(caller(), { grant: pending.grant }))).toBe('grant_not_active');
+  expect(await refusalsOf(pending.grant)).toEqual([NOT_ACTIVE]);
 });
 
 test('two claims at once: one alone gets a credential', async () => {

@@ -53,6 +53,9 @@ test('again and again, never past the maximum counted from the start', async () 
   ]);
 });
 
+/** What is no question about this grant, or none that can be read. */
+const NO_DECISION: ReadonlySet<string> = new Set(['not_found', 'invalid_request']);
+
 test.each([
   { name: 'another’s', arrange: async (grant: GrantId) => renew(grant, 60, caller('another')), code: 'not_found' },
   {
@@ -107,11 +110,15 @@ test.each([
       renew(grant, 60, caller(undefined, { vouchedUntil: new Date(Date.now() + 5_000) })),
     code: 'ttl_below_minimum',
   },
-])('$name: $code, and what was there is as it was', async ({ arrange, code }) => {
+])('$name: $code, on record with its grant, and what was there is as it was', async ({ arrange, code }) => {
   const first = await issue();
   expect(await codeOf(arrange(first.grant))).toBe(code);
   expect(lives(world.provider, first)).toBe(true);
   expect(await world.record.sql('select 1 from mints where grant_id = $1', [first.grant])).toHaveLength(1);
+  const sql = `select action, outcome, code, task_id from decisions where grant_id = $1 and code is not null`;
+  expect(await world.record.sql(sql, [first.grant])).toEqual(
+    NO_DECISION.has(code) ? [] : [{ action: 'renew', outcome: 'deny', code, task_id: first.task }],
+  );
 });
 
 test.each([

@@ -1,4 +1,6 @@
 import type { GrantId } from '../../src/domain/ids.ts';
+import { makeReplace } from '../../src/exchange/repeat.ts';
+import { OPERATOR } from '../ledger/world.ts';
 import { deferred } from '../support/deferred.ts';
 import { until } from '../support/waiting.ts';
 import { caller, codeOf, lives, makeWorld, operator, REQUEST, unclear } from './world.ts';
@@ -59,6 +61,30 @@ test('of a grant that was taken back meanwhile is refused, and an alarm', async 
   await world.orders.create(operator(), { selector, reason: 'incident 7', blocks: true });
   expect(await codeOf(ask('taken', 'h', caller('taken')))).toBe('under_order');
   expect(world.alerts.at(-1)).toMatchObject({ how: 'issue', grant: first.grant, by: { id: selector.value } });
+});
+
+test('of a grant that ends before its earlier credential can be is refused, and on record', async () => {
+  const first = await ask('over');
+  const { ledger } = world.context;
+  // between the look at the key and the retiring
+  const retireMints: typeof ledger.issuing.retireMints = async (...args) => {
+    await ledger.issuing.endGrant({
+      grant: first.grant,
+      why: 'revocation',
+      reason: 'done',
+      actor: OPERATOR,
+      origin: null,
+    });
+    return ledger.issuing.retireMints(...args);
+  };
+  const context = { ...world.context, ledger: { ...ledger, issuing: { ...ledger.issuing, retireMints } } };
+  const replace = makeReplace(context, world.parts, () => Promise.resolve());
+  expect(await codeOf(replace(caller(), first.grant))).toBe('grant_not_active');
+  expect(
+    await world.record.sql(`select action, outcome, code from decisions where grant_id = $1 and outcome = 'deny'`, [
+      first.grant,
+    ]),
+  ).toEqual([{ action: 'issue', outcome: 'deny', code: 'grant_not_active' }]);
 });
 
 test('without a key each request is its own', async () => {

@@ -55,7 +55,7 @@ test('a credential that has ended does not end its grant: the next one can still
 });
 
 test('the last one ends with its grant, however little is left, and there is none after it', async () => {
-  const { grant } = await issue(300);
+  const { grant, task } = await issue(300);
   await world.record.age(grant, 295);
   const last = await renew(grant);
   expect(last.credentialExpiresAt).toEqual(last.expiresAt);
@@ -63,9 +63,16 @@ test('the last one ends with its grant, however little is left, and there is non
   expect(await codeOf(renew(grant))).toBe('grant_not_active');
   const said = await renew(grant).catch((error: unknown) => error);
   const { id } = (said as { facts: { decision: { id: string } } }).facts.decision;
-  const sql = 'select action, resource, task_id, outcome, code from decisions where id = $1';
+  const sql = 'select action, resource, grant_id, task_id, outcome, code from decisions where id = $1';
   expect(await world.record.sql(sql, [id])).toEqual([
-    { action: 'renew', resource: PROFILE.name, task_id: null, outcome: 'deny', code: 'grant_not_active' },
+    {
+      action: 'renew',
+      resource: PROFILE.name,
+      grant_id: grant,
+      task_id: task,
+      outcome: 'deny',
+      code: 'grant_not_active',
+    },
   ]);
 });
 

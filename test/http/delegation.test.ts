@@ -281,6 +281,12 @@ describe('a request that is not one', () => {
       error: 'invalid_request',
       description: /not JSON/,
     },
+    {
+      name: 'a detail that is there twice, of which others would read the first',
+      form: { request_details: '{"mode":"observe","mode":"autonomous"}' },
+      error: 'invalid_request',
+      description: /request_details has a member twice/,
+    },
     { name: 'details that are no object', form: { request_details: '[]' }, error: 'invalid_request' },
     {
       name: 'a detail that is not known, which would narrow nothing',

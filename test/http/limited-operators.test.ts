@@ -96,7 +96,7 @@ const SELECTORS = [
   { profile: 'payments' },
   { provider: 'staging' },
   { on_behalf_of: 'x' },
-  { task: 'x' },
+  { task: 't000000000000000000000' },
   { all: true },
 ];
 test.each([
@@ -131,6 +131,16 @@ test('orders that can touch more are not theirs to see or to lift', async () => 
     expect(await statusOf('GET', `/v1/revocations/${id}`, operator(group))).toBe(want);
   }
   const owned = await order({ owner: 'payments' });
+  const staging = await order({ environment: 'staging' });
+  for (const [group, sees] of [
+    ['security', [staging, owned, mine, payments]],
+    ['payments', [owned]],
+    ['staging', [staging]],
+    ['both', []],
+  ] as const) {
+    const { body } = await broker.ask('GET', '/v1/revocations?blocking=true', { as: operator(group) });
+    expect([group, (body['orders'] as { id: string }[]).map(({ id }) => id)]).toEqual([group, sees]);
+  }
   expect(await statusOf('GET', `/v1/revocations/${owned}`, operator('payments'))).toBe(200);
   expect(await statusOf('POST', `/v1/revocations/${owned}/lift`, operator('staging', 'auditor'), { reason: 'x' })).toBe(
     '403 role_limited',

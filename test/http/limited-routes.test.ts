@@ -89,6 +89,7 @@ const ROUTES: Readonly<Record<string, Row>> = {
     json: () => ({ selector: { agent: 'nobody' }, dry_run: true, ...REASON }),
     want: 'refused',
   },
+  'GET /v1/revocations': { want: { list: 'orders' } },
   'GET /v1/revocations/{id}': one('order'),
   'POST /v1/revocations/{id}/lift': one('order', REASON),
   'GET /v1/approvals': { want: { list: 'approvals' } },

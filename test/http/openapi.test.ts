@@ -48,7 +48,7 @@ const ROUTERS: Readonly<Record<string, Router>> = {
     step,
     step,
   ),
-  ordersRouter: ordersRouter({ show: never, dryRun: never, create: never, lift: never }, step, step),
+  ordersRouter: ordersRouter({ show: never, list: never, dryRun: never, create: never, lift: never }, step, step),
   tasksRouter: tasksRouter(
     { resolvePrincipal: never, list: never, create: never, show: never, find: never, end: never },
     step,

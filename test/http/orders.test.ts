@@ -100,6 +100,72 @@ test.each(SELECTORS)(
   },
 );
 
+test('what stands is listed, page after page, for whoever did not give it', async () => {
+  const auditor = broker.people.operator('auditor', 'carol');
+  const list = (query: string, as = auditor) => other.ask('GET', `/v1/revocations${query}`, { as });
+  const given: unknown[] = [];
+  for (const agent of ['a', 'b', 'c']) {
+    given.unshift((await order({ selector: { agent: `spiffe://test.example/agent/listed-${agent}` } })).body['id']);
+  }
+  const [newest, middle, oldest] = given;
+  await order({ selector: { agent: 'spiffe://test.example/agent/only-ended' }, block: false });
+  await lift(middle, security);
+
+  const pages: unknown[] = [];
+  let query = '?blocking=true&limit=1';
+  for (;;) {
+    const { status, body } = await list(query);
+    expect(status).toBe(200);
+    const [one, ...more] = body['orders'] as Readonly<Record<string, unknown>>[];
+    expect([more, one?.['block'], one?.['lifted'], one?.['created_by']]).toEqual([
+      [],
+      true,
+      false,
+      { kind: 'operator', issuer: expect.any(String), subject: 'alice' },
+    ]);
+    pages.push(one?.['id']);
+    if (body['next_cursor'] === undefined) break;
+    query = `?blocking=true&limit=1&cursor=${String(body['next_cursor'])}`;
+  }
+  expect(pages).toEqual([newest, oldest]);
+  const others = (await list('?blocking=false')).body['orders'] as Readonly<Record<string, unknown>>[];
+  expect(others.map(({ id }) => id)).toContain(middle);
+  for (const each of others) expect(each['block'] === false || each['lifted']).toBe(true);
+
+  expect((await list('?blocking=maybe')).status).toBe(400);
+  expect((await list('?cursor=o1')).status).toBe(400);
+  expect((await list('', broker.people.operator('platform', 'dan'))).code).toBe('role_missing');
+  expect((await list('', broker.people.workload('agent/listed-a'))).code).toBe('not_an_operator');
+  for (const id of [newest, oldest]) await lift(id, security);
+});
+
+test('who asked first to lift an order over everything is told to the second', async () => {
+  const { body } = await order({ selector: { all: true } });
+  await lift(body['id'], security);
+  const seen = await other.ask('GET', '/v1/revocations?blocking=true', { as: second });
+  expect(seen.body['orders']).toEqual([
+    expect.objectContaining({
+      id: body['id'],
+      selector: { all: true },
+      lift_requested_at: expect.stringMatching(/Z$/),
+      lift_requested_by: expect.objectContaining({ subject: 'alice' }),
+    }),
+  ]);
+  expect((await lift(body['id'], second)).status).toBe(200);
+});
+
+test('over what is no task’s id: refused, for it would cover nothing', async () => {
+  const { body: grant } = await issue('agent/slip', { profile: 'lookup' });
+  for (const task of [grant['id'], `${String(grant['task'])} `, String(grant['task']).slice(0, -1), '*']) {
+    const { status, body } = await order({ selector: { task }, dry_run: true });
+    expect([task, status, body['errors']]).toEqual([
+      task,
+      400,
+      [{ path: 'selector.task', problem: 'is not the id of a task' }],
+    ]);
+  }
+});
+
 test('an order touches nothing outside its selector', async () => {
   const [mine, others] = await Promise.all([
     issue('agent/in', { profile: 'lookup' }),

@@ -136,6 +136,7 @@ const ROUTES: readonly Row[] = [
     question: () => ({ json: { selector: { agent: 'x' }, reason: 'test', dry_run: true } }),
     want: forOperators(['security'], '200'),
   },
+  { route: 'GET /v1/revocations', want: forOperators(['security', 'auditor'], '200') },
   { route: 'GET /v1/revocations/{id}', want: forOperators(['security', 'auditor'], '200') },
   {
     route: 'POST /v1/revocations/{id}/lift',

@@ -267,12 +267,22 @@ export async function startFakeBroker(now: () => Date = () => FAKE_NOW): Promise
     return { status: 200, body: orders.get(id) };
   }
 
+  function listOrders(request: RecordedRequest): Reply {
+    operatorOf(request, 'security');
+    const all = [...orders.values()].reverse().map(({ matched: _, state: __, by_provider: ___, ...head }) => head);
+    const blocking = request.query['blocking'] === 'true';
+    return { status: 200, body: { orders: blocking ? all.filter(({ lifted }) => !lifted) : all } };
+  }
+
   function lift(request: RecordedRequest, id: string): Reply {
     operatorOf(request, 'security');
     members(request, ['reason']);
     const found = orders.get(id);
     if (!found) throw new Problem(404, 'not_found');
-    if ('all' in found.selector) return { status: 202, body: found };
+    if ('all' in found.selector) {
+      orders.set(id, { ...found, lift_requested_at: FAKE_NOW.toISOString() });
+      return { status: 202, body: orders.get(id) };
+    }
     orders.set(id, { ...found, lifted: true, lifted_at: FAKE_NOW.toISOString() });
     return { status: 200, body: orders.get(id) };
   }
@@ -406,6 +416,8 @@ export async function startFakeBroker(now: () => Date = () => FAKE_NOW): Promise
         return exchange(request);
       case 'POST v1/revocations':
         return createOrder(request);
+      case 'GET v1/revocations':
+        return listOrders(request);
       case 'GET v1/revocations/:id':
         return order(request, id);
       case 'POST v1/revocations/:id/lift':

@@ -1,5 +1,19 @@
 -- Refusals that left nothing on record, and one that was recorded under another's name.
 
+-- As before, and a decision says which grant it is about, where there is one.
+create or replace function record_decision(d jsonb) returns jsonb language plpgsql as $$
+declare
+  noted timestamptz;
+begin
+  perform lock_rules_shared();
+  if active_generation() is distinct from (d ->> 'generation')::bigint then
+    return jsonb_build_object('refused', 'generation_behind');
+  end if;
+  noted := clock_timestamp();
+  perform write_decision(d, d ->> 'grant_id', noted);
+  return jsonb_build_object('at', noted);
+end $$;
+
 -- As before, and that the grant is not active any more is on record too.
 create or replace function open_mint(p jsonb) returns jsonb language plpgsql as $$
 declare

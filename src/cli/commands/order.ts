@@ -1,6 +1,8 @@
 import { Option, type Command } from 'commander';
+import type { OrderHead } from '../../client/index.ts';
 import { connectOperator } from '../connect.ts';
 import { EXIT } from '../exit.ts';
+import { limitOption, printList } from '../listing.ts';
 import { jsonOption, urlOption, wholeNumber } from '../options.ts';
 import { followOrder } from '../order-progress.ts';
 import type { Shell } from '../shell.ts';
@@ -10,9 +12,22 @@ interface CommonOptions {
   readonly url?: string;
 }
 
+interface ListOptions extends CommonOptions {
+  readonly blocking?: boolean;
+  readonly limit?: number;
+}
+
 /** What comes after `writ revoke` by selector: how far it is, and the end of its blocking. */
 export function addOrder(parent: Command, shell: Shell): void {
-  const group = parent.command('order').description('revocation orders: progress, and lifting them (operators)');
+  const group = parent.command('order').description('revocation orders: what stands, progress, lifting (operators)');
+  group
+    .command('list')
+    .description('orders, newest first')
+    .option('--blocking', 'those that block now')
+    .addOption(limitOption())
+    .addOption(jsonOption())
+    .addOption(urlOption())
+    .action(shell.action((options: ListOptions) => list(shell, options)));
   group
     .command('show')
     .description('how far an order is; exit code 3 while some is pending')
@@ -32,6 +47,27 @@ export function addOrder(parent: Command, shell: Shell): void {
       shell.action((id: string, options: CommonOptions & { readonly reason: string }) => lift(shell, id, options)),
     );
 }
+
+async function list(shell: Shell, { blocking, ...options }: ListOptions): Promise<number> {
+  const client = await connectOperator(shell, options, 'security');
+  const filter = blocking ? { blocking } : {};
+  return printList(shell, options, (limit) => client.operator.eachOrder(filter, { limit }), {
+    what: 'orders',
+    header: ['ORDER', 'BLOCKS', 'SINCE', 'OVER', 'REASON'],
+    row: (order) => [order.id, blocks(order), order.created_at, over(order), order.reason],
+  });
+}
+
+function blocks({ block, lifted, lift_requested_at }: OrderHead): string {
+  if (lifted) return 'lifted';
+  if (block === false) return 'no';
+  return lift_requested_at ? 'yes (lift asked for)' : 'yes';
+}
+
+const over = ({ selector }: OrderHead) =>
+  Object.entries(selector)
+    .map(([kind, value]) => (kind === 'all' ? kind : `${kind} ${String(value)}`))
+    .join();
 
 async function show(shell: Shell, id: string, options: CommonOptions & { readonly wait: number }): Promise<number> {
   const client = await connectOperator(shell, options, 'security');

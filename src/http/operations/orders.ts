@@ -1,4 +1,4 @@
-import { LiftBody, RevocationBody } from '../orders.ts';
+import { LiftBody, OrdersQuery, RevocationBody } from '../orders.ts';
 import type { Operation } from './operation.ts';
 
 export const ORDERS: readonly Operation[] = [
@@ -9,6 +9,14 @@ export const ORDERS: readonly Operation[] = [
     roles: ['security'],
     body: RevocationBody,
     answers: { 200: 'What a dry run would match', 201: 'The order' },
+  },
+  {
+    method: 'get',
+    path: '/v1/revocations',
+    summary: 'List orders, newest first',
+    roles: ['security', 'auditor'],
+    query: OrdersQuery,
+    answers: { 200: 'A page of orders, without how far each is' },
   },
   {
     method: 'get',
