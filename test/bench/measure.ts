@@ -7,10 +7,11 @@ export interface Figures {
   readonly p99: number;
 }
 
+/** @param work - answers how much of its time does not count, where there is such. */
 export async function measure(
   callers: number,
   count: number,
-  work: (caller: number) => Promise<void>,
+  work: (caller: number) => Promise<number | void>,
 ): Promise<Figures> {
   const warmUp = Math.max(callers, Math.floor(count / 10));
   await run(callers, warmUp, work, []);
@@ -26,15 +27,15 @@ export async function measure(
 async function run(
   callers: number,
   count: number,
-  work: (caller: number) => Promise<void>,
+  work: (caller: number) => Promise<number | void>,
   times: number[],
 ): Promise<void> {
   let left = count;
   const loop = async (_: unknown, caller: number) => {
     while (left-- > 0) {
       const start = performance.now();
-      await work(caller);
-      times.push(performance.now() - start);
+      const aside = (await work(caller)) ?? 0;
+      times.push(performance.now() - start - aside);
     }
   };
   await Promise.all(Array.from({ length: callers }, loop));

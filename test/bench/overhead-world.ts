@@ -7,6 +7,9 @@ import type { FakeAwsReady } from './fake-aws.ts';
 import type { FakeVaultReady } from './fake-vault.ts';
 import type { Floor } from './floor-process.ts';
 import { startHelper } from './helper-process.ts';
+import { openCaller, post } from './http-caller.ts';
+import { measure } from './measure.ts';
+import type { Figures } from './measure.ts';
 import type { OtherBroker, World } from './world.ts';
 
 /** A broker with providers of the kinds `aws` and `vault` that are there, and a floor that makes their calls directly. */
@@ -15,12 +18,17 @@ export interface ProvidersWorld {
   readonly floor: Floor;
   /** What every call of a provider takes longer; the fakes start afresh. */
   setDelay(ms: number): Promise<void>;
+  /** What an exchange with an Express server costs that waits as long and does nothing: its wait is taken off. */
+  measureHttp(callers: number, count: number, waitMs: number): Promise<Figures>;
   /** The same of the AWS of `bench-aws-slow` alone. */
   setSlow(ms: number): Promise<void>;
 }
 
 export async function withProviders(world: World, name: string, work: (providers: ProvidersWorld) => Promise<void>) {
-  const [aws, vault] = await Promise.all([startHelper('fake-aws.ts', {}), startHelper('fake-vault.ts', {})]);
+  const [aws, vault, http] = await Promise.all(
+    ['fake-aws.ts', 'fake-vault.ts', 'express.ts'].map((file) => startHelper(file, {})),
+  );
+  if (!aws || !vault || !http) throw new Error('a helper is missing');
   const awsAt = aws.ready as FakeAwsReady;
   const vaultAt = vault.ready as FakeVaultReady;
   const awsEntry = (endpoint: string): JsonObject => ({
@@ -52,6 +60,7 @@ export async function withProviders(world: World, name: string, work: (providers
       broker,
       floor,
       setDelay,
+      measureHttp: (callers, count, waitMs) => measureHttp((http.ready as { url: string }).url, callers, count, waitMs),
       setSlow: (ms) => {
         slow.slow_ms = ms;
         return setDelay(0);
@@ -60,9 +69,29 @@ export async function withProviders(world: World, name: string, work: (providers
   } finally {
     await floor.stop();
     await broker.stop();
-    await Promise.all([aws.stop(), vault.stop()]);
+    await Promise.all([aws, vault, http].map(({ stop }) => stop()));
   }
 }
+
+async function measureHttp(url: string, callers: number, count: number, waitMs: number): Promise<Figures> {
+  const connections = Array.from({ length: callers }, () => openCaller(url));
+  const request = post('/', 'x'.repeat(TOKEN_CHARS), {
+    ms: Math.round(waitMs),
+    profile: 'bench-aws',
+    purpose: 'bench',
+  });
+  try {
+    return await measure(callers, count, async (caller) => {
+      const answer = await connections[caller]?.call(request);
+      return (JSON.parse(answer?.body ?? '') as { waited_ms: number }).waited_ms;
+    });
+  } finally {
+    for (const connection of connections) connection.close();
+  }
+}
+
+/** About as long as an agent's token. */
+const TOKEN_CHARS = 400;
 
 const sectionsOf = (role: string) => ({
   'bench-aws': {

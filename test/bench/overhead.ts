@@ -1,6 +1,6 @@
 /**
  * What the broker adds to a provider's own call: an issuance through all of it, beside the calls that the provider makes for it made
- * directly, and beside the floor with the same calls in it. Providers are those of the tests, each in a process of its own; rounds
+ * directly, and beside the floor with the same calls in it. What of it Express costs that does nothing stands beside it. Providers are those of the tests, each in a process of its own; rounds
  * of all are in turn.
  */
 import type { CallKind } from './direct.ts';
@@ -34,6 +34,8 @@ interface Round {
   readonly own: Yardstick;
   readonly bare: Yardstick;
   readonly broker: Figures;
+  /** Express alone, asked as seldom: of what is beyond the floor, what is there for whoever answers with it. */
+  readonly http: Figures;
 }
 
 /** A provider's calls alone, and in the floor. */
@@ -42,7 +44,12 @@ interface Yardstick {
   readonly both: Figures;
 }
 
-async function measureRow(world: World, { broker, floor, setDelay }: ProvidersWorld, wanted: Wanted, callers: number) {
+async function measureRow(
+  world: World,
+  { broker, floor, setDelay, measureHttp }: ProvidersWorld,
+  wanted: Wanted,
+  callers: number,
+) {
   const { call, bare, profile, delayMs } = wanted;
   // One caller feels most what else the machine does: more rounds, each of them shorter.
   const finer = callers === 1 ? FINER : 1;
@@ -64,7 +71,8 @@ async function measureRow(world: World, { broker, floor, setDelay }: ProvidersWo
     const byHand = bare ? await yardstick(bare) : nobody;
     await setDelay(delayMs);
     const issued = await broker.issuances({ profile, callers, count, tokens: world.tokens });
-    all.push({ floor: plain, own, bare: byHand, broker: issued });
+    const http = await measureHttp(callers, count, issued.p50);
+    all.push({ floor: plain, own, bare: byHand, broker: issued, http });
   }
   const of = (value: (round: Round) => number) => median(all.map(value)).toFixed(2).padStart(8);
   for (const p of ['p50', 'p99'] as const) {
@@ -74,7 +82,12 @@ async function measureRow(world: World, { broker, floor, setDelay }: ProvidersWo
       of(({ broker: issued, [name]: { direct } }) => issued[p] - direct[p]),
       of(({ broker: issued, [name]: { both } }) => issued[p] - both[p]),
     ];
-    const figures = [of(({ floor: plain }) => plain[p]), of(({ broker: issued }) => issued[p]), ...beside('own')];
+    const figures = [
+      of(({ floor: plain }) => plain[p]),
+      of(({ broker: issued }) => issued[p]),
+      ...beside('own'),
+      of(({ http }) => http[p]),
+    ];
     const more = bare ? [' ', ...beside('bare')] : [];
     world.say(`  ${String(callers).padStart(7)}   ${p} ${[...figures, ...more].join(' ')}`);
   }
@@ -83,7 +96,7 @@ async function measureRow(world: World, { broker, floor, setDelay }: ProvidersWo
 async function tableOf(world: World, providers: ProvidersWorld, wanted: Wanted): Promise<void> {
   world.say(`${wanted.title} (medians of ${wanted.rounds} rounds in turn, ms; of one caller ${wanted.rounds * FINER})`);
   const beside = '  direct     both    added   beyond';
-  world.say(`  callers          floor   broker ${beside}${wanted.bare ? `     bare: ${beside}` : ''}`);
+  world.say(`  callers          floor   broker ${beside}     http${wanted.bare ? `     bare: ${beside}` : ''}`);
   const chosen = (wanted.callers ?? CALLERS).filter((callers) => world.callers?.includes(callers) ?? true);
   for (const callers of chosen) await measureRow(world, providers, wanted, callers);
   world.say('');
