@@ -1,4 +1,4 @@
-import { asks, commits, hold, outcome } from './steps.ts';
+import { asks, commits, executed, hold, outcome } from './steps.ts';
 import { makeWorld, PROFILE, type Replica, type World } from './world.ts';
 import { agentId } from '../support/agents.ts';
 import { isOpen } from '../support/waiting.ts';
@@ -71,6 +71,7 @@ test.each([
   const held = hold(world, commits('ledgerProxy', sql));
   const asked = outcome(world.issue(broker));
   await held.reached;
+  await executed(world, sql);
   const selector = { profile: PROFILE };
   const ordered = broker.security.operator.createOrder({ selector, reason: 'test' });
   expect(await isOpen(ordered)).toBe(true);

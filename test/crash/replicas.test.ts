@@ -1,7 +1,7 @@
 import { agentId } from '../support/agents.ts';
 import type { PgMessage } from '../support/pg-proxy.ts';
 import { until } from '../support/waiting.ts';
-import { asks, commits, hold, ISSUE_PLACES, outcome, REVOKE_PLACES, type Place } from './steps.ts';
+import { asks, commits, executed, hold, ISSUE_PLACES, outcome, REVOKE_PLACES, type Place } from './steps.ts';
 import { makeWorld, PROVIDER, type Replica, type World } from './world.ts';
 
 /**
@@ -112,6 +112,7 @@ test.each(['open_grant', 'activate_mint'])('an order behind a %s that never comm
   const held = hold(world, commits('ledgerProxy', sql));
   const asked = outcome(world.issue(stopped));
   await held.reached;
+  await executed(world, sql);
   stopped.kill('SIGSTOP');
   const selector = { agent: agentId('one') };
   const ordered = await outcome(

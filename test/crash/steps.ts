@@ -1,6 +1,7 @@
 import { WritError } from '../../src/client/index.ts';
 import type { MessageSpec } from '../support/pg-holds.ts';
 import type { PgMessage } from '../support/pg-proxy.ts';
+import { until } from '../support/waiting.ts';
 import type { World } from './world.ts';
 
 /** A place on the way of a message: before which proxy, and the message. */
@@ -33,6 +34,13 @@ export function commits(at: Place['at'], sql: string): Place {
       return message.type === 'S' && message.connection === connection;
     },
   };
+}
+
+/** Comes back when what `commits` holds has been executed: its last message passed the proxy just before, and the server may be slow. */
+export async function executed(world: World, sql: string): Promise<void> {
+  const waiting = `select pid::text from pg_stat_activity where datname = current_database() and state = 'active' and wait_event = 'ClientRead'
+    and strpos(query, '${sql}') > 0`;
+  await until(async () => (await world.select(waiting)).length > 0);
 }
 
 /** Each commit and each call of the provider on the way of an issuance, before and after. */
