@@ -8,15 +8,9 @@ import type {
   ExceptionPage,
   ExceptionRequest,
 } from './approvals.ts';
+import type { ListOptions } from './pages.ts';
 import type { Transport } from './transport.ts';
 import type { CallOptions } from './workload.ts';
-
-export interface ListOptions extends CallOptions {
-  /** On a page, 1 to 500; default 100. */
-  readonly limit?: number;
-  /** The page before's `next_cursor`. */
-  readonly cursor?: string;
-}
 
 /** What operators do about approvals and exceptions. Each verb throws `WritError`. */
 export interface ApprovingVerbs {

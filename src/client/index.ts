@@ -15,7 +15,7 @@ export type {
   ExceptionScope,
   ExceptionState,
 } from './approvals.ts';
-export type { ApprovingVerbs, ListOptions } from './approving.ts';
+export type { ApprovingVerbs } from './approving.ts';
 export { makeClient, type Client, type ClientOptions, type Readiness } from './client.ts';
 export { credentialSource, type TokenSource } from './credential-source.ts';
 export type { DecisionPage, DecisionPeriod, DecisionRecord, GenerationText } from './decisions.ts';
@@ -63,7 +63,8 @@ export type {
 export type { ArchivedMonth, ArchivedRange, ArchiveRequest } from './archives.ts';
 export type { DeadLetter, DeadLetters, LegalHold, SinkState } from './holds.ts';
 export type { Introspection } from './oauth.ts';
-export type { EventOptions, OperatorVerbs, PageOptions } from './operator.ts';
+export type { EventOptions, OperatorVerbs } from './operator.ts';
+export type { ListOptions, PageOptions } from './pages.ts';
 export type {
   LiftAnswer,
   Order,
@@ -79,7 +80,7 @@ export type {
 export type { RecordVerbs } from './record.ts';
 export { ORDER_STATES } from './orders.ts';
 export type { TaskTimeline, TimelineCredential, TimelineDecision, TimelineEntry, TimelineHop } from './timeline.ts';
-export type { TaskListOptions, TaskVerbs } from './task-verbs.ts';
+export type { TaskVerbs } from './task-verbs.ts';
 export type {
   CreatedTask,
   EndedTask,

@@ -23,15 +23,11 @@ import type { DecisionPage, DecisionPeriod, DecisionRecord, GenerationText } fro
 import type { Generation, RuleFiles } from './generations.ts';
 import type { Grant, GrantFilter, GrantPage } from './grants.ts';
 import type { LiftAnswer, Order, OrderFilter, OrderHead, OrderPage, OrderPreview, OrderRequest } from './orders.ts';
+import { eachOf, type ListOptions, type PageOptions } from './pages.ts';
 import { makeRecordVerbs, type RecordVerbs } from './record.ts';
 import { makeTaskVerbs, type TaskVerbs } from './task-verbs.ts';
 import type { Transport } from './transport.ts';
 import { grantPath, type CallOptions } from './workload.ts';
-
-export interface PageOptions extends CallOptions {
-  /** Grants on a page, 1 to 500; default 100. */
-  readonly limit?: number;
-}
 
 export interface EventOptions extends PageOptions {
   /** The leaf to begin with. */
@@ -41,7 +37,7 @@ export interface EventOptions extends PageOptions {
 /** What an operator may ask, with a token of theirs; the broker says which role each needs. Each verb throws `WritError`. */
 export interface OperatorVerbs extends ApprovingVerbs, RecordVerbs, TaskVerbs {
   /** One page; `cursor` is the page before's `next_cursor`. */
-  listGrants(filter?: GrantFilter, options?: PageOptions & { readonly cursor?: string }): Promise<GrantPage>;
+  listGrants(filter?: GrantFilter, options?: ListOptions): Promise<GrantPage>;
   /** Every grant that matches, page after page, fetched as they are taken. */
   eachGrant(filter?: GrantFilter, options?: PageOptions): AsyncGenerator<Grant, void, void>;
   grant(id: string, options?: CallOptions): Promise<Grant>;
@@ -51,7 +47,7 @@ export interface OperatorVerbs extends ApprovingVerbs, RecordVerbs, TaskVerbs {
   /** What `createOrder` would match; changes nothing. */
   previewOrder(request: Omit<OrderRequest, 'dry_run'>, options?: CallOptions): Promise<OrderPreview>;
   /** One page, newest first; `cursor` is the page before's `next_cursor`. */
-  listOrders(filter?: OrderFilter, options?: PageOptions & { readonly cursor?: string }): Promise<OrderPage>;
+  listOrders(filter?: OrderFilter, options?: ListOptions): Promise<OrderPage>;
   /** Every order that matches, page after page, fetched as they are taken. */
   eachOrder(filter?: OrderFilter, options?: PageOptions): AsyncGenerator<OrderHead, void, void>;
   order(id: string, options?: CallOptions): Promise<Order>;
@@ -68,7 +64,7 @@ export interface OperatorVerbs extends ApprovingVerbs, RecordVerbs, TaskVerbs {
   /** The leaves of a span of time. */
   leafRange(span: { readonly from?: string; readonly to?: string }, options?: CallOptions): Promise<LeafRange>;
   /** One page of what was decided in a period, oldest first. */
-  listDecisions(period: DecisionPeriod, options?: PageOptions & { readonly cursor?: string }): Promise<DecisionPage>;
+  listDecisions(period: DecisionPeriod, options?: ListOptions): Promise<DecisionPage>;
   /** All of them, page after page, fetched as they are taken. */
   eachDecision(period: DecisionPeriod, options?: PageOptions): AsyncGenerator<DecisionRecord, void, void>;
   /** The files of a generation, by its number or hash, or the active one. */
@@ -132,26 +128,20 @@ export function makeOperatorVerbs(transport: Transport): OperatorVerbs {
     },
     listGrants,
     listDecisions,
-    async *eachDecision(period, options = {}) {
-      let cursor: string | undefined;
-      do {
-        const page = await listDecisions(period, { ...options, ...(cursor !== undefined && { cursor }) });
-        yield* page.decisions;
-        cursor = page.next_cursor;
-      } while (cursor !== undefined);
-    },
+    eachDecision: (period, options = {}) =>
+      eachOf(
+        (from) => listDecisions(period, { ...options, ...from }),
+        (page) => page.decisions,
+      ),
     async generation(which, { signal } = {}) {
       const path = `/v1/generations/${encodeURIComponent(which)}`;
       return readGenerationText(await transport({ as, method: 'GET', path, signal }));
     },
-    async *eachGrant(filter = {}, options = {}) {
-      let cursor: string | undefined;
-      do {
-        const page = await listGrants(filter, { ...options, ...(cursor !== undefined && { cursor }) });
-        yield* page.grants;
-        cursor = page.next_cursor;
-      } while (cursor !== undefined);
-    },
+    eachGrant: (filter = {}, options = {}) =>
+      eachOf(
+        (from) => listGrants(filter, { ...options, ...from }),
+        (page) => page.grants,
+      ),
     async grant(id, { signal } = {}) {
       return readGrant(await transport({ as, method: 'GET', path: grantPath(id), signal }));
     },
@@ -169,14 +159,11 @@ export function makeOperatorVerbs(transport: Transport): OperatorVerbs {
       return readPreview(await transport({ as, method: 'POST', path: orders, json, signal }));
     },
     listOrders,
-    async *eachOrder(filter = {}, options = {}) {
-      let cursor: string | undefined;
-      do {
-        const page = await listOrders(filter, { ...options, ...(cursor !== undefined && { cursor }) });
-        yield* page.orders;
-        cursor = page.next_cursor;
-      } while (cursor !== undefined);
-    },
+    eachOrder: (filter = {}, options = {}) =>
+      eachOf(
+        (from) => listOrders(filter, { ...options, ...from }),
+        (page) => page.orders,
+      ),
     async order(id, { signal } = {}) {
       return readOrder(await transport({ as, method: 'GET', path: orderPath(id), signal }));
     },

@@ -11,6 +11,7 @@ import {
 import type { ArchivedMonth, ArchiveRequest } from './archives.ts';
 import type { EvidencePack } from './evidence-pack.ts';
 import type { DeadLetters, LegalHold } from './holds.ts';
+import { eachOf, type From } from './pages.ts';
 import type { TaskTimeline } from './timeline.ts';
 import type { Transport } from './transport.ts';
 import type { CallOptions } from './workload.ts';
@@ -73,14 +74,10 @@ export function makeRecordVerbs(transport: Transport): RecordVerbs {
       return readEvidencePack(await transport({ as, method: 'GET', path: '/v1/audit/evidence', query, signal }));
     },
     async holds({ signal } = {}) {
+      const page = async ({ cursor }: From) =>
+        readHolds(await transport({ as, method: 'GET', path: holds, query: { cursor, limit: '500' }, signal }));
       const found: LegalHold[] = [];
-      let cursor: string | undefined;
-      do {
-        const query = { cursor, limit: '500' };
-        const page = readHolds(await transport({ as, method: 'GET', path: holds, query, signal }));
-        found.push(...page.holds);
-        cursor = page.next_cursor;
-      } while (cursor !== undefined);
+      for await (const hold of eachOf(page, ({ holds: some }) => some)) found.push(hold);
       return found;
     },
     async placeHold(json, { signal } = {}) {

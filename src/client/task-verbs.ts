@@ -1,19 +1,15 @@
 import { readEndedTask, readTask, readTaskPage } from './answers.ts';
+import { eachOf, type ListOptions, type PageOptions } from './pages.ts';
 import type { EndedTask, Task, TaskFilter, TaskPage, TaskTree } from './tasks.ts';
 import type { Caller, Transport } from './transport.ts';
 import type { CallOptions } from './workload.ts';
 
-export interface TaskListOptions extends CallOptions {
-  /** Tasks on a page, 1 to 500; default 100. */
-  readonly limit?: number;
-}
-
 /** What whoever may see a task can ask about it: a workload of its own and those below, an operator of those in reach. */
 export interface TaskVerbs {
   /** One page, of a workload its own alone; `cursor` is the page before's `next_cursor`. */
-  listTasks(filter?: TaskFilter, options?: TaskListOptions & { readonly cursor?: string }): Promise<TaskPage>;
+  listTasks(filter?: TaskFilter, options?: ListOptions): Promise<TaskPage>;
   /** Every task that matches, page after page, fetched as they are taken. */
-  eachTask(filter?: TaskFilter, options?: TaskListOptions): AsyncGenerator<Task, void, void>;
+  eachTask(filter?: TaskFilter, options?: PageOptions): AsyncGenerator<Task, void, void>;
   task(id: string, options?: CallOptions): Promise<TaskTree>;
   /** Ends it with everything below, and what hangs off them. */
   endTask(id: string, reason: string, options?: CallOptions): Promise<EndedTask>;
@@ -29,14 +25,11 @@ export function makeTaskVerbs(transport: Transport, as: Caller): TaskVerbs {
 
   return {
     listTasks,
-    async *eachTask(filter = {}, options = {}) {
-      let cursor: string | undefined;
-      do {
-        const page = await listTasks(filter, { ...options, ...(cursor !== undefined && { cursor }) });
-        yield* page.tasks;
-        cursor = page.next_cursor;
-      } while (cursor !== undefined);
-    },
+    eachTask: (filter = {}, options = {}) =>
+      eachOf(
+        (from) => listTasks(filter, { ...options, ...from }),
+        (page) => page.tasks,
+      ),
     async task(id, { signal } = {}) {
       return readTask(await transport({ as, method: 'GET', path: path(id), signal }));
     },

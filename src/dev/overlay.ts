@@ -34,12 +34,10 @@ export function devOverlay(keys: DevKeys, env: Readonly<Record<string, string>>)
         jwks: { file: keys.operatorsFile },
         algorithms: ['ES256'],
         max_age: '7d',
-        roles: Object.fromEntries(
-          OPERATOR_ROLES.map((role) => {
-            const people = role === 'security' ? ([role, SECOND_SECURITY] as const) : ([role] as const);
-            return [role, { subjects: people.map(operatorSubject) }];
-          }),
-        ),
+        roles: {
+          ...Object.fromEntries(OPERATOR_ROLES.map((role) => [role, { subjects: [operatorSubject(role)] }])),
+          security: { subjects: [operatorSubject('security'), operatorSubject(SECOND_SECURITY)] },
+        },
         development: true,
       },
     ],

@@ -5,6 +5,8 @@ import { setTimeout as wait } from 'node:timers/promises';
 import express from 'express';
 import { answerWith } from './helper-process.ts';
 
+const ANSWER_CHARS = 900;
+
 const app = express();
 app.use(express.json());
 app.post('/', async (req, res) => {
@@ -12,7 +14,6 @@ app.post('/', async (req, res) => {
   await wait((req.body as { readonly ms: number }).ms);
   res.status(201).json({ credential: 'x'.repeat(ANSWER_CHARS), waited_ms: performance.now() - since });
 });
-const ANSWER_CHARS = 900;
 
 const server = app.listen(0, '127.0.0.1');
 await once(server, 'listening');

@@ -8,8 +8,7 @@ import type { FakeVaultReady } from './fake-vault.ts';
 import type { Floor } from './floor-process.ts';
 import { startHelper } from './helper-process.ts';
 import { openCaller, post } from './http-caller.ts';
-import { measure } from './measure.ts';
-import type { Figures } from './measure.ts';
+import { measure, type Figures } from './measure.ts';
 import type { OtherBroker, World } from './world.ts';
 
 /** A broker with providers of the kinds `aws` and `vault` that are there, and a floor that makes their calls directly. */
@@ -25,10 +24,11 @@ export interface ProvidersWorld {
 }
 
 export async function withProviders(world: World, name: string, work: (providers: ProvidersWorld) => Promise<void>) {
-  const [aws, vault, http] = await Promise.all(
-    ['fake-aws.ts', 'fake-vault.ts', 'express.ts'].map((file) => startHelper(file, {})),
-  );
-  if (!aws || !vault || !http) throw new Error('a helper is missing');
+  const [aws, vault, http] = await Promise.all([
+    startHelper('fake-aws.ts', {}),
+    startHelper('fake-vault.ts', {}),
+    startHelper('express.ts', {}),
+  ]);
   const awsAt = aws.ready as FakeAwsReady;
   const vaultAt = vault.ready as FakeVaultReady;
   const awsEntry = (endpoint: string): JsonObject => ({

@@ -1,7 +1,7 @@
 /**
  * What the broker adds to a provider's own call: an issuance through all of it, beside the calls that the provider makes for it made
- * directly, and beside the floor with the same calls in it. What of it Express costs that does nothing stands beside it. Providers are those of the tests, each in a process of its own; rounds
- * of all are in turn.
+ * directly, and beside the floor with the same calls in it; and what an Express server costs that does nothing. Providers are those of
+ * the tests, each in a process of its own; rounds of all are in turn.
  */
 import type { CallKind } from './direct.ts';
 import type { Figures } from './measure.ts';

@@ -746,15 +746,13 @@ describe('where it lies', () => {
 
 describe('locks', () => {
   const lockFile = () => onlyFile().replace(/json$/, 'lock');
-  const lock = (over: object = {}) => {
+  const lock = (over: object = {}, file = lockFile()) => {
     const holder = { pid: process.pid, host: hostname(), at: station.now().getTime(), token: 'x', ...over };
-    writeFileSync(lockFile(), JSON.stringify(holder));
+    writeFileSync(file, JSON.stringify(holder));
   };
-  const relock = (file: string) =>
-    writeFileSync(
-      file,
-      JSON.stringify({ pid: process.pid, host: hostname(), at: station.now().getTime(), token: 'y' }),
-    );
+  const relock = (file: string) => {
+    lock({ token: 'y' }, file);
+  };
   const slept = async (work: () => Promise<unknown>) => {
     const before = station.now().getTime();
     await work();
@@ -893,6 +891,13 @@ describe('locks', () => {
     station.pass(901);
     await ask(['--purpose', 'another']);
     expect(files()).toHaveLength(1);
+  });
+
+  test('what cannot be swept leaves no lock behind', async () => {
+    const key = 'e'.repeat(64);
+    mkdirSync(join(directory(), `${key}.json.00000000-0000-4000-8000-000000000000`));
+    expect((await forget()).stderr).toContain('writ: cache_unusable: ');
+    expect(files()).toEqual([`${key}.json.00000000-0000-4000-8000-000000000000`]);
   });
 
   test.each([

@@ -243,7 +243,7 @@ describe('orders afterwards', () => {
     expect(code).toBe(0);
     expect(stdout).toMatch(
       new RegExp(
-        `^ORDER .*\n${all} +yes \\(lift asked for\\) .* all +stop\n${payments} +yes .* owner payments +a leak\n$`,
+        `^ORDER .*\n${all} +yes \\(lift asked for\\) .* everything +stop\n${payments} +yes .* owner payments +a leak\n$`,
       ),
     );
     await order(['lift', payments, '--reason', 'over']);

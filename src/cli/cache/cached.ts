@@ -4,7 +4,7 @@ import { isAging, isUsable } from '../lifetime.ts';
 import type { Shell } from '../shell.ts';
 import { another, followUp, forgetAllBut, noteUnkept, type Before } from './asking.ts';
 import type { CacheKey } from './key.ts';
-import { busy, type Lock } from './lock.ts';
+import { busy } from './lock.ts';
 import { makePatience } from './patience.ts';
 import { guarded, type Store } from './store.ts';
 
@@ -33,31 +33,27 @@ export async function cachedGrant(wanted: Wanted): Promise<IssuedGrant> {
     const held = (await store.read(key.key))?.held;
     if (held && !isAging(held, shell.now())) return held.grant;
     const lock = await store.lock(key.key);
-    if (lock) return underLock({ ...wanted, store: guarded(store, lock) }, lock);
+    if (lock) return underLock({ ...wanted, store: guarded(store, lock) }).finally(() => lock.release());
     if (held && isUsable(held, shell.now())) return held.grant;
     if (!(await patience())) throw busy();
   }
 }
 
-async function underLock(wanted: Wanted, lock: Lock): Promise<IssuedGrant> {
+async function underLock(wanted: Wanted): Promise<IssuedGrant> {
   const { shell, store, key } = wanted;
   const signal = AbortSignal.timeout(WORK_MS);
-  try {
-    const entry = await store.read(key.key);
-    const { held, ...rest } = entry ?? {};
-    if (held && !isAging(held, shell.now())) return held.grant;
-    const next = held ? await followUp(wanted, held, signal) : 'over';
-    if (typeof next === 'object') return next === held?.grant ? next : await keep(wanted, lock, next);
-    const before = next === 'over' ? rest : { ...entry };
-    const grant = await another(wanted, before, signal);
-    if (grant === held?.grant) return grant;
-    await fits(wanted, grant, before);
-    await keep(wanted, lock, grant);
-    await store.sweep().catch(() => undefined);
-    return grant;
-  } finally {
-    await lock.release();
-  }
+  const entry = await store.read(key.key);
+  const { held, ...rest } = entry ?? {};
+  if (held && !isAging(held, shell.now())) return held.grant;
+  const next = held ? await followUp(wanted, held, signal) : 'over';
+  if (typeof next === 'object') return next === held?.grant ? next : await keep(wanted, next);
+  const before = next === 'over' ? rest : { ...entry };
+  const grant = await another(wanted, before, signal);
+  if (grant === held?.grant) return grant;
+  await fits(wanted, grant, before);
+  await keep(wanted, grant);
+  await store.sweep().catch(() => undefined);
+  return grant;
 }
 
 async function fits(wanted: Wanted, grant: IssuedGrant, { held }: Before): Promise<void> {
@@ -72,10 +68,9 @@ async function fits(wanted: Wanted, grant: IssuedGrant, { held }: Before): Promi
 }
 
 /** A cache that fails is no reason to withhold a credential: it is said, and asked for anew the next time. */
-async function keep(wanted: Wanted, lock: Lock, grant: IssuedGrant): Promise<IssuedGrant> {
+async function keep(wanted: Wanted, grant: IssuedGrant): Promise<IssuedGrant> {
   const { shell, store, key } = wanted;
   try {
-    if (!(await lock.isMine())) return grant;
     if (mayBeKept(grant)) await store.write({ ...key, held: { grant, since: shell.now().getTime() } });
     else await store.remove(key.key);
   } catch (error) {

@@ -14,7 +14,7 @@ export function cacheKey(url: string, token: string, request: GrantRequest, task
   const identity = identityOf(token);
   const asked = Object.entries(request).filter((entry): entry is [string, Json] => entry[1] !== undefined);
   const task = taskToken === undefined ? {} : { task: taskOf(taskToken) };
-  const key = sha256(canonicalJson({ url, identity, request: Object.fromEntries(asked), ...task }));
+  const key = sha256Hex(canonicalJson({ url, identity, request: Object.fromEntries(asked), ...task }));
   return { key, url, identity, profile: request.profile };
 }
 
@@ -28,16 +28,16 @@ const OF_ONE_TOKEN = new Set(['exp', 'iat', 'nbf', 'jti', 'uti', 'aio']);
  */
 export function identityOf(token: string): string {
   const claims = claimsOf(token);
-  if (!claims) return sha256(`token ${token}`);
+  if (!claims) return sha256Hex(`token ${token}`);
   const lasting = Object.entries(claims).filter(([name]) => !OF_ONE_TOKEN.has(name));
-  return sha256(`claims ${canonicalJson(Object.fromEntries(lasting))}`);
+  return sha256Hex(`claims ${canonicalJson(Object.fromEntries(lasting))}`);
 }
 
 /** The task that a task token is of: the next token of one task finds what the last one left. One that says none stands for itself. */
 function taskOf(token: string): string {
   const context = claimsOf(token)?.['tctx'];
   const task = isJsonObject(context) ? context['task'] : undefined;
-  return sha256(typeof task === 'string' ? `task ${task}` : `token ${token}`);
+  return sha256Hex(typeof task === 'string' ? `task ${task}` : `token ${token}`);
 }
 
 function claimsOf(token: string): JsonObject | undefined {
@@ -49,8 +49,4 @@ function claimsOf(token: string): JsonObject | undefined {
   } catch {
     return undefined;
   }
-}
-
-function sha256(text: string): string {
-  return sha256Hex(text);
 }

@@ -81,9 +81,12 @@ export function makeStore(directory: string, parts: { readonly self: ProcessInfo
           if (!(await isOver(name))) continue;
           const [, key = name] = OF_KEY.exec(name) ?? [];
           const held = await lock(key);
-          // Whoever had it until now may have written anew.
-          if (held && (await isOver(name))) await rm(join(directory, name), { force: true });
-          await held?.release();
+          try {
+            // Whoever had it until now may have written anew.
+            if (held && (await isOver(name))) await rm(join(directory, name), { force: true });
+          } finally {
+            await held?.release();
+          }
         }
       }),
   };

@@ -5,6 +5,7 @@ import { EXIT } from '../exit.ts';
 import { limitOption, printList } from '../listing.ts';
 import { jsonOption, urlOption, wholeNumber } from '../options.ts';
 import { followOrder } from '../order-progress.ts';
+import { describeSelector } from '../selector.ts';
 import type { Shell } from '../shell.ts';
 
 interface CommonOptions {
@@ -54,7 +55,7 @@ async function list(shell: Shell, { blocking, ...options }: ListOptions): Promis
   return printList(shell, options, (limit) => client.operator.eachOrder(filter, { limit }), {
     what: 'orders',
     header: ['ORDER', 'BLOCKS', 'SINCE', 'OVER', 'REASON'],
-    row: (order) => [order.id, blocks(order), order.created_at, over(order), order.reason],
+    row: (order) => [order.id, blocks(order), order.created_at, describeSelector(order.selector), order.reason],
   });
 }
 
@@ -63,11 +64,6 @@ function blocks({ block, lifted, lift_requested_at }: OrderHead): string {
   if (block === false) return 'no';
   return lift_requested_at ? 'yes (lift asked for)' : 'yes';
 }
-
-const over = ({ selector }: OrderHead) =>
-  Object.entries(selector)
-    .map(([kind, value]) => (kind === 'all' ? kind : `${kind} ${String(value)}`))
-    .join();
 
 async function show(shell: Shell, id: string, options: CommonOptions & { readonly wait: number }): Promise<number> {
   const client = await connectOperator(shell, options, 'security');
