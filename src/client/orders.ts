@@ -51,6 +51,7 @@ export interface OrderHead {
   readonly lift_requested_at?: string | null;
   readonly lift_requested_by?: Actor | null;
   readonly lifted_at?: string | null;
+  readonly lifted_by?: Actor | null;
 }
 
 export interface OrderFilter {

@@ -1,6 +1,7 @@
 import { cp, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { makeClient } from '../../src/client/index.ts';
 import { findPostmaster } from '../../src/dev/postmaster.ts';
 import { serverUser } from '../../src/dev/server-user.ts';
 import { makeReachable } from '../../src/dev/state-directory.ts';
@@ -64,6 +65,17 @@ test('a first start tells of a real round', async () => {
     'refused',
     'on record',
   ]);
+});
+
+test('what takes two people has them: an order over everything is lifted', async () => {
+  const writ = dev({ ORDERS_DB_URL: proxy.url });
+  await writ.said(/^Edit config\/ and save/m);
+  const said = await readFile(join(home, 'state/dev.json'), 'utf8');
+  const { url, operators } = JSON.parse(said) as { url: string; operators: Record<string, string> };
+  const as = (who: string) => makeClient({ url, operatorToken: () => operators[who] ?? '' }).operator;
+  const { id } = await as('security').createOrder({ selector: { all: true }, reason: 'test' });
+  expect(await as('security').liftOrder(id, 'test')).toMatchObject({ outcome: 'lift_requested' });
+  expect(await as('second_security').liftOrder(id, 'test')).toMatchObject({ outcome: 'lifted' });
 });
 
 const uses = ({ type, body }: PgMessage) => type === 'startup' && body.includes('writ_m');
