@@ -1,4 +1,4 @@
-import { deadline } from '../domain/deadline.ts';
+import { within } from '../domain/deadline.ts';
 import { Refusal } from '../domain/errors.ts';
 import type { GrantId, TaskId } from '../domain/ids.ts';
 import type { Ledger } from '../ledger/index.ts';
@@ -118,9 +118,7 @@ const PATIENCE_MS = 1_000;
 
 /** @param work - never rejects. */
 export async function patiently(work: Promise<unknown>): Promise<void> {
-  const { signal, clear } = deadline(PATIENCE_MS);
-  const late = new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
-  await Promise.race([work, late]).finally(clear);
+  await within(PATIENCE_MS, work, () => undefined);
 }
 
 /** What a call was on, and why it was denied; null where it was not. */

@@ -2,12 +2,12 @@ import type { ApprovalRow } from '../ledger/index.ts';
 import { approvalFacts, askedOf, hashOf } from './approval.ts';
 import type { Approved, Wanted } from './approval.ts';
 import type { ExchangeContext } from './context.ts';
-import { refuse, refusedDecision } from './decide.ts';
+import { refuseUnasked } from './decide.ts';
 import type { ActiveRules } from './rules.ts';
 
 /** @throws Refusal `approval_required`, on record, when anything of what would be asked now differs from what was approved. */
 export async function mustBeWhatWasAsked(
-  { ledger, ids }: Pick<ExchangeContext, 'ledger' | 'ids'>,
+  context: Pick<ExchangeContext, 'ledger' | 'ids'>,
   rules: ActiveRules,
   wanted: Wanted,
   approval: ApprovalRow,
@@ -15,7 +15,7 @@ export async function mustBeWhatWasAsked(
   if (hashOf(askedOf(wanted)) === approval.askedHash) return;
   const { caller, profile, task, grant } = wanted;
   const about = { action: 'issue', resource: profile.name, code: 'approval_required', task, grant } as const;
-  await refuse(ledger, refusedDecision(rules, ids, caller, about), 'approval_required', { changed: true });
+  await refuseUnasked(context, rules, caller, about, { changed: true });
 }
 
 /**
