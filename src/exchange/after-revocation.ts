@@ -113,7 +113,7 @@ export async function watched<T>(
   }
 }
 
-/** An answer waits no longer than this for its alarms, however many there are: those go on behind it. */
+/** An answer waits no longer than this for the alarms of what is refused at once, however many there are: those go on behind it. */
 const PATIENCE_MS = 1_000;
 
 /** @param work - never rejects. */
