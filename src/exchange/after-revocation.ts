@@ -142,6 +142,7 @@ export async function watchCalls(
   calls: readonly WatchedCall[],
 ): Promise<void> {
   const denied = calls.filter(({ code, grant, task }) => code !== null && saysSo(code) && (grant ?? task) !== null);
+  if (denied.length === 0) return;
   const uses = new Map(denied.map((call) => [`${call.grant} ${call.task?.id}`, call])).values();
   async function lookAtAll(): Promise<void> {
     for (const { grant, task, code } of uses) {
