@@ -9,12 +9,13 @@ import type { ActiveRules } from './rules.ts';
 export async function mustBeWhatWasAsked(
   context: Pick<ExchangeContext, 'ledger' | 'ids'>,
   rules: ActiveRules,
+  action: 'issue' | 'renew',
   wanted: Wanted,
   approval: ApprovalRow,
 ): Promise<void> {
   if (hashOf(askedOf(wanted)) === approval.askedHash) return;
   const { caller, profile, task, grant } = wanted;
-  const about = { action: 'issue', resource: profile.name, code: 'approval_required', task, grant } as const;
+  const about = { action, resource: profile.name, code: 'approval_required', task, grant } as const;
   await refuseUnasked(context, rules, caller, about, { changed: true });
 }
 
@@ -25,11 +26,12 @@ export async function mustBeWhatWasAsked(
 export async function approvedFor(
   context: Pick<ExchangeContext, 'ledger' | 'ids'>,
   rules: ActiveRules,
+  action: 'issue' | 'renew',
   wanted: Omit<Wanted, 'ttlSeconds'>,
 ): Promise<{ approval?: Approved }> {
   const approval = await context.ledger.approvals.ofGrant(wanted.grant);
   if (approval?.state !== 'consumed') return {};
   const { ttl_seconds } = approval.asked as { readonly ttl_seconds: number };
-  await mustBeWhatWasAsked(context, rules, { ...wanted, ttlSeconds: ttl_seconds }, approval);
+  await mustBeWhatWasAsked(context, rules, action, { ...wanted, ttlSeconds: ttl_seconds }, approval);
   return { approval: approvalFacts(approval) };
 }

@@ -105,7 +105,7 @@ export function mintAgain(
     };
     // What was approved is the grant as it stands: not that it is made longer.
     const wanted = { caller, profile, provider, parameters, task, grant: names.grant };
-    const approved = kind === 'renewal' ? {} : await approvedFor(context, rules, wanted);
+    const approved = kind === 'renewal' ? {} : await approvedFor(context, rules, again.action, wanted);
     const { grant } = names;
     const about = { profile, provider, parameters, task, grant, now, startedAt: view.openedAt, ...asked, ...approved };
     const { record, ttl, waits } = await judge(context, rules, { action: again.action, ...caller, ...about });
