@@ -1,3 +1,5 @@
+import { within } from './domain/deadline.ts';
+
 export interface Sharing {
   /** For so long what was read is said again. */
   readonly keptMs: number;
@@ -12,9 +14,12 @@ export interface Sharing {
  */
 export function sharedRead<T>(read: () => Promise<T>, { keptMs, mostMs, nowMs }: Sharing): () => Promise<T> {
   let last: { readonly value: Promise<T>; endedAt?: number } | undefined;
+  const late = (): never => {
+    throw new Error(`no answer within ${mostMs} ms`);
+  };
   return () => {
     if (last && (last.endedAt === undefined || Math.abs(nowMs() - last.endedAt) < keptMs)) return last.value;
-    const asked: { readonly value: Promise<T>; endedAt?: number } = { value: within(mostMs, read()) };
+    const asked: { readonly value: Promise<T>; endedAt?: number } = { value: within(mostMs, read(), late) };
     last = asked;
     asked.value.then(
       () => (asked.endedAt = nowMs()),
@@ -22,12 +27,4 @@ export function sharedRead<T>(read: () => Promise<T>, { keptMs, mostMs, nowMs }:
     );
     return asked.value;
   };
-}
-
-function within<T>(ms: number, work: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${ms} ms`)), ms);
-  });
-  return Promise.race([work, late]).finally(() => clearTimeout(timer));
 }

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
+import { makeIsAllowed } from '../domain/outbound.ts';
 import { Secret } from '../domain/secret.ts';
 import { sha256Hex } from '../domain/sha256.ts';
 import type { Report } from './check.ts';
@@ -42,10 +43,7 @@ export function urlFault(written: string, allowed: readonly string[]): string | 
   const url = URL.canParse(written) ? new URL(written) : undefined;
   if (!url || (url.protocol !== 'https:' && url.protocol !== 'http:')) return 'must be an https URL';
   if (url.username !== '' || url.password !== '') return 'must have no user in it';
-  // As the outbound client compares them.
-  const host = url.hostname.replace(/\.$/, '');
-  const names = [host, `${host}:${url.port || '80'}`];
-  const plain = url.protocol === 'http:' && !allowed.some((name) => names.includes(name.toLowerCase()));
+  const plain = url.protocol === 'http:' && !makeIsAllowed(allowed)(url);
   return plain ? 'must be https, or its host must stand in outbound.allow' : undefined;
 }
 

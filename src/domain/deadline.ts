@@ -23,3 +23,10 @@ export function deadline(ms: number, caller?: AbortSignal): Deadline {
     },
   };
 }
+
+/** What `work` comes to, or what `late` says where it takes longer: it goes on then, for whoever else asks after it. */
+export function within<T, Late>(ms: number, work: Promise<T>, late: () => Late): Promise<T | Late> {
+  let timer: NodeJS.Timeout | undefined;
+  const up = new Promise<void>((resolve) => (timer = setTimeout(resolve, ms))).then(late);
+  return Promise.race([work, up]).finally(() => clearTimeout(timer));
+}

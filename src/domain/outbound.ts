@@ -32,3 +32,13 @@ export class OutboundError extends Error {
     this.code = code;
   }
 }
+
+/** Hosts, or `host:port`, that may be private and plain http; IPv6 literals stand in brackets. */
+export function makeIsAllowed(allow: readonly string[]): (url: URL) => boolean {
+  const allowed = new Set(allow.map((name) => name.toLowerCase()));
+  return (url) => {
+    const host = url.hostname.replace(/\.$/, '');
+    const port = url.port || (url.protocol === 'https:' ? '443' : '80');
+    return allowed.has(host) || allowed.has(`${host}:${port}`);
+  };
+}

@@ -1,4 +1,4 @@
-import { deadline } from '../domain/deadline.ts';
+import { within } from '../domain/deadline.ts';
 import { Refusal } from '../domain/errors.ts';
 import type { GrantId, TaskId } from '../domain/ids.ts';
 import type { Ledger } from '../ledger/index.ts';
@@ -113,14 +113,12 @@ export async function watched<T>(
   }
 }
 
-/** An answer waits no longer than this for its alarms, however many there are: those go on behind it. */
+/** An answer waits no longer than this for the alarms of what is refused at once, however many there are: those go on behind it. */
 const PATIENCE_MS = 1_000;
 
 /** @param work - never rejects. */
 export async function patiently(work: Promise<unknown>): Promise<void> {
-  const { signal, clear } = deadline(PATIENCE_MS);
-  const late = new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
-  await Promise.race([work, late]).finally(clear);
+  await within(PATIENCE_MS, work, () => undefined);
 }
 
 /** What a call was on, and why it was denied; null where it was not. */
@@ -144,6 +142,7 @@ export async function watchCalls(
   calls: readonly WatchedCall[],
 ): Promise<void> {
   const denied = calls.filter(({ code, grant, task }) => code !== null && saysSo(code) && (grant ?? task) !== null);
+  if (denied.length === 0) return;
   const uses = new Map(denied.map((call) => [`${call.grant} ${call.task?.id}`, call])).values();
   async function lookAtAll(): Promise<void> {
     for (const { grant, task, code } of uses) {

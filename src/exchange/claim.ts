@@ -51,7 +51,7 @@ export function makeClaim(context: ExchangeContext, { mintAndActivate }: IssuePa
       const parameters = fitting(profile, view.parameters as Parameters);
       const names = { mint: ids.mint(), grant, task: task.id };
       const wanted = { caller, profile, provider, parameters, task, grant, ttlSeconds: view.ttlSeconds };
-      await mustBeWhatWasAsked(context, rules, wanted, approval);
+      await mustBeWhatWasAsked(context, rules, 'issue', wanted, approval);
 
       const now = clock.now();
       const about = { profile, provider, parameters, task, grant, now, startedAt: now, askedSeconds: view.ttlSeconds };

@@ -9,6 +9,7 @@ import type { DecisionRecord, Ledger } from '../ledger/index.ts';
 import { codeOfAnswer } from '../policy/index.ts';
 import type { CoveringException, PolicyAction, PolicyAnswer, PolicyRequest, ProfileRequest } from '../policy/policy.ts';
 import type { Approved } from './approval.ts';
+import type { Caller, ExchangeContext } from './context.ts';
 import type { ActiveRules } from './rules.ts';
 import { factsOfTask } from './task-facts.ts';
 
@@ -41,7 +42,7 @@ export function decide(rules: ActiveRules, ids: Ids, question: Question): Decide
   const record: DecisionRecord = {
     ...blankDecision(rules, ids.decision(), question.identity, question.origin),
     ...ofTask(question.task),
-    ...ofGrant(question),
+    ...ofGrant(question.grant, question.task),
     ...(question.approval ? { approval_id: question.approval.id } : {}),
     ...(question.exception && answer.overridden ? { exception_id: question.exception.id as ExceptionId } : {}),
     action: question.action,
@@ -56,23 +57,27 @@ export function decide(rules: ActiveRules, ids: Ids, question: Question): Decide
   return { answer, record };
 }
 
+/** What is refused, and for what; the task and the grant where they are there already. */
+export interface Unasked {
+  readonly action: PolicyAction;
+  readonly resource: string;
+  readonly code: RefusalCode;
+  readonly task?: Task | undefined;
+  readonly grant?: GrantId | undefined;
+}
+
 /** A refusal that the policy set was not asked for, such as an unknown profile: on record like any other. */
-export function refusedDecision(
+export function refuseUnasked(
+  { ledger, ids }: Pick<ExchangeContext, 'ledger' | 'ids'>,
   rules: ActiveRules,
-  ids: Ids,
-  caller: { identity: Identity; origin: string | null },
-  {
-    task,
-    grant,
-    ...about
-  }: { action: PolicyAction; resource: string; code: RefusalCode; task?: Task; grant?: GrantId },
-): DecisionRecord {
-  const blank = blankDecision(rules, ids.decision(), caller.identity, caller.origin);
+  { identity, origin }: Caller,
+  { task, grant, ...about }: Unasked,
+  facts: JsonObject,
+): Promise<never> {
+  const blank = blankDecision(rules, ids.decision(), identity, origin);
   // Without a task the call would make one for itself, and that is autonomous.
-  const on = task
-    ? { ...ofTask(task), ...ofGrant({ task, ...(grant && { grant }) }) }
-    : { mode: 'autonomous' as const };
-  return { ...blank, ...on, ...about, outcome: 'deny' };
+  const on = task ? { ...ofTask(task), ...ofGrant(grant, task) } : { mode: 'autonomous' as const };
+  return refuse(ledger, { ...blank, ...on, ...about, outcome: 'deny' }, about.code, facts);
 }
 
 /** The mode is on every decision; the task where it was there before it. */
@@ -81,7 +86,7 @@ function ofTask({ id, mode, implicit, onBehalfOf }: Task) {
 }
 
 /** A grant that is there already, and the task that it hangs off: also one that was made for it alone. */
-function ofGrant({ grant, task }: Pick<Question, 'grant' | 'task'>) {
+function ofGrant(grant: GrantId | undefined, task: Task) {
   return grant === undefined ? {} : { grant_id: grant, task_id: task.id };
 }
 

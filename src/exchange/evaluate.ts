@@ -1,7 +1,7 @@
 import type { RefusalCode } from '../domain/errors.ts';
 import { parseId } from '../domain/ids.ts';
 import type { JsonObject } from '../domain/json.ts';
-import type { CallFacts, RecordedCall } from '../ledger/index.ts';
+import type { CallFacts, CallRecord, RecordedCall } from '../ledger/index.ts';
 import type { ApprovalNeeds } from '../policy/index.ts';
 import { watchCalls } from './after-revocation.ts';
 import { hashOf } from './approval.ts';
@@ -49,17 +49,10 @@ export function makeEvaluate(context: Context, parts: EvaluateParts) {
     for (let rest = questions; rest.length > 0;) {
       // What is on record stays as it was answered: only what was not recorded is decided once more.
       const { rules, judged, recorded } = await withRules(context.rules, (active) =>
-        judgeAndRecord(context, { rules: active, clients: parts.clients, asker, facts }, rest, semantic),
+        judgeAndRecord(context, parts, { rules: active, clients: parts.clients, asker, facts }, rest, semantic),
       );
       const done = judged.slice(0, recorded.length);
-      for (const [index, { record }] of done.entries()) {
-        if (recorded[index]?.code === null) tellException(context.log, { ...record, action: 'call' });
-      }
       answers.push(...(await Promise.all(done.map((one, index) => answer(parts, rules, one, recorded[index])))));
-      const told = done.map(({ record: { grant, task } }, index) => {
-        return { grant, task, code: recorded[index]?.code ?? null };
-      });
-      await watchCalls(context, asker, told);
       rest = enough(semantic, answers) ? [] : rest.slice(judged.length);
     }
     return answers;
@@ -79,44 +72,64 @@ interface OnRecord {
  */
 async function judgeAndRecord(
   context: Context,
+  { onDecision }: EvaluateParts,
   parts: Omit<DraftParts, 'now'>,
   questions: readonly CallQuestion[],
   semantic: Semantic,
 ): Promise<OnRecord> {
   const { rules, asker } = parts;
-  const record = (calls: readonly JudgedCall[]) =>
-    context.ledger.calls.record({
-      generation: rules.number,
-      rulesHash: rules.hash,
-      origin: asker.origin,
-      untilDeny: semantic === 'deny_on_first_deny',
-      calls: calls.map((call) => call.record),
-    });
+  async function record(judged: readonly JudgedCall[]): Promise<RecordedCall[]> {
+    const calls = judged.map((call) => call.record);
+    const untilDeny = semantic === 'deny_on_first_deny';
+    const batch = { generation: rules.number, rulesHash: rules.hash, origin: asker.origin, untilDeny, calls };
+    const recorded = await context.ledger.calls.record(batch);
+    await tell(context, onDecision, asker, calls, recorded);
+    return recorded;
+  }
   const judged: JudgedCall[] = [];
   const inTwo = semantic === 'execute_all' && questions.length >= WORTH_TWO_COMMITS;
-  let early: { readonly count: number; readonly outcome: ReturnType<typeof outcomeOf> } | undefined;
+  let early: { readonly judged: readonly JudgedCall[]; readonly recording: Promise<RecordedCall[]> } | undefined;
   for await (const some of judgeCalls(context, parts, questions)) {
     judged.push(...some);
     const [is, all] = [judged.length, questions.length];
-    if (inTwo && !early && is >= all * EARLY && is < all) early = { count: is, outcome: outcomeOf(record(judged)) };
+    if (inTwo && !early && is >= all * EARLY && is < all) {
+      early = { judged: [...judged], recording: record(judged) };
+      early.recording.catch(() => undefined); // what came of it is looked at below
+    }
   }
   if (!early) {
     const wanted = judged.slice(0, wantedOf(semantic, judged));
     return { rules, judged: wanted, recorded: await record(wanted) };
   }
-  const beginning = await early.outcome;
-  if (beginning.status === 'rejected') throw beginning.reason;
-  const rest = await outcomeOf(record(judged.slice(early.count)));
-  if (rest.status === 'fulfilled') return { rules, judged, recorded: [...beginning.value, ...rest.value] };
-  if (!isOvertaken(rest.reason)) throw rest.reason;
-  return { rules, judged: judged.slice(0, early.count), recorded: beginning.value };
+  const beginning = await early.recording;
+  try {
+    return { rules, judged, recorded: [...beginning, ...(await record(judged.slice(early.judged.length)))] };
+  } catch (error) {
+    if (!isOvertaken(error)) throw error;
+    return { rules, judged: early.judged, recorded: beginning };
+  }
 }
 
-/** Rejects for nobody: what came of it is looked at later. */
-async function outcomeOf(recording: Promise<RecordedCall[]>): Promise<PromiseSettledResult<RecordedCall[]>> {
-  const [outcome] = await Promise.allSettled([recording]);
-  return outcome;
+/** What is on record is counted, and what of it is loud is told, whatever becomes of the rest of its batch. */
+async function tell(
+  context: Context,
+  onDecision: EvaluateParts['onDecision'],
+  asker: Caller,
+  calls: readonly CallRecord[],
+  recorded: readonly RecordedCall[],
+): Promise<void> {
+  const told = calls.slice(0, recorded.length).map((call, index) => ({ call, code: codeOf(recorded[index]) }));
+  for (const { call, code } of told) {
+    onDecision(code);
+    if (code === null) tellException(context.log, { ...call, action: 'call' });
+  }
+  const watched = told.map(({ call: { grant, task }, code }) => ({ grant, task, code }));
+  await watchCalls(context, asker, watched);
 }
+
+/** What is not on record is not allowed. */
+const codeOf = (recorded: RecordedCall | undefined) =>
+  recorded ? (recorded.code as RefusalCode | null) : 'policy_denied';
 
 /** How many of them come before, or are, the one that settles it. */
 function wantedOf(semantic: Semantic, judged: readonly JudgedCall[]): number {
@@ -142,13 +155,12 @@ export function readFacts({ ledger }: Pick<Context, 'ledger'>, questions: readon
 
 /** What is told of a call that is on record. */
 async function answer(
-  { outcomeUrl, requestable, onDecision }: EvaluateParts,
+  { outcomeUrl, requestable }: EvaluateParts,
   rules: ActiveRules,
   { draft, record, facts, needs }: JudgedCall,
   recorded: RecordedCall | undefined,
 ): Promise<Evaluated> {
-  const code = recorded ? (recorded.code as RefusalCode | null) : 'policy_denied';
-  onDecision(code);
+  const code = codeOf(recorded);
   const same = code === record.code;
   const accessRequest =
     same && needs && draft.tool ? await requestable?.(toRequestable(record, draft, draft.tool.tool, needs)) : undefined;
@@ -167,7 +179,7 @@ const orderFacts = (recorded: RecordedCall | undefined): JsonObject =>
   recorded?.order ? { order: recorded.order } : {};
 
 function toRequestable(
-  { id }: JudgedCall['record'],
+  { id }: CallRecord,
   draft: Draft,
   { owner, environment }: { readonly owner: string; readonly environment: string },
   needs: ApprovalNeeds,

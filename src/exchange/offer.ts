@@ -6,13 +6,13 @@ import type { Parameters, Profile } from '../domain/profile.ts';
 import type { Task } from '../domain/task.ts';
 import type { Provider } from '../providers/provider.ts';
 import type { Caller, ExchangeContext } from './context.ts';
-import { refuse, refusedDecision } from './decide.ts';
+import { refuseUnasked } from './decide.ts';
 import type { ActiveRules } from './rules.ts';
 
 /** The profile and its provider. @param on - what it is asked for on, as far as it is there already.
  * @throws Refusal `unknown_profile`, `profile_off`, on record. */
 export async function offered(
-  { ledger, ids, providers }: ExchangeContext,
+  context: ExchangeContext,
   rules: ActiveRules,
   caller: Caller,
   action: 'issue' | 'renew',
@@ -20,12 +20,10 @@ export async function offered(
   on: { readonly task?: Task | undefined; readonly grant?: GrantId },
 ): Promise<{ profile: Profile; provider: Provider }> {
   const profile = rules.profiles.get(name);
-  const provider = profile && providers.get(profile.provider);
+  const provider = profile && context.providers.get(profile.provider);
   if (profile && provider) return { profile, provider };
   const code = profile ? 'profile_off' : 'unknown_profile';
-  const { task, grant } = on;
-  const about = { action, resource: name, code, ...(task && { task }), ...(grant && { grant }) } as const;
-  return refuse(ledger, refusedDecision(rules, ids, caller, about), code, { profile: name });
+  return refuseUnasked(context, rules, caller, { action, resource: name, code, ...on }, { profile: name });
 }
 
 /** The parameters as the profile declares them. @throws Refusal `invalid_request` with every fault at once. */

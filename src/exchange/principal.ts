@@ -2,7 +2,7 @@ import { Refusal } from '../domain/errors.ts';
 import type { Identity } from '../domain/identity.ts';
 import type { Principal } from '../domain/task.ts';
 import type { Caller, ExchangeContext } from './context.ts';
-import { refuse, refusedDecision } from './decide.ts';
+import { refuseUnasked } from './decide.ts';
 import { withRules } from './rules.ts';
 
 /** On whose behalf, as a workload says it: by name, which policy has to permit, or by a token of theirs. */
@@ -16,15 +16,14 @@ export type PrincipalFor = { readonly action: 'issue'; readonly profile: string 
  * attests principals; one that does not hold is a refusal, and never only a name. @throws Refusal `principal_refused`, on record.
  */
 export function makeResolvePrincipal(
-  { ledger, rules, ids }: Pick<ExchangeContext, 'ledger' | 'rules' | 'ids'>,
+  context: Pick<ExchangeContext, 'ledger' | 'rules' | 'ids'>,
   attest: (token: string) => Promise<Identity>,
 ) {
   function refused(caller: Caller, wanted: PrincipalFor, why: string): Promise<never> {
-    return withRules(rules, (active) => {
+    return withRules(context.rules, (rules) => {
       const { action } = wanted;
-      const resource = action === 'issue' ? wanted.profile : ids.task();
-      const about = { action, resource, code: 'principal_refused' } as const;
-      return refuse(ledger, refusedDecision(active, ids, caller, about), 'principal_refused', { why });
+      const resource = action === 'issue' ? wanted.profile : context.ids.task();
+      return refuseUnasked(context, rules, caller, { action, resource, code: 'principal_refused' }, { why });
     });
   }
 

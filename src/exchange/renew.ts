@@ -7,7 +7,7 @@ import type { GrantView } from '../ledger/index.ts';
 import { watched } from './after-revocation.ts';
 import type { Caller, ExchangeContext } from './context.ts';
 import type { Issued, IssueParts } from './issue.ts';
-import { refuse, refusedDecision } from './decide.ts';
+import { refuse, refuseUnasked } from './decide.ts';
 import { judge } from './judge.ts';
 import { mintIntent } from './minting.ts';
 import { fitting, offered } from './offer.ts';
@@ -87,7 +87,7 @@ export function mintAgain(
       task,
       grant: view.id as GrantId,
     });
-    const over = (facts: JsonObject) => refuseUnder(context, rules, caller, again.action, view, task, facts);
+    const over = (facts: JsonObject) => refuseGrant(context, rules, caller, again.action, view, task, facts);
     const changed = KEPT.filter((what) => view[what] !== profile[what]);
     if (changed.length > 0) await over({ changed });
     const parameters = fitting(profile, view.parameters as Parameters);
@@ -105,7 +105,7 @@ export function mintAgain(
     };
     // What was approved is the grant as it stands: not that it is made longer.
     const wanted = { caller, profile, provider, parameters, task, grant: names.grant };
-    const approved = kind === 'renewal' ? {} : await approvedFor(context, rules, wanted);
+    const approved = kind === 'renewal' ? {} : await approvedFor(context, rules, again.action, wanted);
     const { grant } = names;
     const about = { profile, provider, parameters, task, grant, now, startedAt: view.openedAt, ...asked, ...approved };
     const { record, ttl, waits } = await judge(context, rules, { action: again.action, ...caller, ...about });
@@ -149,12 +149,12 @@ export function refuseOver(
 ): Promise<never> {
   return withRules(context.rules, async (rules) => {
     const task = await context.ledger.grants.task(view.taskId as TaskId);
-    return refuseUnder(context, rules, caller, action, view, task, facts);
+    return refuseGrant(context, rules, caller, action, view, task, facts);
   });
 }
 
-function refuseUnder(
-  { ledger, ids }: Pick<ExchangeContext, 'ledger' | 'ids'>,
+function refuseGrant(
+  context: Pick<ExchangeContext, 'ledger' | 'ids'>,
   rules: ActiveRules,
   caller: Caller,
   action: Again['action'],
@@ -163,7 +163,7 @@ function refuseUnder(
   facts: JsonObject,
 ): Promise<never> {
   const about = { action, resource: view.profile, code: 'grant_not_active', task, grant: view.id as GrantId } as const;
-  return refuse(ledger, refusedDecision(rules, ids, caller, about), 'grant_not_active', { grant: view.id, ...facts });
+  return refuseUnasked(context, rules, caller, about, { grant: view.id, ...facts });
 }
 
 function secondsLeft({ expiresAt }: GrantView, now: Date): number {

@@ -4,7 +4,7 @@ import { toTask } from '../ledger/index.ts';
 import type { TaskRow } from '../ledger/index.ts';
 import { watched } from './after-revocation.ts';
 import type { Caller, ExchangeContext } from './context.ts';
-import { refuse, refusedDecision } from './decide.ts';
+import { refuseUnasked } from './decide.ts';
 import type { Idempotency } from './issue.ts';
 import { withRules } from './rules.ts';
 import { found } from './tasks.ts';
@@ -20,7 +20,7 @@ export function makeCreateTaskOnce(
   { tokens }: TaskParts,
   create: (caller: Caller, wanted: NewTask) => Promise<OpenedTask>,
 ) {
-  const { ledger, clock, ids } = context;
+  const { ledger, clock } = context;
 
   async function earlier(caller: Caller, { key, requestHash }: Idempotency): Promise<OpenedTask | undefined> {
     const { trust, id: who } = caller.identity;
@@ -41,7 +41,7 @@ export function makeCreateTaskOnce(
   function refuseUnder(order: OrderId, caller: Caller, row: TaskRow): Promise<never> {
     return withRules(context.rules, (rules) => {
       const about = { action: 'create_task', resource: row.id, code: 'under_order', task: toTask(row) } as const;
-      return refuse(ledger, refusedDecision(rules, ids, caller, about), 'under_order', { order });
+      return refuseUnasked(context, rules, caller, about, { order });
     });
   }
 

@@ -1,6 +1,6 @@
 import type { LookupAddress } from 'node:dns';
 import { isIP, type LookupFunction } from 'node:net';
-import { OutboundError } from '../domain/outbound.ts';
+import { makeIsAllowed, OutboundError } from '../domain/outbound.ts';
 import { makeIsPublicAddress } from './addresses.ts';
 
 /** All addresses of a name, as `dns.lookup` with `all: true` gives them. */
@@ -18,16 +18,9 @@ export interface Guard {
   lookup(url: URL): LookupFunction;
 }
 
-/** `allow`: hosts, or `host:port`, that may be private and plain http; IPv6 literals stand in brackets. */
 export function makeGuard(allow: readonly string[], resolve: Resolve): Guard {
-  const allowed = new Set(allow.map((name) => name.toLowerCase()));
   const isPublic = makeIsPublicAddress();
-
-  const isAllowed = (url: URL) => {
-    const host = url.hostname.replace(/\.$/, '');
-    const port = url.port || (url.protocol === 'https:' ? '443' : '80');
-    return allowed.has(host) || allowed.has(`${host}:${port}`);
-  };
+  const isAllowed = makeIsAllowed(allow);
 
   return {
     check(url) {

@@ -4,20 +4,20 @@ import { ProblemsError } from '../domain/problem.ts';
 import { checkFile, duplicateIds, validate } from './check.ts';
 import { makeDecideMany } from './decide-many.ts';
 import { makeDecide } from './decide.ts';
-import { makeSetPlaces } from './places.ts';
+import { makePlaces } from './places.ts';
 import type { DecisionPool } from './pool.ts';
 import type { PolicySet } from './policy.ts';
 import type { Tool } from '../domain/tool.ts';
 import { generateSchema } from './schema.ts';
 import { makeSliced } from './slices.ts';
-import { makeSlots } from './slots.ts';
+import type { Sliced, Texts } from './slices.ts';
 import { makeToolSet, toolFaults } from './tools/tool-set.ts';
 
 /**
  * The generation that decides, the one before it for what is still under way, and one that is being tried out; each a
  * second time without what exceptions may set aside, once it is asked so.
  */
-const SLOTS = 6;
+const PLACES = 6;
 const SCHEMA_FILE = 'policies/schema.cedarschema';
 
 export interface CedarCompiler {
@@ -27,14 +27,16 @@ export interface CedarCompiler {
   compile(files: Readonly<Record<string, string>>, schema: string, tools?: readonly Tool[]): PolicySet;
 }
 
-/** One for a process, or a thread: it owns the places where Cedar keeps what it has parsed (slots.ts). */
-export function makeCedarCompiler(slotCount: number = SLOTS, pool?: DecisionPool): CedarCompiler {
+/** One for a process, or a thread: it owns the places where Cedar keeps what it has parsed (places.ts). */
+export function makeCedarCompiler(placeCount: number = PLACES, pool?: DecisionPool): CedarCompiler {
   // V8 of Node 20.20 aborts the process ("unreachable code" in Deoptimizer::DoComputeBuiltinContinuation) when it undoes an
   // optimisation in the middle of a call into WebAssembly that it has inlined. Seen after some 20,000 issuances.
   setFlagsFromString('--no-turbo-inline-js-wasm-calls');
   const places = {
-    schemas: makeSlots(slotCount, (name, schema: string) => cedar.preparseSchema(name, schema)),
-    sets: makeSetPlaces(slotCount, (name, texts) => cedar.preparsePolicySet(name, { staticPolicies: { ...texts } })),
+    schemas: makePlaces<string, string>(placeCount, '', cedar.preparseSchema),
+    sets: makePlaces<Sliced, Texts>(placeCount, {}, (name, texts) =>
+      cedar.preparsePolicySet(name, { staticPolicies: { ...texts } }),
+    ),
   };
   return {
     generateSchema,
@@ -50,7 +52,7 @@ export function makeCedarCompiler(slotCount: number = SLOTS, pool?: DecisionPool
       if (problems.length > 0) throw new ProblemsError(problems);
 
       const all = makeSliced(policies);
-      places.schemas.nameFor(schema);
+      places.schemas.nameFor(schema, schema);
       places.sets.nameFor(all, all.whole);
       const firm = makeSliced(policies.filter(({ overridable }) => !overridable));
       const annotations = new Map(

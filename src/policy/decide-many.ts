@@ -6,7 +6,7 @@ import type { DecisionPool, PooledSet } from './pool.ts';
 const SLICE_MS = 2;
 /** Fewer than this are quicker decided here than handed over. */
 const WORTH_HANDING_OVER = 4;
-/** So many are handed over at once: the threads begin while the rest is still being put together. */
+/** So many are handed over at once: threads begin while the rest is still being put together, share a batch evenly, and two batches take turns. */
 const PIECE = 8;
 
 interface Asked {

@@ -6,9 +6,8 @@ import { toCedar } from './call.ts';
 import type { Asked } from './call.ts';
 import { namesWithoutLeave } from './named.ts';
 import type { GivenApproval, PolicyAnswer, PolicyRequest } from './policy.ts';
-import type { SetPlaces } from './places.ts';
-import type { Sliced } from './slices.ts';
-import type { Slots } from './slots.ts';
+import type { Places } from './places.ts';
+import type { Sliced, Texts } from './slices.ts';
 
 export type Annotations = ReadonlyMap<string, Annotated>;
 
@@ -20,9 +19,9 @@ export interface Sets {
 }
 
 /** Where Cedar keeps schemas, and sets with their slices. */
-export interface Places {
-  readonly schemas: Slots<string>;
-  readonly sets: SetPlaces;
+export interface Parsed {
+  readonly schemas: Places<string, string>;
+  readonly sets: Places<Sliced, Texts>;
 }
 
 /** What Cedar said, made safe: an answer with any error in it is a deny. */
@@ -47,21 +46,23 @@ export interface Decide {
   all(requests: readonly PolicyRequest[]): PolicyAnswer[];
 }
 
-export function makeDecide({ all, firm, schema }: Sets, annotations: Annotations, places: Places): Decide {
+export function makeDecide({ all, firm, schema }: Sets, annotations: Annotations, places: Parsed): Decide {
   const say = (set: Sliced, asked: Asked | Error): AuthorizationAnswer | Error => {
     if (asked instanceof Error) return asked;
     return caught(() =>
       cedar.statefulIsAuthorized({
         ...asked,
         preparsedPolicySetId: places.sets.nameFor(set, set.about(asked.resource)),
-        preparsedSchemaName: places.schemas.nameFor(schema),
+        preparsedSchemaName: places.schemas.nameFor(schema, schema),
         validateRequest: true,
       }),
     );
   };
 
-  const read = (request: PolicyRequest, said: AuthorizationAnswer | Error): Verdict =>
-    said instanceof Error ? failed('', said.message) : withLeave(request, toVerdict(said, annotations));
+  const read = (request: PolicyRequest, said: AuthorizationAnswer | Error): Verdict => {
+    const verdict = said instanceof Error ? said : caught(() => withLeave(request, toVerdict(said, annotations)));
+    return verdict instanceof Error ? failed('', verdict.message) : verdict;
+  };
 
   const ask = (set: Sliced, request: PolicyRequest) => read(request, say(set, inCedar(request)));
 

@@ -11,9 +11,9 @@ export interface DecisionPool {
 
 export interface PooledBatch {
   /**
-   * Answers, in the sequence of the questions, each the canonical JSON of a request; undefined when the threads have failed, or no longer have
-   * the set. What a thread does not come to an end with is denied, and never asked of whoever asks: it would be held up by it as well. Batches
-   * take turns, however many pieces each is handed over in. Never rejects.
+   * Has a piece of the batch decided by one thread: its answers, in the sequence of the questions, each the canonical JSON of a request; undefined
+   * when the threads have failed, or no longer have the set. What a thread does not come to an end with is denied, and never asked of whoever asks:
+   * it would be held up by it as well. Batches take turns, however many pieces each is handed over in. Never rejects.
    */
   decide(requests: readonly string[]): Promise<PolicyAnswer[] | undefined>;
 }
@@ -24,9 +24,7 @@ export interface PooledSet {
   readonly schema: string;
 }
 
-/** Small enough that threads share a batch evenly, and that two batches take turns. */
-const CHUNK = 8;
-/** Chunks that a thread has at once, so that it need not wait for the next one to come. */
+/** Pieces that a thread has at once, so that it need not wait for the next one to come. */
 const AHEAD = 3;
 const RESTART_MS = 5_000;
 /** How often it is looked whether a thread is stuck, and how many looks it has for a piece, or for a set that it is to load. */
@@ -34,23 +32,21 @@ const LOOK_MS = 1_000;
 const LOOKS_AT_A_PIECE = 10;
 const LOOKS_AT_A_SET = 30;
 
-type Done = (answers: PolicyAnswer[] | undefined) => void;
-
-interface Chunk {
+interface Piece {
   readonly requests: readonly string[];
-  readonly done: Done;
+  readonly done: (answers: PolicyAnswer[] | undefined) => void;
 }
 
 interface Batch {
   readonly set: number;
-  readonly waiting: Chunk[];
+  readonly waiting: Piece[];
 }
 
 interface Thread {
   readonly worker: Worker;
   readonly loaded: Set<number>;
   /** What it has to decide or to load now, by the number of the job or the set: the first is the one that it is at. */
-  readonly work: Map<number, Chunk | 'load'>;
+  readonly work: Map<number, Piece | 'load'>;
   /** Looks since it last said something, while there was something to say. */
   silent: number;
 }
@@ -67,7 +63,7 @@ export function makeDecisionPool(
   { nowMs = Date.now, lookMs = LOOK_MS }: PoolOptions = {},
 ): DecisionPool {
   const numbers = new WeakMap<PooledSet, number>();
-  /** Every batch of which chunks wait, once: the one whose turn is next comes first. */
+  /** Every batch of which pieces wait, once: the one whose turn is next comes first. */
   let turns: Batch[] = [];
   let threads: Thread[] = [];
   let looking: NodeJS.Timeout | undefined;
@@ -103,9 +99,9 @@ export function makeDecisionPool(
       for (const dropped of told.dropped) thread.loaded.delete(dropped);
       release();
     } else {
-      const chunk = thread.work.get(told.job);
+      const piece = thread.work.get(told.job);
       thread.work.delete(told.job);
-      settle(chunk, told.answers === undefined ? undefined : (JSON.parse(told.answers) as PolicyAnswer[]));
+      settle(piece, told.answers === undefined ? undefined : (JSON.parse(told.answers) as PolicyAnswer[]));
     }
     feed();
   }
@@ -163,27 +159,23 @@ export function makeDecisionPool(
 
   function giveNext(thread: Thread): void {
     const batch = turns.find(({ set }) => thread.loaded.has(set));
-    const chunk = batch?.waiting.shift();
-    if (!batch || !chunk) return;
+    const piece = batch?.waiting.shift();
+    if (!batch || !piece) return;
     turns = turns.filter((other) => other !== batch);
     if (batch.waiting.length > 0) turns.push(batch);
     const job = next++;
-    thread.work.set(job, chunk);
-    tell(thread, { job, set: batch.set, requests: `[${chunk.requests.join(',')}]` });
+    thread.work.set(job, piece);
+    tell(thread, { job, set: batch.set, requests: `[${piece.requests.join(',')}]` });
   }
 
   async function decide(batch: Batch, requests: readonly string[]): Promise<PolicyAnswer[] | undefined> {
     if (!threads.some(({ loaded }) => loaded.has(batch.set))) return undefined;
-    const chunks = Array.from({ length: Math.ceil(requests.length / CHUNK) }, (_, n) =>
-      requests.slice(n * CHUNK, (n + 1) * CHUNK),
-    );
-    const decided = chunks.map(
-      (chunk) => new Promise<PolicyAnswer[] | undefined>((done) => batch.waiting.push({ requests: chunk, done })),
-    );
-    if (!turns.includes(batch)) turns.push(batch);
-    feed();
-    const answers = (await Promise.all(decided)).flatMap((part) => part ?? []);
-    return answers.length === requests.length ? answers : undefined;
+    const answers = await new Promise<PolicyAnswer[] | undefined>((done) => {
+      batch.waiting.push({ requests, done });
+      if (!turns.includes(batch)) turns.push(batch);
+      feed();
+    });
+    return answers?.length === requests.length ? answers : undefined;
   }
 
   return {
@@ -206,7 +198,7 @@ export function makeDecisionPool(
   };
 }
 
-function settle(work: Chunk | 'load' | undefined, answers: PolicyAnswer[] | undefined): void {
+function settle(work: Piece | 'load' | undefined, answers: PolicyAnswer[] | undefined): void {
   if (work && work !== 'load') work.done(answers);
 }
 

@@ -105,6 +105,15 @@ test('denied, asked, approved, asked again, once', async () => {
   expect(reasonOf(await calls.evaluate(under(question, { approval })))).toMatchObject({ reason: 'approval_required' });
 });
 
+test('an approval is used once, also by a large batch that is recorded in two commits', async () => {
+  const question = await refund(900);
+  const approval = await approved(question);
+  const evaluations = Array.from({ length: 40 }, () => under(question, { approval }));
+  const answers = await calls.evaluateAll({ evaluations });
+  expect(answers.map(({ decision }) => decision)).toEqual(answers.map((_, n) => n === 0));
+  expect(answers.slice(1).map(({ context }) => context['reason'])).toEqual(Array(39).fill('approval_required'));
+});
+
 describe('an approval is for exactly what was asked', () => {
   test.each<{ name: string; change: object }>([
     { name: 'a cent more', change: { amount: 900.01 } },

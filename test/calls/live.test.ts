@@ -161,6 +161,15 @@ describe('a task that was made beforehand', () => {
     );
   });
 
+  test('has a budget that is spent in the sequence of a large batch, over both of its commits', async () => {
+    const id = await task({ max_calls: 80 });
+    const answers = await world.evaluateAll({ evaluations: Array.from({ length: 100 }, () => on(id)) });
+    expect(answers.map(reasonOf)).toEqual(
+      answers.map((_, n) => (n < 80 ? 'allowed' : { reason: 'task_budget_spent' })),
+    );
+    expect(await said(on(id))).toEqual({ reason: 'task_budget_spent' });
+  });
+
   test('that has ended, or is another’s, is none', async () => {
     const ended = await task();
     await world.rows(`update tasks set state = 'ended', ended_at = now(), ended_why = 'ended' where id = $1`, ended);

@@ -1,7 +1,8 @@
+import type { GrantId } from '../../src/domain/ids.ts';
 import type { Tool } from '../../src/domain/tool.ts';
 import { makeEvaluate } from '../../src/exchange/evaluate.ts';
 import type { PgMessage } from '../support/pg-messages.ts';
-import { ALLOW, caller, codeOf, makeWorld } from './world.ts';
+import { ALLOW, caller, codeOf, makeWorld, REQUEST } from './world.ts';
 import type { World } from './world.ts';
 
 /** A large batch is recorded in two commits, the first of them while its rest is still decided. */
@@ -29,14 +30,17 @@ const questions = Array.from({ length: COUNT }, (_, n) => ({
 
 let world: World;
 let evaluate: ReturnType<typeof makeEvaluate>;
+let counted = 0;
 beforeAll(async () => {
   world = await makeWorld();
-  evaluate = makeEvaluate(world.context, { clients: [], outcomeUrl: () => '', onDecision: () => undefined });
+  evaluate = makeEvaluate(world.context, { clients: [], outcomeUrl: () => '', onDecision: () => (counted += 1) });
 });
 afterAll(() => world.close());
 beforeEach(async () => {
   await world.activate(rules('allow'));
   await world.record.sql('truncate decisions cascade');
+  counted = 0;
+  world.alerts.length = 0;
 });
 afterEach(() => world.proxy.resume());
 
@@ -100,17 +104,25 @@ test('overtaken by other rules between the two: the beginning stays as it was re
   expect(rows.size).toBe(COUNT);
 });
 
+/** One of the beginning is on a grant that is over. */
+const onOver = (grant: GrantId) =>
+  questions.map((one, n) => (n === 3 ? { ...one, resource: { type: 'tool', id: TOOL.name }, grant } : one));
+
 test.each([
-  { name: 'the first is lost on its way there', hold: sent(1), recorded: 0 },
-  { name: 'the answer to the first is lost', hold: answered(1), recorded: BEGINNING },
-  { name: 'the second is lost on its way there', hold: sent(2), recorded: BEGINNING },
-])('$name: all are refused, and the next batch is decided', async ({ hold, recorded }) => {
+  { name: 'the first is lost on its way there', hold: sent(1), recorded: 0, known: 0 },
+  { name: 'the answer to the first is lost', hold: answered(1), recorded: BEGINNING, known: 0 },
+  { name: 'the second is lost on its way there', hold: sent(2), recorded: BEGINNING, known: BEGINNING },
+])('$name: all are refused, what is known to be on record is told, and the next batch is decided', async (lost) => {
+  const { hold, recorded, known } = lost;
+  const { grant } = await world.issue(caller(), REQUEST);
+  await world.record.age(grant, 3_600);
   const held = world.proxy.hold(hold);
-  const asked = codeOf(evaluate(caller(), questions));
+  const asked = codeOf(evaluate(caller(), onOver(grant)));
   await held.reached;
   world.proxy.refuse();
   held.drop();
   expect(await asked).toBe('ledger_unavailable');
+  expect([counted, world.alerts.map((use) => use.grant)]).toEqual([known, known > 0 ? [grant] : []]);
   await world.proxy.resume();
   expect(await onRecord()).toHaveLength(recorded);
   expect(await evaluate(caller(), questions)).toHaveLength(COUNT);

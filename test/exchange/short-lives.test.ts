@@ -95,6 +95,16 @@ test('an approved grant: its children rest on the approval, a longer life does n
   const first = await world.claim(caller(), { grant: pending.grant });
   expect(lives(world.provider, await renew(first.grant))).toBe(true);
   expect(await codeOf(renew(first.grant, 600))).toBe('approval_required');
+
+  // of what was approved something has changed: nothing rests on it any more, and it is on record as what was asked
+  await world.activate({ profiles: [{ ...PROFILE, effect: 'write', section: { more: true } }] });
+  const said = await renew(first.grant).catch((error: unknown) => error);
+  expect(said).toMatchObject({ code: 'approval_required', facts: { changed: true } });
+  const { id } = (said as { facts: { decision: { id: string } } }).facts.decision;
+  const sql = 'select action, outcome, code, grant_id from decisions where id = $1';
+  expect(await world.record.sql(sql, [id])).toEqual([
+    { action: 'renew', outcome: 'deny', code: 'approval_required', grant_id: first.grant },
+  ]);
 });
 
 test('a child is refused where the rules of now refuse it', async () => {

@@ -1,12 +1,12 @@
-import { makeSetPlaces } from '../../src/policy/places.ts';
+import { makePlaces } from '../../src/policy/places.ts';
 import { makeSliced } from '../../src/policy/slices.ts';
-import type { Texts } from '../../src/policy/slices.ts';
+import type { Sliced, Texts } from '../../src/policy/slices.ts';
 
 /** A Cedar that says what it holds: the texts by the name under which they were parsed last. */
 function world(count: number) {
   const parsed = new Map<string, Texts>();
   const refused = new Set<Texts>();
-  const places = makeSetPlaces(count, (name, texts) => {
+  const places = makePlaces<Sliced, Texts>(count, {}, (name, texts) => {
     if (refused.has(texts)) return { type: 'failure', errors: [{ message: 'no' }] } as never;
     parsed.set(name, texts);
     return { type: 'success' };

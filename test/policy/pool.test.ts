@@ -1,7 +1,7 @@
 import { canonicalJson } from '../../src/domain/json.ts';
 import { makeCedarCompiler, makeDecisionPool } from '../../src/policy/index.ts';
 import type { DecidingMany, DecisionPool, PolicyAnswer, PolicyRequest, PolicySet } from '../../src/policy/index.ts';
-import type { PoolOptions } from '../../src/policy/pool.ts';
+import type { PooledBatch, PoolOptions } from '../../src/policy/pool.ts';
 import { request, schema } from './world.ts';
 
 /** The threads as `npm run build` made them: Cedar of a thread knows nothing of what another has parsed. */
@@ -47,10 +47,18 @@ afterEach(async () => {
   await Promise.all(open.splice(0).map((one) => one.close()));
 });
 
+/** As batches are handed over: undefined where any piece is left to whoever asks. */
+async function inPieces(batch: PooledBatch | undefined, some = texts): Promise<PolicyAnswer[] | undefined> {
+  if (!batch) return undefined;
+  const starts = Array.from({ length: Math.ceil(some.length / 8) }, (_, n) => n * 8);
+  const pieces = await Promise.all(starts.map((at) => batch.decide(some.slice(at, at + 8))));
+  return pieces.includes(undefined) ? undefined : pieces.flatMap((piece) => piece ?? []);
+}
+
 /** Threads need a moment until they have a set; until then they say so. */
 async function ready(one: DecisionPool, set = SET) {
   for (;;) {
-    const answers = await one.begin(set)?.decide(texts);
+    const answers = await inPieces(one.begin(set));
     if (answers) return answers;
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
@@ -106,12 +114,12 @@ test('batches take turns, however many pieces each is handed over in', async () 
   const [many, few] = [one.begin(SET), one.begin(SET)];
   if (!many || !few) throw new Error('the thread has the set');
   const pieces = Array.from({ length: 20 }, () => many.decide(texts.slice(0, 8)));
-  const short = await few.decide(texts.slice(0, 16));
+  const short = await inPieces(few, texts.slice(0, 16));
   const long = (await Promise.all(pieces)).flatMap((piece) => piece ?? []);
   expect(long).toHaveLength(160);
   const last = Number(short?.at(-1));
   const before = long.filter((turn) => Number(turn) < last).length;
-  // three chunks were under way, and then it is every other one
+  // three pieces were under way, and then it is every other one
   expect([short?.length, before]).toEqual([16, 40]);
 });
 

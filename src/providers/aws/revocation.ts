@@ -1,5 +1,6 @@
 import type { Boundary, Denial } from './boundary.ts';
 import type { FindRole } from './attachments.ts';
+import { within } from '../../domain/deadline.ts';
 import { ProviderError } from '../../domain/errors.ts';
 import type { Session } from './denials.ts';
 import type { Known } from './known.ts';
@@ -32,6 +33,7 @@ export type Verdict =
  */
 const PATIENT = 8;
 const PATIENCE_MS = 3_000;
+const UNSEEN = { kind: 'unseen' } as const;
 
 /** @param propagationMs - from being seen until it counts everywhere. */
 export function makeRevocation(
@@ -76,7 +78,7 @@ export function makeRevocation(
       waiting.set(account, before + 1);
       try {
         const denied = denyAt(account, session, signal);
-        return before < PATIENT ? await denied : await unlessLate(denied);
+        return before < PATIENT ? await denied : await within(PATIENCE_MS, denied, () => UNSEEN);
       } finally {
         waiting.set(account, (waiting.get(account) ?? 1) - 1);
       }
@@ -89,13 +91,4 @@ function unlessHidden(error: unknown): undefined {
   const what = error instanceof ProviderError ? error.facts['finding'] : undefined;
   if (what === 'access_denied' || what === 'no_such_entity') return undefined;
   throw error;
-}
-
-/** What was begun goes on, for all who ask after it. */
-async function unlessLate<T>(work: Promise<T>): Promise<T | Extract<Denial, { kind: 'unseen' }>> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<{ kind: 'unseen' }>((resolve) => {
-    timer = setTimeout(() => resolve({ kind: 'unseen' }), PATIENCE_MS);
-  });
-  return Promise.race([work, late]).finally(() => clearTimeout(timer));
 }
