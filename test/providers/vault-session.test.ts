@@ -250,6 +250,20 @@ describe('a token that is refused', () => {
     await provider.close();
   });
 
+  test('what something before Vault refuses says nothing of the token: it is kept, and nobody logs in again', async () => {
+    const { provider, door } = await world.troubled();
+    await mint(provider);
+    const facts = { step: 'token_create', vault_status: 403 };
+    for (const only of [/token\/create/, /token\/create|lookup-self/]) {
+      door.trouble = { status: 403, text: '<html>', only };
+      await expect(mint(provider)).rejects.toMatchObject({ code: 'provider_answer_wrong', facts });
+    }
+    door.trouble = {};
+    await mint(provider);
+    expect(logins(door)).toHaveLength(1);
+    await provider.close();
+  });
+
   test('a login that is refused is said to be one, and nothing lives', async () => {
     const auth = { method: 'approle', role_id: world.made.roleId, secret_id: 'wrong' };
     const { provider } = await world.troubled({}, { config: { auth } });

@@ -19,7 +19,7 @@ export type Server = (ask: Ask, signal: AbortSignal) => Promise<Reply>;
  */
 export function makeServer(client: Client, session: Session): Server {
   const isAlive = async (token: Secret<string>, signal: AbortSignal) =>
-    (await client(lookUp(token), signal)).status !== 403;
+    !isForbidden(await client(lookUp(token), signal));
 
   /** Without a token nothing of the call was sent. */
   const tokenFor = (signal: AbortSignal) =>
@@ -30,7 +30,7 @@ export function makeServer(client: Client, session: Session): Server {
   async function asBroker(call: Call, signal: AbortSignal): Promise<Reply> {
     const token = await tokenFor(signal);
     const reply = await client({ ...call, token }, signal);
-    if (reply.status !== 403 || (await isAlive(token, signal))) return reply;
+    if (!isForbidden(reply) || (await isAlive(token, signal))) return reply;
     session.drop(token);
     return session.canLogIn ? client({ ...call, token: await tokenFor(signal) }, signal) : reply;
   }
@@ -43,3 +43,6 @@ export function makeServer(client: Client, session: Session): Server {
     return reply;
   };
 }
+
+/** By Vault itself: what stands before it knows of no token. */
+const isForbidden = (reply: Reply) => reply.status === 403 && isVaultsOwn(reply);
