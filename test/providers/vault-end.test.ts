@@ -229,15 +229,14 @@ test.each([400, 403])(
 );
 
 test('a token that is not seen at all is refused with what ends it, and by the reason that there was last', async () => {
-  for (const [only, step] of [
-    [/lookup-accessor/, 'token_lookup'],
-    [/capabilities-accessor/, 'token_capabilities'],
+  for (const [only, code, facts] of [
+    [/lookup-accessor/, 'provider_answer_wrong', { what: 'accessor', vault_status: 404 }],
+    [/capabilities-accessor/, 'provider_refused', { step: 'token_capabilities', vault_status: 404 }],
   ] as const) {
     const blind = await troubled({ only, status: 404 });
     const thrown = blind.mint(world.plan(blind, sectionOf('token')), forever);
-    const facts = { step, vault_status: 404 };
     await expect(thrown).rejects.toMatchObject({
-      code: 'provider_refused',
+      code,
       nothingLives: false,
       facts,
       handle: { accessor: expect.any(String) as string },

@@ -106,10 +106,12 @@ async function examine({ vault, request, entity, mayOutlive, signal }: Examinati
   const step = 'token_lookup';
   const path = at`auth/token/lookup-accessor`;
   const [looked, allowed] = await Promise.allSettled([
-    vault.ask({ step, method: 'POST', path, body: { accessor } }, signal),
+    vault.ask({ step, method: 'POST', path, body: { accessor }, accept: [400, 404] }, signal),
     mayOutlive(request, accessor, signal),
   ]);
   if (looked.status === 'rejected') throw looked.reason;
+  const { status } = looked.value;
+  if (status >= 400) throw wrong('accessor', { vault_status: status });
   holdAgainst(request, parse(TokenAnswer, looked.value, step).data, entity);
   if (allowed.status === 'rejected') throw allowed.reason;
 }

@@ -1,6 +1,6 @@
 import type { Secret } from '../../domain/secret.ts';
 import type { Call, Client } from './client.ts';
-import { certain, failedWith, isVaultsOwn, notVaults } from './errors.ts';
+import { certain, failedWith, isForbidden, isVaultsOwn, notVaults } from './errors.ts';
 import { lookUp, type Session } from './session.ts';
 import type { Reply } from './wire.ts';
 
@@ -43,6 +43,3 @@ export function makeServer(client: Client, session: Session): Server {
     return reply;
   };
 }
-
-/** By Vault itself: what stands before it knows of no token. */
-const isForbidden = (reply: Reply) => reply.status === 403 && isVaultsOwn(reply);
