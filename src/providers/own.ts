@@ -15,42 +15,36 @@ export function makeSectionOf<Section>(schema: z.ZodType<Section>): SectionOf<Se
   };
 }
 
-/** What this process has made itself, so that it need not read its own writing. */
-export interface Own<Made extends JsonObject> {
-  /** @returns what it was given. */
-  note(made: Made): Made;
-  /** What was noted, or else what is read of it. What came back from the ledger is another object. */
-  read(made: JsonObject): Made;
+/** What this process has made itself, so that it need not read its own writing. What came back from the ledger is another object. */
+export interface Own<Written extends object, Made> {
+  note(written: Written, made: Made): void;
+  /** What was noted, or else what is read. */
+  read(written: Written): Made;
 }
 
 /** @param read - for what comes from elsewhere; @throws ProviderError. */
-export function makeOwn<Made extends JsonObject>(read: (made: JsonObject) => Made): Own<Made> {
-  const own = new WeakMap<JsonObject, Made>();
+export function makeOwn<Written extends object, Made>(read: (written: Written) => Made): Own<Written, Made> {
+  const own = new WeakMap<Written, Made>();
   return {
-    note(made) {
-      own.set(made, made);
-      return made;
-    },
-    read: (made) => own.get(made) ?? read(made),
+    note: (written, made) => void own.set(written, made),
+    read: (written) => own.get(written) ?? read(written),
   };
 }
 
-/** What this process has planned itself, so that it need not read its own writing. */
+/** The same of requests, by the plans that they are in. */
 export interface Planned<Request extends JsonObject> {
   /** @returns the plan. */
   note(plan: Plan & { readonly request: Request }): Plan;
-  /** The request of a plan that was noted, or else what is read of it. What came back from the ledger is another object. */
   read(plan: Plan): Request;
 }
 
-/** @param read - for a plan from elsewhere; @throws ProviderError. */
 export function makePlanned<Request extends JsonObject>(read: (plan: Plan) => Request): Planned<Request> {
-  const own = new WeakMap<Plan, Request>();
+  const own = makeOwn(read);
   return {
     note(plan) {
-      own.set(plan, plan.request);
+      own.note(plan, plan.request);
       return plan;
     },
-    read: (plan) => own.get(plan) ?? read(plan),
+    read: own.read,
   };
 }

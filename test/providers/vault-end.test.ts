@@ -104,6 +104,19 @@ describe('a lease', () => {
     await lazy.close();
   });
 
+  test('is not gone where it may not be looked up: 403 says that of no lease', async () => {
+    const given = await give('secret');
+    const walled = await troubled({
+      only: /leases/,
+      alter: () => LOOK_AT_NOTHING,
+      tell: (_answer, { path }) => (path.endsWith('revoke') ? { status: 202 } : FORBIDDEN),
+    });
+    const facts = { vault_status: 403, step: 'lease_lookup' };
+    await expect(end(given, walled)).rejects.toMatchObject({ code: 'provider_refused', facts });
+    expect(await world.admits(given.credential['data'] as JsonObject)).toBe(true);
+    await walled.close();
+  });
+
   test('whose database is away is an error, and is ended when it is back', async () => {
     const given = await give('secret');
     world.server.database.away = true;
@@ -171,7 +184,6 @@ path "sys/capabilities-self" { capabilities = ["update"] }`,
   });
 });
 
-/** In place of what was asked. */
 describe('"not found" from a standby proves nothing: it may not have seen the token yet', () => {
   beforeEach(() => void (world.server.standby = true));
   afterEach(() => void (world.server.standby = false));
@@ -216,6 +228,23 @@ test.each([400, 403])(
   },
 );
 
+test('a token that is not seen at all is refused with what ends it, and by the reason that there was last', async () => {
+  for (const [only, code, facts] of [
+    [/lookup-accessor/, 'provider_answer_wrong', { what: 'accessor', vault_status: 404 }],
+    [/capabilities-accessor/, 'provider_refused', { step: 'token_capabilities', vault_status: 404 }],
+  ] as const) {
+    const blind = await troubled({ only, status: 404 });
+    const thrown = blind.mint(world.plan(blind, sectionOf('token')), forever);
+    await expect(thrown).rejects.toMatchObject({
+      code,
+      nothingLives: false,
+      facts,
+      handle: { accessor: expect.any(String) as string },
+    });
+    await blind.close();
+  }
+});
+
 test('an entity that a standby does not know to be disabled keeps a late token harmless all the same', async () => {
   world.server.standby = true;
   const given = await give('entity');
@@ -246,7 +275,9 @@ test('an entity that the server has made and does not see yet gets its alias all
 
 const NO_SUCH_TOKEN = { status: 200, body: { warnings: ['No token found with this accessor'] } };
 const NO_ACCESSOR = { status: 400, body: { errors: ['invalid accessor'] } };
+/** In place of what was asked. */
 const LOOK_AT_NOTHING = { method: 'POST', path: 'sys/health', headers: {}, body: {} };
+const FORBIDDEN = { status: 403, body: { errors: ['permission denied'] } };
 const FAILED_TO_LOOK = { status: 400, body: { errors: ['failed to read lease entry: context deadline exceeded'] } };
 
 describe('"not found" elsewhere proves nothing', () => {

@@ -2,7 +2,7 @@ import type { JsonObject } from '../../src/domain/json.ts';
 import type { Provider } from '../../src/providers/provider.ts';
 import { makeCertificate } from '../support/certificate.ts';
 import { deferred } from '../support/deferred.ts';
-import { openDoor, type Door } from '../support/vault/index.ts';
+import { openDoor, type Door, type Trouble } from '../support/vault/index.ts';
 import { until } from '../support/waiting.ts';
 import { sectionOf } from './vault-shapes.ts';
 import { forever, vaultWorld, type FakeVaultWorld } from './vault-world.ts';
@@ -195,16 +195,19 @@ describe('when', () => {
     await provider.close();
   });
 
-  test('a renewal that fails is tried again, and not by each call', async () => {
+  test.each<[string, Trouble, string]>([
+    ['that fails', { status: 500 }, 'provider_unreachable'],
+    ['that something before Vault refuses', { status: 403, text: '<html>' }, 'provider_answer_wrong'],
+  ])('a renewal %s is tried again, and not by each call', async (_name, trouble, code) => {
     loginTtl({ token_ttl: '10m' });
     const { provider, door } = await world.troubled();
     await mint(provider);
     world.pass(410);
-    door.trouble = { status: 500, only: /renew-self/ };
+    door.trouble = { ...trouble, only: /renew-self/ };
     for (let n = 0; n < 5; n++) await mint(provider);
     expect(renewals(door)).toHaveLength(1);
     world.pass(6);
-    await expect(provider.upkeep?.(forever)).rejects.toMatchObject({ code: 'provider_unreachable' });
+    await expect(provider.upkeep?.(forever)).rejects.toMatchObject({ code });
     expect(renewals(door)).toHaveLength(2);
     door.trouble = {};
     world.pass(6);
@@ -246,6 +249,20 @@ describe('a token that is refused', () => {
     for (let n = 0; n < 3; n++) {
       await expect(mint(provider)).rejects.toMatchObject({ code: 'provider_refused', nothingLives: true });
     }
+    expect(logins(door)).toHaveLength(1);
+    await provider.close();
+  });
+
+  test('what something before Vault refuses says nothing of the token: it is kept, and nobody logs in again', async () => {
+    const { provider, door } = await world.troubled();
+    await mint(provider);
+    const facts = { step: 'token_create', vault_status: 403 };
+    for (const only of [/token\/create/, /token\/create|lookup-self/]) {
+      door.trouble = { status: 403, text: '<html>', only };
+      await expect(mint(provider)).rejects.toMatchObject({ code: 'provider_answer_wrong', facts });
+    }
+    door.trouble = {};
+    await mint(provider);
     expect(logins(door)).toHaveLength(1);
     await provider.close();
   });

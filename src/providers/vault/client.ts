@@ -3,7 +3,7 @@ import type { JsonObject } from '../../domain/json.ts';
 import type { Secret } from '../../domain/secret.ts';
 import { pause } from '../within.ts';
 import type { VaultPath } from './values.ts';
-import { placeOf, type Place, type Reply, type Wire } from './wire.ts';
+import { originOf, type Origin, type Reply, type Wire } from './wire.ts';
 
 /** Vault answers 412 while a replica has not seen yet what it needs: the same again soon, so many times. */
 const NOT_YET = 412;
@@ -83,7 +83,7 @@ export function makeClient({ address, namespace }: Server, wire: Wire): Client {
  * errors, the requests go out over our own `Wire`, by the seam that it has for that.
  */
 async function open(address: string, wire: Wire) {
-  const to = placeOf(address);
+  const to = originOf(address);
   const { default: nodeVault } = await import('node-vault');
   const options = {
     apiVersion: 'v1',
@@ -116,7 +116,7 @@ interface Outgoing {
 }
 
 /** Whatever node-vault made of it, it goes to the server that this client is of. */
-async function sendOver(wire: Wire, to: Place, { method = 'GET', uri = '', headers = {}, json, ...rest }: Outgoing) {
+async function sendOver(wire: Wire, to: Origin, { method = 'GET', uri = '', headers = {}, json, ...rest }: Outgoing) {
   const path = uri.slice(to.address.length);
   const body = json === undefined ? {} : { body: JSON.stringify(json) };
   const reply = await wire.send({ method, to, path, headers, signal: rest.signal, ...body });

@@ -9,9 +9,6 @@ export interface Answering {
   readonly standby: boolean;
 }
 
-/** What a standby has just handed on the making of it may not have seen yet: the same again soon, so many times. */
-export const UNSEEN_PAUSES_MS = [10, 40, 150, 450];
-
 /** What the verbs of this provider share. */
 export interface Vault {
   readonly place: Place;

@@ -5,7 +5,6 @@ import type { Vault } from './context.ts';
 import { failedWith, saysOf } from './errors.ts';
 import type { VaultHandle } from './handle.ts';
 import { at, type VaultPath } from './values.ts';
-import type { Reply } from './wire.ts';
 
 /** When to ask again about what Vault has queued. */
 const ASK_AGAIN_MS = 2_000;
@@ -14,6 +13,7 @@ const UNFOUND_MS = 10_000;
 /** Past its end by more than clocks differ, a token is dead wherever it was. */
 const PAST_MS = 60_000;
 
+/** Of a token. */
 const GONE = [400, 403, 404];
 /** Vault's words for a lease that is not there, in all of its versions and in OpenBao's. */
 const NO_LEASE = 'invalid lease';
@@ -52,10 +52,11 @@ async function revokeLease(vault: Vault, lease_id: string, signal: AbortSignal):
 
 /** Of a lease Vault answers 400 for whatever goes wrong when it looks: only by its word is it gone. */
 async function isLeaseGone(vault: Vault, lease_id: string, signal: AbortSignal): Promise<boolean> {
-  const look = { step: 'lease_lookup', path: at`sys/leases/lookup`, body: { lease_id } };
-  const reply = await lookFor(vault, look, signal);
-  if (reply.status === 400 && !saysOf(reply, NO_LEASE)) throw failedWith(reply, look.step);
-  return GONE.includes(reply.status);
+  const step = 'lease_lookup';
+  const look = { step, method: 'POST', path: at`sys/leases/lookup`, body: { lease_id }, accept: [400, 404] } as const;
+  const reply = await vault.ask(look, signal);
+  if (reply.status === 400 && !saysOf(reply, NO_LEASE)) throw failedWith(reply, step);
+  return reply.status >= 400;
 }
 
 async function revokeToken(vault: Vault, accessor: string, signal: AbortSignal) {
@@ -65,20 +66,15 @@ async function revokeToken(vault: Vault, accessor: string, signal: AbortSignal) 
   if (reply.status === 403) await refuseForbidden(vault, path, step, signal);
   // A token that was there is answered with 204; 200 brings a warning that there was none.
   const found = reply.status === 204 || reply.status === 202;
-  const look = { step: 'token_lookup', path: at`auth/token/lookup-accessor`, body: { accessor } };
-  return { found, gone: GONE.includes((await lookFor(vault, look, signal)).status) };
+  return { found, gone: await isTokenGone(vault, accessor, signal) };
 }
 
-interface Look {
-  readonly step: string;
-  readonly path: VaultPath;
-  readonly body: { readonly [member: string]: string };
-}
-
-async function lookFor(vault: Vault, look: Look, signal: AbortSignal): Promise<Reply> {
-  const reply = await vault.ask({ ...look, method: 'POST', accept: GONE }, signal);
-  if (reply.status === 403) await refuseForbidden(vault, look.path, look.step, signal);
-  return reply;
+async function isTokenGone(vault: Vault, accessor: string, signal: AbortSignal): Promise<boolean> {
+  const step = 'token_lookup';
+  const path = at`auth/token/lookup-accessor`;
+  const { status } = await vault.ask({ step, method: 'POST', path, body: { accessor }, accept: GONE }, signal);
+  if (status === 403) await refuseForbidden(vault, path, step, signal);
+  return GONE.includes(status);
 }
 
 /** 403 says of an accessor that it is bad, and of the broker that it may not ask: only the first is an answer. */

@@ -1,9 +1,9 @@
 import { ProviderError } from '../../domain/errors.ts';
-import { pause } from '../within.ts';
 import { EntityMade, EntityAnswer, parse } from './answers.ts';
-import { UNSEEN_PAUSES_MS, type Vault } from './context.ts';
+import type { Vault } from './context.ts';
 import type { Footprint } from './footprint.ts';
 import type { VaultRequest } from './plan.ts';
+import { onceSeen } from './unseen.ts';
 import { at } from './values.ts';
 
 /** A grant's own identity: policies that are static may name its metadata, and disabling it kills by name. */
@@ -28,11 +28,7 @@ export async function makeEntity(
   const canonical_id = made.data.data.id;
   const body = { name, canonical_id, mount_accessor };
   const alias = { step: 'alias_create', method: 'POST', path: at`identity/entity-alias`, body } as const;
-  for (const ms of UNSEEN_PAUSES_MS) {
-    if ((await ask({ ...alias, accept: [400] }, signal)).status !== 400) return canonical_id;
-    await pause(ms, signal);
-  }
-  await ask(alias, signal);
+  await onceSeen(() => ask(alias, signal), signal);
   return canonical_id;
 }
 

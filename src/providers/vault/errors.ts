@@ -36,6 +36,11 @@ export function isVaultsOwn({ status, body }: Reply): boolean {
   return Array.isArray(body['errors']) || (typeof body['request_id'] === 'string' && body['lease_id'] === '');
 }
 
+/** By Vault itself: what stands before it says nothing of a token. */
+export function isForbidden(reply: Reply): boolean {
+  return reply.status === 403 && isVaultsOwn(reply);
+}
+
 /** Whether one of the reasons that Vault gives has these words. They decide, and are never told: they may repeat what was asked. */
 export function saysOf({ body }: Reply, words: string): boolean {
   const errors = isJsonObject(body) ? body['errors'] : undefined;
@@ -65,6 +70,6 @@ export function refused(finding: string, facts: JsonObject = {}): ProviderError 
 }
 
 /** An answer that is not what was planned, or makes no sense. */
-export function wrong(what: string): ProviderError {
-  return new ProviderError('provider_answer_wrong', { nothingLives: false, facts: { what } });
+export function wrong(what: string, facts: JsonObject = {}): ProviderError {
+  return new ProviderError('provider_answer_wrong', { nothingLives: false, facts: { what, ...facts } });
 }

@@ -85,7 +85,8 @@ export const vault: ProviderKind<VaultConfig> = {
         if (request.entity) entities = true;
         for (const gate of [serverGate, needGate(needOfPlan(request))]) await gate(signal);
         const minted = await mintToken(self, mayOutlive, request, signal);
-        return { ...minted, handle: handles.note(minted.handle) };
+        handles.note(minted.handle, minted.handle);
+        return minted;
       },
       confirm: async (handle, signal) => extend(self, handles.read(handle), signal),
       find: async (mint, signal) => findToken(self, mint, signal),

@@ -1,20 +1,16 @@
-import { ProviderError } from '../../domain/errors.ts';
 import type { JsonObject } from '../../domain/json.ts';
 import { Secret } from '../../domain/secret.ts';
 import type { Minted } from '../provider.ts';
-import { pause } from '../within.ts';
 import { CreateAnswer, parse, SecretAnswer, TokenAnswer, WrapAnswer } from './answers.ts';
-import { UNSEEN_PAUSES_MS, type Vault } from './context.ts';
+import type { Vault } from './context.ts';
 import { makeEntity } from './entity.ts';
 import { refused, withHandle, wrong } from './errors.ts';
 import { makeFootprint, type Footprint } from './footprint.ts';
 import type { VaultHandle } from './handle.ts';
 import { holdAgainst, inSeconds } from './held.ts';
 import { MINT_SECONDS, type VaultRequest } from './plan.ts';
+import { onceSeen } from './unseen.ts';
 import { at, atPath } from './values.ts';
-
-/** Of an accessor that is not there, and of one whose token is not yet. */
-const UNKNOWN = [400, 403, 404];
 
 export interface MintedToken extends Minted {
   readonly handle: VaultHandle;
@@ -40,7 +36,7 @@ export async function mintToken(
     const made = await footprint.write(() => create(vault, request, signal));
     const handle = { ...made.handle, ...(cluster !== undefined && { cluster }) };
     try {
-      await examine({ vault, request, entity, mayOutlive, signal }, handle.accessor);
+      await onceSeen(() => examine({ vault, request, entity, mayOutlive, signal }, handle.accessor), signal);
       return request.secret === undefined
         ? { credential: new Secret(credentialOf(vault, made)), handle, expiresAt: new Date(request.ends_at) }
         : await exchange(vault, request.secret, made.token, handle, signal);
@@ -105,37 +101,19 @@ interface Examination {
   readonly signal: AbortSignal;
 }
 
-async function examine(examination: Examination, accessor: string): Promise<void> {
-  for (const ms of UNSEEN_PAUSES_MS) {
-    if (await isSeenRight(examination, accessor)) return;
-    await pause(ms, examination.signal);
-  }
-  if (!(await isSeenRight(examination, accessor, [400, 404]))) throw wrong('accessor');
-}
-
-/**
- * What the token became first: only then does it count what it may. @returns false where the server does not know it.
- * @throws ProviderError where it is not what was planned.
- */
-async function isSeenRight(
-  { vault, request, entity, mayOutlive, signal }: Examination,
-  accessor: string,
-  unknown: readonly number[] = UNKNOWN,
-): Promise<boolean> {
+/** What the token became first: only then does it count what it may. @throws ProviderError where it is not what was planned. */
+async function examine({ vault, request, entity, mayOutlive, signal }: Examination, accessor: string): Promise<void> {
   const step = 'token_lookup';
   const path = at`auth/token/lookup-accessor`;
   const [looked, allowed] = await Promise.allSettled([
-    vault.ask({ step, method: 'POST', path, body: { accessor }, accept: unknown }, signal),
+    vault.ask({ step, method: 'POST', path, body: { accessor }, accept: [400, 404] }, signal),
     mayOutlive(request, accessor, signal),
   ]);
   if (looked.status === 'rejected') throw looked.reason;
-  if (looked.value.status >= 400) return false;
+  const { status } = looked.value;
+  if (status >= 400) throw wrong('accessor', { vault_status: status });
   holdAgainst(request, parse(TokenAnswer, looked.value, step).data, entity);
-  if (allowed.status === 'fulfilled') return true;
-  const reason: unknown = allowed.reason;
-  if (reason instanceof ProviderError && unknown.some((status) => reason.facts['vault_status'] === status))
-    return false;
-  throw reason;
+  if (allowed.status === 'rejected') throw allowed.reason;
 }
 
 /** Reads the secret with the token itself, so that its lease hangs on the grant and on nothing else. */

@@ -1,6 +1,6 @@
 import type { Secret } from '../../domain/secret.ts';
 import type { Call, Client } from './client.ts';
-import { certain, failedWith, isVaultsOwn, notVaults } from './errors.ts';
+import { certain, failedWith, isForbidden, isVaultsOwn, notVaults } from './errors.ts';
 import { lookUp, type Session } from './session.ts';
 import type { Reply } from './wire.ts';
 
@@ -19,7 +19,7 @@ export type Server = (ask: Ask, signal: AbortSignal) => Promise<Reply>;
  */
 export function makeServer(client: Client, session: Session): Server {
   const isAlive = async (token: Secret<string>, signal: AbortSignal) =>
-    (await client(lookUp(token), signal)).status !== 403;
+    !isForbidden(await client(lookUp(token), signal));
 
   /** Without a token nothing of the call was sent. */
   const tokenFor = (signal: AbortSignal) =>
@@ -30,7 +30,7 @@ export function makeServer(client: Client, session: Session): Server {
   async function asBroker(call: Call, signal: AbortSignal): Promise<Reply> {
     const token = await tokenFor(signal);
     const reply = await client({ ...call, token }, signal);
-    if (reply.status !== 403 || (await isAlive(token, signal))) return reply;
+    if (!isForbidden(reply) || (await isAlive(token, signal))) return reply;
     session.drop(token);
     return session.canLogIn ? client({ ...call, token: await tokenFor(signal) }, signal) : reply;
   }

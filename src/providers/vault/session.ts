@@ -6,7 +6,7 @@ import { within } from '../within.ts';
 import { LoginAnswer, parse, RenewAnswer, TokenAnswer } from './answers.ts';
 import type { Client } from './client.ts';
 import type { Auth } from './config.ts';
-import { failedWith, isVaultsOwn, notVaults } from './errors.ts';
+import { failedWith, isForbidden, isVaultsOwn, notVaults } from './errors.ts';
 import { at, atPath } from './values.ts';
 import type { Wire } from './wire.ts';
 
@@ -127,7 +127,7 @@ export function makeSession({ auth, caFile, client, wire, clock, readFile }: Nee
     } as const;
     const sinceMs = nowMs();
     const answer = client(call, AbortSignal.timeout(LOGIN_MS));
-    if ((await answer).status === 403 && login === now) login = undefined;
+    if (isForbidden(await answer) && login === now) login = undefined;
     const reply = await granted('renew_self', answer);
     const { lease_duration } = parse(RenewAnswer, reply, 'renew_self').auth;
     const renewed = { ...lasting(now.token, true, lease_duration, sinceMs), firstLifeMs: now.firstLifeMs };

@@ -12,22 +12,21 @@ const MAX_BYTES = 4 * 1024 * 1024;
 const TOO_LARGE = { nothingLives: false, facts: { finding: 'answer_too_large' } };
 
 /** Where a server is, read once of its address and not for each request. */
-export interface Place {
-  /** An origin. */
+export interface Origin {
   readonly address: string;
   readonly protocol: string;
   readonly hostname: string;
   readonly port: string | number | null;
 }
 
-export function placeOf(address: string): Place {
+export function originOf(address: string): Origin {
   const { protocol, hostname, port } = urlToHttpOptions(new URL(address));
   return { address, protocol: protocol ?? '', hostname: hostname ?? '', port: port ?? null };
 }
 
 export interface Sent {
   readonly method: string;
-  readonly to: Place;
+  readonly to: Origin;
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: string;
@@ -190,7 +189,7 @@ function exchange({ method, to, path, headers, body, signal }: Sent, agent: Http
 }
 
 /** Until its connection stands, with TLS where there is TLS, nothing of a request has left. */
-function noteArrival(request: ClientRequest, to: Place, fate: Fate): void {
+function noteArrival(request: ClientRequest, to: Origin, fate: Fate): void {
   const arrived = () => (fate.arrived = true);
   request.on('socket', (socket) => {
     if (request.reusedSocket) arrived();
@@ -198,7 +197,7 @@ function noteArrival(request: ClientRequest, to: Place, fate: Fate): void {
   });
 }
 
-const isTls = ({ protocol }: Place) => protocol === 'https:';
+const isTls = ({ protocol }: Origin) => protocol === 'https:';
 
 function parse(text: string): Json | undefined {
   try {
