@@ -77,7 +77,7 @@ export function makeCheckpointer(store: LogStore, signer: CheckpointSigner, orig
       const note = formatNote(text, key, await signer.sign(Buffer.from(text)));
       if (!readCheckpoint(note)) throw new Error('the checkpoint cannot be read back');
       await store.keepCheckpoint({ size: head.size, root: head.root, origin, key: formatNoteKey(key), note });
-      last = { size: head.size, root: head.root };
+      remember({ size: head.size, root: head.root });
     },
   };
 }

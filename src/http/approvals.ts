@@ -13,6 +13,7 @@ import { roles } from './authenticate.ts';
 import { body, query } from './body.ts';
 import type { Req, Res, Step } from './context.ts';
 import { operatorOf } from './context.ts';
+import { pageOf, toPage } from './page.ts';
 import { noStore } from './steps.ts';
 
 const MAX_WAIT_SECONDS = 60;
@@ -23,12 +24,7 @@ export const ApprovalsQuery = z.strictObject({
   kind: z.enum(['issue', 'call']).optional(),
   owner: name,
   environment: name,
-  /** The page before's `next_cursor`: the last approval on it. */
-  cursor: z
-    .string()
-    .refine((text) => parseId('approval', text) !== undefined, 'is not a cursor of this list')
-    .optional(),
-  limit: z.coerce.number().int().min(1).max(500).default(100),
+  ...pageOf('approval'),
 });
 export const AnswerBody = z.strictObject({ reason: z.string().min(1).max(1_000) });
 /** For how long the answer may be waited for; whoever asks is answered as soon as there is one. */
@@ -41,11 +37,8 @@ export function approvalsRouter(
   json: RequestHandler,
 ): Router {
   const list = query(ApprovalsQuery, async ({ cursor, limit, ...filter }, _req, res) => {
-    const page = await verbs.list(operatorOf(res), filter, limit + 1, cursor);
-    const rows = page.slice(0, limit);
-    const last = rows.at(-1);
-    const more = page.length > limit && last ? { next_cursor: last.id } : {};
-    res.json({ approvals: rows.map((row) => approvalBody(row, urlOf)), ...more });
+    const { rows, next } = toPage(await verbs.list(operatorOf(res), filter, limit + 1, cursor), limit);
+    res.json({ approvals: rows.map((row) => approvalBody(row, urlOf)), ...next });
   });
 
   const show: Step = async (req, res) => {

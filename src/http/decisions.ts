@@ -7,6 +7,7 @@ import type { EvidenceReads } from '../exchange/evidence.ts';
 import { query } from './body.ts';
 import type { Step } from './context.ts';
 import { operatorOf } from './context.ts';
+import { pageOf } from './page.ts';
 import { unlimited } from './reach.ts';
 import { decisionBody } from './representations.ts';
 import { noStore } from './steps.ts';
@@ -15,12 +16,7 @@ import { utcTime } from './time.ts';
 export const DecisionsQuery = z.strictObject({
   from: utcTime,
   to: utcTime.optional(),
-  /** The page before's `next_cursor`: the last decision on it. */
-  cursor: z
-    .string()
-    .refine((text) => parseId('decision', text) !== undefined, 'is not a cursor of this list')
-    .optional(),
-  limit: z.coerce.number().int().min(1).max(500).default(100),
+  ...pageOf('decision'),
 });
 
 /** Both leave an event of the read. */

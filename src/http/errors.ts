@@ -103,12 +103,15 @@ function challenge(code: string): string {
 }
 
 export function sendProblem(res: Response, { status, code, title, help, facts }: ProblemBody): void {
-  const own = { status, code };
-  const body = {
+  const own = {
     type: PROBLEM_TYPES[code] ?? `urn:writ:problem:${code}`,
     title,
-    ...own,
+    status,
+    code,
     ...(help === undefined ? {} : { detail: help }),
+  };
+  const body = {
+    ...own,
     ...facts,
     ...own, // again: whatever the facts say
     request_id: (res.locals as Context).requestId,

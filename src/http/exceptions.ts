@@ -12,6 +12,7 @@ import { roles } from './authenticate.ts';
 import { body, query } from './body.ts';
 import type { Req, Step } from './context.ts';
 import { operatorOf } from './context.ts';
+import { pageOf, toPage } from './page.ts';
 import { noStore } from './steps.ts';
 import { utcTime } from './time.ts';
 
@@ -43,12 +44,7 @@ export const ExceptionsQuery = z.strictObject({
   environment: name,
   /** Those whose review date has passed without one. */
   unreviewed: z.enum(['true', 'false']).optional(),
-  /** The page before's `next_cursor`: the last exception on it. */
-  cursor: z
-    .string()
-    .refine((text) => parseId('exception', text) !== undefined, 'is not a cursor of this list')
-    .optional(),
-  limit: z.coerce.number().int().min(1).max(500).default(100),
+  ...pageOf('exception'),
 });
 
 export function exceptionsRouter(
@@ -70,11 +66,9 @@ export function exceptionsRouter(
 
   const list = query(ExceptionsQuery, async ({ cursor, limit, unreviewed, ...filter }, _req, res) => {
     const asked = { ...filter, unreviewed: unreviewed === 'true' };
-    const page = await verbs.list(operatorOf(res), asked, limit + 1, cursor);
-    const shown = page.slice(0, limit);
-    const last = shown.at(-1);
-    const more = page.length > limit && last ? { next_cursor: last.row.id } : {};
-    res.json({ exceptions: shown.map(exceptionBody), ...more });
+    const found = await verbs.list(operatorOf(res), asked, limit + 1, cursor);
+    const { rows, next } = toPage(found.map(exceptionBody), limit);
+    res.json({ exceptions: rows, ...next });
   });
 
   const show: Step = async (req, res) => {

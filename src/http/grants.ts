@@ -23,6 +23,7 @@ import { operatorOf, workloadOf } from './context.ts';
 import { awaitedBody } from './approval-body.ts';
 import { goneOf, WaitQuery } from './approvals.ts';
 import { idempotency, idempotencyFaults, principalKey } from './idempotency.ts';
+import { pageOf, toPage } from './page.ts';
 import { mustReach, seenBy } from './reach.ts';
 import { grantBody, grantWithApproval, issuedBody, pendingBody } from './representations.ts';
 import { noStore } from './steps.ts';
@@ -57,12 +58,7 @@ export const ListQuery = z.strictObject({
   environment: name,
   provider: name,
   on_behalf_of: name,
-  /** The page before's `next_cursor`: the last grant on it. */
-  cursor: z
-    .string()
-    .refine((text) => parseId('grant', text) !== undefined, 'is not a cursor of this list')
-    .optional(),
-  limit: z.coerce.number().int().min(1).max(500).default(100),
+  ...pageOf('grant'),
 });
 
 export interface GrantVerbs {
@@ -168,10 +164,9 @@ export function grantsRouter(
 
   const list = query(ListQuery, async ({ cursor, limit, on_behalf_of: onBehalfOf, ...filter }, _req, res) => {
     const within = reachOf(operatorOf(res).operator, OPERATOR_ROLES);
-    const page = await verbs.list({ ...filter, onBehalfOf, within }, limit + 1, cursor);
-    const rows = page.slice(0, limit);
-    const last = rows.at(-1);
-    res.json({ grants: rows.map(grantBody), ...(page.length > limit && last ? { next_cursor: last.id } : {}) });
+    const found = await verbs.list({ ...filter, onBehalfOf, within }, limit + 1, cursor);
+    const { rows, next } = toPage(found, limit);
+    res.json({ grants: rows.map(grantBody), ...next });
   });
 
   const router = Router();

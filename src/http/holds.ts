@@ -9,6 +9,7 @@ import { RangeQuery } from './audit.ts';
 import { body, query } from './body.ts';
 import type { Step } from './context.ts';
 import { operatorOf } from './context.ts';
+import { pageOf, toPage } from './page.ts';
 import { unlimited } from './reach.ts';
 import { noStore } from './steps.ts';
 
@@ -22,21 +23,13 @@ export const HoldBody = z
   });
 export const LiftHoldBody = z.strictObject({ reason });
 export const HoldsQuery = z.strictObject({
-  /** The page before's `next_cursor`: the last hold on it. */
-  cursor: z
-    .string()
-    .refine((text) => parseId('hold', text) !== undefined, 'is not a cursor of this list')
-    .optional(),
-  limit: z.coerce.number().int().min(1).max(500).default(100),
+  ...pageOf('hold'),
 });
 
 export function holdsRouter(holds: HoldVerbs, asOperator: Step, json: RequestHandler): Router {
   const list = query(HoldsQuery, async ({ cursor, limit }, _req, res) => {
-    const page = await holds.list(limit + 1, cursor);
-    const rows = page.slice(0, limit);
-    const last = rows.at(-1);
-    const more = page.length > limit && last ? { next_cursor: last.id } : {};
-    res.json({ holds: rows.map(holdBody), ...more });
+    const { rows, next } = toPage(await holds.list(limit + 1, cursor), limit);
+    res.json({ holds: rows.map(holdBody), ...next });
   });
   const place = body(HoldBody, async (input, _req, res) => {
     const asked = { reason: input.reason, from: input.from ?? null, to: input.to ?? null };

@@ -13,6 +13,7 @@ import { roles } from './authenticate.ts';
 import { body, query } from './body.ts';
 import type { Req, Step } from './context.ts';
 import { operatorOf } from './context.ts';
+import { pageOf, toPage } from './page.ts';
 import { aboutSelector, mustReach, seenBy } from './reach.ts';
 import { orderBody, orderHeadBody } from './representations.ts';
 import { noStore } from './steps.ts';
@@ -50,12 +51,7 @@ export const RevocationBody = z.strictObject({
 export const OrdersQuery = z.strictObject({
   /** Those that block now, or those that do not. */
   blocking: z.enum(['true', 'false']).optional(),
-  /** The page before's `next_cursor`: the last order on it. */
-  cursor: z
-    .string()
-    .refine((text) => parseId('order', text) !== undefined, 'is not a cursor of this list')
-    .optional(),
-  limit: z.coerce.number().int().min(1).max(500).default(100),
+  ...pageOf('order'),
 });
 export const LiftBody = z.strictObject({ reason: z.string().min(1).max(1_000) });
 
@@ -80,11 +76,8 @@ export function ordersRouter(orders: ReturnType<typeof makeOrders>, asOperator: 
   const list = query(OrdersQuery, async ({ blocking, cursor, limit }, _req, res) => {
     const within = reachOf(operatorOf(res).operator, VIEWERS);
     const filter = { ...(blocking === undefined ? {} : { blocking: blocking === 'true' }), within };
-    const page = await orders.list(filter, limit + 1, cursor);
-    const shown = page.slice(0, limit);
-    const last = shown.at(-1);
-    const more = page.length > limit && last ? { next_cursor: last.id } : {};
-    res.json({ orders: shown.map(orderHeadBody), ...more });
+    const { rows, next } = toPage(await orders.list(filter, limit + 1, cursor), limit);
+    res.json({ orders: rows.map(orderHeadBody), ...next });
   });
 
   const show: Step = async (req, res) => {

@@ -18,6 +18,7 @@ import type { RequestFault } from './body.ts';
 import type { Req, Res, Step } from './context.ts';
 import { operatorOf, workloadOf } from './context.ts';
 import { idempotency, idempotencyFaults, principalKey } from './idempotency.ts';
+import { pageOf, toPage } from './page.ts';
 import { mustReach, seenBy } from './reach.ts';
 import { noStore } from './steps.ts';
 import { endedTaskBody, openedTaskBody, taskBody, taskViewBody } from './task-bodies.ts';
@@ -38,12 +39,7 @@ export const TasksQuery = z.strictObject({
   on_behalf_of: name,
   environment: name,
   mode: z.enum(TASK_MODES).optional(),
-  /** The page before's `next_cursor`: the last task on it. */
-  cursor: z
-    .string()
-    .refine((text) => parseId('task', text) !== undefined, 'is not a cursor of this list')
-    .optional(),
-  limit: z.coerce.number().int().min(1).max(500).default(100),
+  ...pageOf('task'),
 });
 export const EndTaskBody = z.strictObject({ reason: z.string().min(1).max(1_000) });
 
@@ -74,10 +70,9 @@ export function tasksRouter(verbs: TaskVerbs, asWorkload: Step, json: RequestHan
   );
 
   const list = query(TasksQuery, async ({ cursor, limit, on_behalf_of: onBehalfOf, ...filter }, _req, res) => {
-    const page = await verbs.list(onlookerOf(res), { ...filter, onBehalfOf }, limit + 1, cursor);
-    const rows = page.slice(0, limit);
-    const last = rows.at(-1);
-    res.json({ tasks: rows.map(taskBody), ...(page.length > limit && last ? { next_cursor: last.id } : {}) });
+    const found = await verbs.list(onlookerOf(res), { ...filter, onBehalfOf }, limit + 1, cursor);
+    const { rows, next } = toPage(found, limit);
+    res.json({ tasks: rows.map(taskBody), ...next });
   });
 
   const show: Step = async (req, res) => {

@@ -51,14 +51,15 @@ export function hasDuplicateMember(json: Uint8Array): boolean {
   return false;
 }
 
+/** Where its closing quote is; of a text that breaks off, its end. */
 function endOfString(json: Uint8Array, start: number): number {
   let end = start + 1;
   while (end < json.length && json[end] !== QUOTE) end += json[end] === ESCAPE ? 2 : 1;
-  return end;
+  return Math.min(end, json.length);
 }
 
 function nameAt(json: Uint8Array, start: number, end: number): string {
-  const written = Buffer.from(json.buffer, json.byteOffset + start + 1, Math.max(0, end - start - 1));
+  const written = Buffer.from(json.buffer, json.byteOffset + start + 1, end - start - 1);
   const text = written.toString('utf8');
   if (!text.includes('\\')) return text;
   try {

@@ -8,20 +8,12 @@ import { rowReads } from './verification-rows.ts';
  * neither issuing nor sealing. Two connections see the same: on one events are read, on the other what they are held against.
  */
 export async function openVerification(url: string) {
-  const clients = [1, 2].map(() => {
-    const client = new pg.Client({
-      connectionString: url,
-      connectionTimeoutMillis: 10_000,
-      application_name: 'writ verify',
-    });
-    client.on('error', () => undefined); // told by the query under way
-    return client;
-  });
-  const [reading, looking] = clients;
+  const reading = makeClient(url);
+  const looking = makeClient(url);
+  const clients = [reading, looking];
   const close = async () => {
     await Promise.all(clients.map((client) => client.end()));
   };
-  if (!reading || !looking) throw new Error('no connection');
   try {
     for (const client of clients) await client.connect();
     await beginReading(reading);
@@ -36,12 +28,7 @@ export async function openVerification(url: string) {
 
 /** What the tables say at that same moment, on a connection of its own: for another thread, while the first stays open. */
 export async function openSnapshot(url: string, snapshot: string) {
-  const client = new pg.Client({
-    connectionString: url,
-    connectionTimeoutMillis: 10_000,
-    application_name: 'writ verify',
-  });
-  client.on('error', () => undefined); // told by the query under way
+  const client = makeClient(url);
   try {
     await client.connect();
     await beginReading(client, snapshot);
@@ -50,6 +37,16 @@ export async function openSnapshot(url: string, snapshot: string) {
     throw error;
   }
   return { ...verificationReads(client), close: () => client.end() };
+}
+
+function makeClient(url: string): pg.Client {
+  const client = new pg.Client({
+    connectionString: url,
+    connectionTimeoutMillis: 10_000,
+    application_name: 'writ verify',
+  });
+  client.on('error', () => undefined); // told by the query under way
+  return client;
 }
 
 /** Puts a connection into a transaction that only reads, as of now or of a snapshot, with times in UTC. */

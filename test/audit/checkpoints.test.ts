@@ -112,6 +112,14 @@ describe('signing', () => {
     await expect(checkpointer.sign(head)).rejects.toMatchObject({ code: 'differs_from_signed' });
   });
 
+  test('what is stated elsewhere while a checkpoint is signed is not forgotten over it', async () => {
+    const elsewhere = { size: 9, root: Buffer.alloc(32, 7) };
+    const slow = { ...signer, sign: async (text: Uint8Array) => (checkpointer.remember(elsewhere), signer.sign(text)) };
+    const checkpointer = makeCheckpointer(world.ledger.sealing, slow, ORIGIN);
+    await checkpointer.sign(await grow(5));
+    await expect(checkpointer.check()).rejects.toMatchObject({ name: 'LogDamaged' });
+  });
+
   test('hashes that were changed are noticed before anything is signed on top of them', async () => {
     const checkpointer = signing();
     await checkpointer.sign(await grow(4));

@@ -299,6 +299,15 @@ describe('a request that is broken as a whole', () => {
     expect((await world.rows('select count(*) from decisions'))[0]).toEqual(before);
   });
 
+  test('a long text that breaks off within an escape is no JSON', async () => {
+    const { status, code } = await world.ask('POST', '/access/v1/evaluation', {
+      as: world.people.workload('agent/one'),
+      body: `{"${'a'.repeat(5_000)}\\`,
+      headers: { 'content-type': 'application/json' },
+    });
+    expect([status, code]).toEqual([400, 'invalid_request']);
+  });
+
   test('and in another encoding than everybody reads', async () => {
     const text = JSON.stringify(world.question());
     const answer = await world.ask('POST', '/access/v1/evaluation', {

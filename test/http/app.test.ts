@@ -71,8 +71,8 @@ test('a pack that breaks is a fault, whoever listens', async () => {
   }
 });
 
-test('what a provider says of its failure stands beside the answer’s own status and code, and not in their place', async () => {
-  const facts = { status: 403, code: 'theirs', step: 'token_create' };
+test('what a provider says of its failure stands beside what the answer itself says, and not in its place', async () => {
+  const facts = { status: 403, code: 'theirs', type: 'theirs', title: 'theirs', step: 'token_create' };
   const { ask, close } = await start(async () => {
     throw new ProviderError('provider_refused', { nothingLives: true, facts });
   });
@@ -82,6 +82,7 @@ test('what a provider says of its failure stands beside the answer’s own statu
       502,
       expect.objectContaining({ status: 502, code: 'provider_refused', step: 'token_create' }),
     ]);
+    expect([body['type'], body['title']]).not.toContain('theirs');
   } finally {
     await close();
   }

@@ -287,6 +287,12 @@ describe('a request that is not one', () => {
       error: 'invalid_request',
       description: /request_details has a member twice/,
     },
+    {
+      name: 'long details that break off within an escape',
+      form: { request_details: `{"${'a'.repeat(5_000)}\\` },
+      error: 'invalid_request',
+      description: /not JSON/,
+    },
     { name: 'details that are no object', form: { request_details: '[]' }, error: 'invalid_request' },
     {
       name: 'a detail that is not known, which would narrow nothing',

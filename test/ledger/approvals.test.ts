@@ -203,6 +203,30 @@ describe('calls', () => {
     await world.calm();
   });
 
+  const gateway = { trust: 'mesh', id: 'gateway' };
+  test.each([
+    { who: 'the workload', client: {}, asked_by: null, actor: 'spiffe://dev.local/agent/asks' },
+    { who: 'a client of it', client: { asked_by: gateway }, asked_by: gateway, actor: gateway.id },
+  ])('a refusal is the decision once more, as $who asked for it', async ({ client, asked_by, actor }) => {
+    const decision = await denied({ subject: 'spiffe://dev.local/agent/asks', policies: ['large'], controls: ['C-1'] });
+    const about = callApproval(decision);
+    const asking = { ...about, approval: { ...about.approval, asked: { ...about.approval.asked, ...client } } };
+    await world.order({ kind: 'agent', value: decision.subject });
+    expect(await codeOf(world.ledger.approvals.requestCall(asking))).toBe('under_order');
+    await world.calm();
+    const of = 'select * from decisions where id = $1';
+    const [[first], [again], [event]] = await Promise.all([
+      world.sql(of, [decision.id]),
+      world.sql(of, [asking.refusal]),
+      world.sql<{ body: string }>(`select body from events where type = 'call.decided' and body like $1`, [
+        `%"decision":"${asking.refusal}"%`,
+      ]),
+    ]);
+    const own = { id: asking.refusal, outcome: 'deny', code: 'under_order', asked_by, origin: null, at: again?.['at'] };
+    expect(again).toEqual({ ...first, ...own });
+    expect(JSON.parse(event?.body ?? '{}')).toMatchObject({ actor: { kind: 'workload', id: actor } });
+  });
+
   test.each(['owner', 'environment', 'task', 'on_behalf_of'] as const)('and so does one by %s', async (kind) => {
     const task = await world.task({ on_behalf_of: 'user:ada' });
     const decision = await denied({ task_id: task, on_behalf_of: 'user:ada' });
