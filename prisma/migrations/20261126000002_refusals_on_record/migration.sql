@@ -63,8 +63,7 @@ begin
   return jsonb_build_object('opened_at', opened, 'deadline', last_moment, 'epoch', 1);
 end $$;
 
--- A decision on a call once more, denied now for what has happened since; its arguments are on record with the first. `asked_by`: as in decisions,
--- null where the workload asks for itself.
+-- A decision on a call once more, denied now for what has happened since; its arguments are on record with the first.
 create function deny_again(d decisions, id text, code text, asked_by jsonb, at timestamptz, origin text) returns void language plpgsql as $$
 begin
   d.id := deny_again.id;
@@ -76,8 +75,8 @@ begin
   d.arguments := null;
   d.approval_id := null;
   insert into decisions select d.*;
-  perform emit_event('call.decided', coalesce(jsonb_build_object('kind', 'workload') || d.asked_by, workload_actor(d.trust, d.subject)), d.trust, d.subject,
-    d.on_behalf_of, d.task_id, d.grant_id, d.id, d.origin, d.resource, false,
+  perform emit_event('call.decided', jsonb_build_object('kind', 'workload') || d.asked_by, d.trust, d.subject, d.on_behalf_of, d.task_id, d.grant_id, d.id, d.origin,
+    d.resource, false,
     jsonb_build_object('outcome', d.outcome, 'code', d.code, 'generation', d.generation, 'rules_hash', d.rules_hash, 'policies', to_jsonb(d.policies),
       'controls', to_jsonb(d.controls), 'errors', d.errors, 'mode', d.mode, 'exception', d.exception_id, 'arguments_hash', d.arguments_hash,
       'inputs_hash', encode(sha256(convert_to(canonical(d.inputs), 'UTF8')), 'hex')));
@@ -115,7 +114,8 @@ begin
   if refusal is not null then
     -- The version before gives no id.
     if p ->> 'refusal' is not null then
-      perform deny_again(d, p ->> 'refusal', refusal, p #> '{approval,asked,asked_by}', at, p ->> 'origin');
+      perform deny_again(d, p ->> 'refusal', refusal, coalesce(p #> '{approval,asked,asked_by}', jsonb_build_object('trust', d.trust, 'id', d.subject)), at,
+        p ->> 'origin');
     end if;
     return jsonb_strip_nulls(jsonb_build_object('refused', refusal, 'order', order_in_the_way));
   end if;
