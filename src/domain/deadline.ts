@@ -6,18 +6,26 @@ export interface Deadline {
 }
 
 /**
- * A caller's signal with a limit of time. Not `AbortSignal.any` with an `AbortSignal.timeout` in it: nothing keeps that alive,
+ * A caller's signal with a limit of time, which begins once `from` is done; at once without it. Not `AbortSignal.any` with an `AbortSignal.timeout` in it: nothing keeps that alive,
  * and once it has been collected as garbage the time is never up (seen on Node 20.20.2).
  */
-export function deadline(ms: number, caller?: AbortSignal): Deadline {
+export function deadline(ms: number, caller?: AbortSignal, from?: Promise<void>): Deadline {
   const controller = new AbortController();
   const leave = () => controller.abort(caller?.reason);
-  const timer = setTimeout(() => controller.abort(new DOMException('the time is up', 'TimeoutError')), ms);
+  let timer: NodeJS.Timeout | undefined;
+  let over = false;
+  const begin = () => {
+    if (!over) timer = setTimeout(() => controller.abort(new DOMException('the time is up', 'TimeoutError')), ms);
+  };
+  // What waits for something that fails ends by that.
+  if (from) from.then(begin, () => undefined);
+  else begin();
   if (caller?.aborted) leave();
   else caller?.addEventListener('abort', leave, { once: true });
   return {
     signal: controller.signal,
     clear() {
+      over = true;
       clearTimeout(timer);
       caller?.removeEventListener('abort', leave);
     },

@@ -7,7 +7,6 @@ import { approvalFacts, untoldOf } from './approval.ts';
 import { mustBeWhatWasAsked } from './as-approved.ts';
 import type { Caller, ExchangeContext } from './context.ts';
 import { refuse } from './decide.ts';
-import { tellException } from './exceptions.ts';
 import type { Idempotency, Issued, IssueParts } from './issue.ts';
 import { judge } from './judge.ts';
 import { mintIntent } from './minting.ts';
@@ -72,13 +71,19 @@ export function makeClaim(context: ExchangeContext, { mintAndActivate }: IssuePa
         origin: caller.origin,
         idempotency: idempotency ? { key: idempotency.key, request_hash: idempotency.requestHash } : null,
       });
-      const { epoch } = await claiming.catch((error: unknown) => {
+      const opening = claiming.catch((error: unknown) => {
         // another claim came first: nothing of this one was committed
         if (isOver(error)) return refuse(ledger, record, error.code, { grant });
         throw error;
       });
-      tellException(context.log, { ...record, exception: record.exception_id });
-      const handover = await mintAndActivate(provider, plan, epoch, caller.origin, true);
+      const handover = await mintAndActivate({
+        provider,
+        plan,
+        record,
+        opening,
+        origin: caller.origin,
+        endsGrant: true,
+      });
       return {
         ...handover,
         ...names,

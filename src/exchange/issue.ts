@@ -12,7 +12,6 @@ import { watched } from './after-revocation.ts';
 import { approvalRequest, askedOf } from './approval.ts';
 import type { Caller, ExchangeContext } from './context.ts';
 import { refuse } from './decide.ts';
-import { tellException } from './exceptions.ts';
 import { judge } from './judge.ts';
 import { mintIntent } from './minting.ts';
 import type { Handover, makeMinting } from './minting.ts';
@@ -116,18 +115,19 @@ export function makeIssue(context: ExchangeContext, { mintAndActivate, liveLimit
             : null,
         }),
       );
-      const { epoch } = await opening.catch((error: unknown) => {
+      const opened = opening.catch((error: unknown) => {
         if (error instanceof Refusal && LIMITS.has(error.code)) return refuse(ledger, record, error.code, error.facts);
         throw error;
       });
       const { revocability } = plan;
       const said = { ...names, profile: profile.name, provider: provider.name, subject: id, ttl, decision: record };
       if (approval) {
+        await opened;
         const asked = { id: approval.id, state: 'pending', expiresAt: new Date(approval.expires_at) } as const;
         return { ...said, revocability, approval: asked };
       }
-      tellException(context.log, { ...record, exception: record.exception_id });
-      return { ...(await mintAndActivate(provider, plan, epoch, caller.origin, true)), ...said };
+      const intended = { provider, plan, record, opening: opened, origin: caller.origin, endsGrant: true };
+      return { ...(await mintAndActivate(intended)), ...said };
     });
   }
 }

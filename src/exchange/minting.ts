@@ -1,12 +1,14 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import { deadline } from '../domain/deadline.ts';
 import { ProviderError, Refusal } from '../domain/errors.ts';
 import type { Revocability } from '../domain/grant.ts';
 import type { MintId } from '../domain/ids.ts';
 import type { JsonObject } from '../domain/json.ts';
 import type { Secret } from '../domain/secret.ts';
-import type { MintIntent } from '../ledger/index.ts';
+import type { DecisionRecord, MintIntent } from '../ledger/index.ts';
 import type { Minted, Plan, Provider } from '../providers/provider.ts';
 import type { ExchangeContext } from './context.ts';
+import { tellException } from './exceptions.ts';
 import type { GiveUp } from './give-up.ts';
 
 /** How long after its intent a mint may still be recorded. The provider's own time is well inside it. */
@@ -31,22 +33,31 @@ export interface Handover {
   lost(): void;
 }
 
+/** A mint whose intent is on its way to the ledger. */
+export interface Intended {
+  readonly provider: Provider;
+  readonly plan: Plan;
+  /** What allowed it, and the commit of both. */
+  readonly record: DecisionRecord;
+  readonly opening: Promise<{ readonly epoch: number }>;
+  readonly origin: string | null;
+  /** The grant's first: without it there is no grant. */
+  readonly endsGrant: boolean;
+}
+
 /**
- * From a committed intent to a credential that may leave: ask the provider, hold its answer against the plan, record it.
+ * From an intent to a credential that may leave: once it is committed ask the provider, hold its answer against the plan, record it.
  * Whatever fails after the intent is given up: the grant moves to `ending`, or to `failed` where nothing can live.
- * @throws ProviderError, Refusal `superseded` or `under_order`, Fault `ledger_unavailable`; each with nothing handed out.
+ * @throws whatever `opening` does, with nothing asked; ProviderError, Refusal `superseded` or `under_order`, Fault `ledger_unavailable`;
+ * each with nothing handed out.
  */
-export function makeMinting({ ledger }: Pick<ExchangeContext, 'ledger'>, giveUp: GiveUp) {
-  return async function mintAndActivate(
-    provider: Provider,
-    plan: Plan,
-    epoch: number,
-    origin: string | null,
-    endsGrant: boolean,
-  ): Promise<Handover> {
+export function makeMinting({ ledger, log }: Pick<ExchangeContext, 'ledger' | 'log'>, giveUp: GiveUp) {
+  return async function mintAndActivate(intended: Intended): Promise<Handover> {
+    const { provider, plan, record, opening, origin, endsGrant } = intended;
+    const recorded = opening.then(ignore, notRecorded);
     // Cleared when it is over: a timer of its own for each would stay for ten seconds, with all that hangs on it.
-    const bounded = deadline(PROVIDER_TIMEOUT_MS);
-    const { minted, active } = await recorded().finally(bounded.clear);
+    const bounded = deadline(PROVIDER_TIMEOUT_MS, undefined, recorded);
+    const { minted, active } = await issued().finally(bounded.clear);
     return {
       credential: minted.credential,
       issuedAt: active.issuedAt,
@@ -63,14 +74,27 @@ export function makeMinting({ ledger }: Pick<ExchangeContext, 'ledger'>, giveUp:
         }),
     };
 
-    async function recorded() {
+    async function issued() {
       const { signal } = bounded;
-      const minted = await attempt(plan.mint, null, async () => checked(plan, await provider.mint(plan, signal)));
+      const minting = mint(signal);
+      minting.catch(ignore); // where the intent is not committed, nobody waits for it
+      const { epoch } = await opening;
+      tellException(log, { ...record, exception: record.exception_id });
+      const minted = await attempt(plan.mint, null, async () => checked(plan, await minting));
       const active = await attempt(plan.mint, minted.handle, () =>
         ledger.issuing.activate(plan.mint, epoch, minted.handle, minted.expiresAt, origin),
       );
       await attempt(plan.mint, minted.handle, () => confirmed(minted.handle, signal));
       return { minted, active };
+    }
+
+    async function mint(signal: AbortSignal): Promise<Minted> {
+      if (!provider.mintWhen) {
+        await recorded;
+        return provider.mint(plan, signal);
+      }
+      await turn(); // the commit is on its way first
+      return provider.mintWhen(recorded, plan, signal);
     }
 
     /** What was ended meanwhile cannot be extended: that it was is the reason then, and not that the provider does not know it any more. */
@@ -100,6 +124,13 @@ export function makeMinting({ ledger }: Pick<ExchangeContext, 'ledger'>, giveUp:
     }
   };
 }
+
+/** Nothing has been asked of the provider; its caller is told why by the commit itself. */
+function notRecorded(): never {
+  throw new ProviderError('provider_refused', { nothingLives: true, facts: { finding: 'not_recorded' } });
+}
+
+function ignore(): void {}
 
 /** Never trust an issuer's answer: a credential that outlives its plan is wider than what was decided. */
 function checked(plan: Plan, minted: Minted): Minted {

@@ -12,7 +12,6 @@ import { judge } from './judge.ts';
 import { mintIntent } from './minting.ts';
 import { fitting, offered } from './offer.ts';
 import { approvedFor } from './as-approved.ts';
-import { tellException } from './exceptions.ts';
 import { withRules } from './rules.ts';
 import type { ActiveRules } from './rules.ts';
 
@@ -114,7 +113,7 @@ export function mintAgain(
     // What the grant has left is not rounded down once more: its children end with it.
     const endsAt = kind === 'child' && ttl.seconds === left ? view.expiresAt : ttl.endsAt;
     const plan = planned(endsAt);
-    const { epoch } = await ledger.issuing.openMint({
+    const opening = ledger.issuing.openMint({
       grant: names.grant,
       kind,
       decision: record,
@@ -122,8 +121,8 @@ export function mintAgain(
       mint: mintIntent(plan),
       origin: caller.origin,
     });
-    tellException(context.log, { ...record, exception: record.exception_id });
-    const handover = await parts.mintAndActivate(provider, plan, epoch, caller.origin, false);
+    const { origin } = caller;
+    const handover = await parts.mintAndActivate({ provider, plan, record, opening, origin, endsGrant: false });
     return {
       ...handover,
       ...names,

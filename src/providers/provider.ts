@@ -22,6 +22,11 @@ export interface Provider {
    * `handle` where something came to be that it ends.
    */
   mint(plan: Plan, signal: AbortSignal): Promise<Minted>;
+  /**
+   * As `mint`, called while the intent is being committed: what will be asked is made ready, and goes out once `recorded`, the commit, is
+   * done; where that fails nothing goes out, and this fails with `nothingLives`. Only where readying takes time worth saving.
+   */
+  mintWhen?(recorded: Promise<void>, plan: Plan, signal: AbortSignal): Promise<Minted>;
   /** Extends a first short life, once the handle is on record. Only where the provider mints that way. */
   confirm?(handle: JsonObject, signal: AbortSignal): Promise<void>;
   /** What came of a mint whose answer was never recorded. `absent` only once a late mint has been made harmless. */

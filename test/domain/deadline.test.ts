@@ -20,6 +20,20 @@ test('the time is up, however often the garbage is collected meanwhile', async (
   expect(outcome).toMatchObject({ name: 'TimeoutError' });
 });
 
+test('time that begins with something else: with its end, and never where that fails or all is over before', async () => {
+  let done = () => {};
+  const begins = new Promise<void>((resolve) => (done = resolve));
+  const [bounded, cleared] = [deadline(20, undefined, begins), deadline(20, undefined, begins)];
+  const failed = deadline(20, undefined, Promise.reject(new Error('failed')));
+  await sleep(60);
+  expect(bounded.signal.aborted).toBe(false);
+  cleared.clear();
+  done();
+  expect(await aborted(bounded.signal)).toMatchObject({ name: 'TimeoutError' });
+  await sleep(60);
+  expect([cleared.signal.aborted, failed.signal.aborted]).toEqual([false, false]);
+});
+
 test('a caller that goes away, before or meanwhile, is the reason', async () => {
   const reason = new Error('gone');
   const before = deadline(10_000, AbortSignal.abort(reason));

@@ -1,4 +1,5 @@
 import type { GrantId } from '../../src/domain/ids.ts';
+import { memoryProvider } from '../support/memory-provider.ts';
 import { until } from '../support/waiting.ts';
 import { ALLOW, caller, codeOf, lives, makeWorld, REQUEST, unclear } from './world.ts';
 import type { World } from './world.ts';
@@ -9,7 +10,7 @@ import type { World } from './world.ts';
  */
 let world: World;
 beforeAll(async () => {
-  world = await makeWorld();
+  world = await makeWorld({ provider: memoryProvider({ has: ['mintWhen'] }) });
 });
 afterAll(() => world.close());
 afterEach(async () => {

@@ -144,6 +144,46 @@ export function providerContract(name: string, harness: ProviderHarness): void {
       });
     });
 
+    if (provider.mintWhen) {
+      const mintWhen = provider.mintWhen.bind(provider);
+      describe('mintWhen', () => {
+        test('is not heard of before its intent is on record, and mints then', async () => {
+          const [asked, intent] = [request(), promised()];
+          const minting = settled(mintWhen(intent.promise, planned(asked), forever));
+          // what another has meanwhile been given, this one could have been
+          const other = await mint();
+          expect(await harness.traces(asked.mint)).toEqual([]);
+          intent.resolve();
+          const { value, error } = await minting;
+          expect(error).toBeUndefined();
+          expect(await harness.use(value?.credential.reveal() ?? {})).toBe('works');
+          await endFully(other.record, other.minted.handle);
+          await endFully(record(asked), value?.handle ?? {});
+        });
+
+        test('fails where its intent does, and is never heard of', async () => {
+          const [asked, intent] = [request(), promised()];
+          const minting = failure(mintWhen(intent.promise, planned(asked), forever));
+          intent.reject(new ProviderError('provider_refused', { nothingLives: true }));
+          expect(await minting).toMatchObject({ nothingLives: true });
+          const other = await mint();
+          expect(await harness.traces(asked.mint)).toEqual([]);
+          await endFully(other.record, other.minted.handle);
+        });
+
+        test('a caller that goes away before is let go at once', async () => {
+          const [asked, intent, caller] = [request(), promised(), new AbortController()];
+          const minting = failure(mintWhen(intent.promise, planned(asked), caller.signal));
+          caller.abort();
+          expect(await minting).toMatchObject({ nothingLives: true });
+          intent.resolve();
+          const other = await mint();
+          expect(await harness.traces(asked.mint)).toEqual([]);
+          await endFully(other.record, other.minted.handle);
+        });
+      });
+    }
+
     describe('end', () => {
       test('is confirmed only when nothing works any more', async () => {
         const { record, minted, credential, asked } = await mint();
@@ -367,6 +407,12 @@ async function failure<T>(call: Promise<T>): Promise<ProviderError> {
   if (!(error instanceof ProviderError))
     throw new Error('the call did not fail with a ProviderError', { cause: error });
   return error;
+}
+
+function promised() {
+  let [resolve, reject]: [() => void, (error: Error) => void] = [() => {}, () => {}];
+  const promise = new Promise<void>((done, fail) => ([resolve, reject] = [done, fail]));
+  return { promise, resolve, reject };
 }
 
 async function settled<T>(call: Promise<T>): Promise<{ value?: T; error?: unknown }> {

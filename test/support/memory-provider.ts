@@ -13,6 +13,8 @@ export interface MemoryProvider extends Provider {
   /** What lives on its server. */
   readonly living: ReadonlyMap<MintId, JsonObject>;
   readonly calls: readonly { readonly call: ProviderCall; readonly mint: MintId }[];
+  /** What was made ready before its intent was on record. */
+  readonly readied: readonly MintId[];
   /** Which were ended or found absent: a late mint of these fails. */
   readonly finished: ReadonlySet<MintId>;
   works(credential: JsonObject): boolean;
@@ -36,7 +38,7 @@ export interface MemoryProviderOptions {
   /** Credentials end after so many seconds, where their grant lives longer. */
   readonly credentialSeconds?: number;
   /** Which of the optional calls it has. */
-  readonly has?: readonly ('confirm' | 'cleanup' | 'names')[];
+  readonly has?: readonly ('mintWhen' | 'confirm' | 'cleanup' | 'names')[];
 }
 
 export function memoryProvider(options: MemoryProviderOptions = {}): MemoryProvider {
@@ -44,6 +46,7 @@ export function memoryProvider(options: MemoryProviderOptions = {}): MemoryProvi
   const living = new Map<MintId, JsonObject>();
   const finished = new Set<MintId>();
   const calls: { call: ProviderCall; mint: MintId }[] = [];
+  const readied: MintId[] = [];
   const honest = (): Pick<MemoryProvider, 'before' | 'after' | 'answers'> => ({
     before: () => undefined,
     after: () => undefined,
@@ -70,6 +73,7 @@ export function memoryProvider(options: MemoryProviderOptions = {}): MemoryProvi
     ...(options.maxTtlSeconds === undefined ? {} : { maxTtlSeconds: options.maxTtlSeconds }),
     living,
     calls,
+    readied,
     finished,
     works: (credential) => [...living.values()].some(({ password }) => password === credential['password']),
     recover: () => Object.assign(provider, honest()),
@@ -95,6 +99,13 @@ export function memoryProvider(options: MemoryProviderOptions = {}): MemoryProvi
       });
       return provider.answers.mint({ credential: new Secret(credential), handle: { login: mint }, expiresAt: endsAt });
     },
+    ...(has.includes('mintWhen') && {
+      mintWhen: async (recorded: Promise<void>, plan: Plan, signal: AbortSignal) => {
+        readied.push(plan.mint);
+        await recorded;
+        return provider.mint(plan, signal);
+      },
+    }),
     find: (record, signal) =>
       asked('find', record.mint, signal, () => {
         if (living.has(record.mint))

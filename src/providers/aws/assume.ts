@@ -1,8 +1,9 @@
 import { AssumeRoleCommand, GetScopedCredentialsCommand } from '@aws-sdk/client-sts';
 import type { AssumeRoleResponse, GetScopedCredentialsResponse, STSClient } from '@aws-sdk/client-sts';
+import type { Clock } from '../../domain/clock.ts';
 import { ProviderError } from '../../domain/errors.ts';
 import type { JsonObject } from '../../domain/json.ts';
-import { askDated } from './call.ts';
+import { askDated, type Pace } from './call.ts';
 import { requireKeys, type Keys } from './clients.ts';
 import { parseRoleArn } from './names.ts';
 import type { AssumeRole, AwsRequest } from './plan.ts';
@@ -21,14 +22,9 @@ export interface Opened {
 }
 
 /** @throws ProviderError; `provider_answer_wrong` for a session that is not the one that was asked for. */
-export async function openSession(
-  client: STSClient,
-  asked: AssumeRole,
-  now: Date,
-  signal: AbortSignal,
-): Promise<Opened> {
+export async function openSession(client: STSClient, asked: AssumeRole, clock: Clock, pace: Pace): Promise<Opened> {
   const command = new AssumeRoleCommand({ ...asked });
-  const { answer, date = now } = await askDated(signal, command, () => client.send(command));
+  const { answer, date = clock.now() } = await askDated(pace, command, () => client.send(command));
   const keys = requireKeys(answer.Credentials);
   const { Arn: arn = '', AssumedRoleId: id = '' } = answer.AssumedRoleUser ?? {};
   if (arn !== sessionArn(asked)) throw differs('arn');
@@ -46,12 +42,12 @@ export async function openChild(
   client: STSClient,
   parent: Opened,
   { child, source_identity }: AwsRequest,
-  now: Date,
-  signal: AbortSignal,
+  clock: Clock,
+  pace: Pace,
 ): Promise<Opened> {
   if (!child) throw new TypeError('a child was not planned');
   const command = new GetScopedCredentialsCommand({ ...child });
-  const { answer, date = now } = await askDated(signal, command, (options) => client.send(command, options));
+  const { answer, date = clock.now() } = await askDated(pace, command, (options) => client.send(command, options));
   const keys = requireKeys(answer.Credentials);
   const { Arn: arn, ScopedSessionId: id } = answer.SessionInfo ?? {};
   if (arn !== parent.arn) throw differs('arn');

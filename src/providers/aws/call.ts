@@ -1,10 +1,16 @@
 import { ProviderError } from '../../domain/errors.ts';
 import { asProviderError, leavesNothing, nameOf } from './errors.ts';
 
-/** What became of the attempts of one call; the SDK itself shows the last one alone. */
-interface Attempts {
+/** Until when a call goes on, and from when on it may go out. */
+export interface Pace {
   /** Whoever asked has gone. */
   readonly signal: AbortSignal;
+  /** Where what is asked is not on record yet: it is made ready, signed, and held until this is done. Where this fails nothing goes out. */
+  readonly recorded?: Promise<void>;
+}
+
+/** What became of the attempts of one call; the SDK itself shows the last one alone. */
+interface Attempts extends Pace {
   /** One is under way, or went wrong so that nobody knows what came of it. */
   open: boolean;
   /** As the server gave it last. */
@@ -22,13 +28,17 @@ const attemptsOfInput = new WeakMap<object, Attempts>();
 /** Inside of the retries and of the signature: what fails before has not been sent. */
 export const WATCHING = { step: 'finalizeRequest', priority: 'low', name: 'writAttempts' } as const;
 
-/** A middleware that reports each attempt to the call that makes it. No attempt begins that nobody asked for, or whose caller has gone. */
+/**
+ * A middleware that reports each attempt to the call that makes it. No attempt begins that nobody asked for, that is not on record, or whose
+ * caller has gone.
+ */
 export function watching<Request extends Command, Result extends { readonly response: unknown }>(
   next: (request: Request) => Promise<Result>,
 ): (request: Request) => Promise<Result> {
   return async (request) => {
     const attempts = attemptsOfInput.get(request.input);
     if (!attempts) throw new TypeError('a command that was not asked for by `ask`');
+    await attempts.recorded;
     attempts.signal.throwIfAborted();
     const before = attempts.open;
     attempts.open = true;
@@ -66,16 +76,17 @@ export async function ask<T>(
   command: Command,
   send: (options: { abortSignal: AbortSignal }) => Promise<T>,
 ): Promise<T> {
-  return (await askDated(signal, command, send)).answer;
+  return (await askDated({ signal }, command, send)).answer;
 }
 
-/** The same, with what the server says that the time is. */
+/** The same at a pace, with what the server says that the time is. */
 export function askDated<T>(
-  signal: AbortSignal,
+  pace: Pace,
   { input }: Command,
   send: (options: { abortSignal: AbortSignal }) => Promise<T>,
 ): Promise<{ readonly answer: T; readonly date: Date | undefined }> {
-  const attempts: Attempts = { signal, open: false };
+  const { signal } = pace;
+  const attempts: Attempts = { ...pace, open: false };
   attemptsOfInput.set(input, attempts);
   return new Promise((resolve, reject) => {
     // Between two attempts the SDK waits without looking at the signal.

@@ -60,7 +60,7 @@ async function checkLogin({ clients, config, known, clock }: SetUp, signal: Abor
   try {
     const sts = clients.sts(config.region);
     const command = new GetCallerIdentityCommand({});
-    const { answer, date } = await askDated(signal, command, (options) => sts.send(command, options));
+    const { answer, date } = await askDated({ signal }, command, (options) => sts.send(command, options));
     known.noteChained(answer.Arn?.includes(':assumed-role/') === true);
     const offset = date ? date.getTime() - clock.now().getTime() : 0;
     if (Math.abs(offset + DATE_MS / 2) <= MAX_CLOCK_OFFSET_MS + DATE_MS / 2) return [];

@@ -34,6 +34,7 @@ export const aws: ProviderKind<AwsConfig> = {
       },
       plan: (profile, parameters, mint) => planned.note(planSession(planning, profile, parameters, mint)),
       mint: async (plan, signal) => (await runtime()).mint(plan, signal),
+      mintWhen: async (recorded, plan, signal) => (await runtime()).mintWhen(recorded, plan, signal),
       find: async (mint, signal) => (await runtime()).find(mint, signal),
       end: async (mint, handle, why, signal) => (await runtime()).end(mint, handle, why, signal),
       upkeep: async (signal) => (await runtime()).upkeep(signal),

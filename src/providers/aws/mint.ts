@@ -5,6 +5,7 @@ import type { JsonObject } from '../../domain/json.ts';
 import { Secret } from '../../domain/secret.ts';
 import type { Minted } from '../provider.ts';
 import { openChild, openSession, type Opened } from './assume.ts';
+import type { Pace } from './call.ts';
 import type { Clients } from './clients.ts';
 import type { Known } from './known.ts';
 import { grantOf } from './names.ts';
@@ -22,9 +23,9 @@ export interface Minting {
 }
 
 /** A session of the role, or a child of the grant's own session; held against the plan. */
-export async function mintSession(minting: Minting, request: AwsRequest, signal: AbortSignal): Promise<Minted> {
-  const bounded = deadline(MINT_MS, signal);
-  const opened = await open(minting, request, bounded.signal).finally(bounded.clear);
+export async function mintSession(minting: Minting, request: AwsRequest, pace: Pace): Promise<Minted> {
+  const bounded = deadline(MINT_MS, pace.signal, pace.recorded);
+  const opened = await open(minting, request, { ...pace, signal: bounded.signal }).finally(bounded.clear);
   const planned = new Date(request.ends_at);
   const { keys } = opened;
   const expiresAt = keys.expiration < planned ? keys.expiration : planned;
@@ -54,19 +55,19 @@ function handleOf({ keys, id, arn, usage }: Opened, answeredAt: Date): JsonObjec
   };
 }
 
-function open(minting: Minting, request: AwsRequest, signal: AbortSignal): Promise<Opened> {
-  if (request.child) return childOf(minting, request, signal);
-  return openSession(minting.clients.sts(request.region), request.assume_role, minting.clock.now(), signal);
+function open(minting: Minting, request: AwsRequest, pace: Pace): Promise<Opened> {
+  if (request.child) return childOf(minting, request, pace);
+  return openSession(minting.clients.sts(request.region), request.assume_role, minting.clock, pace);
 }
 
-async function childOf(minting: Minting, request: AwsRequest, signal: AbortSignal): Promise<Opened> {
+async function childOf(minting: Minting, request: AwsRequest, pace: Pace): Promise<Opened> {
   const { clients, known, parents, clock } = minting;
   const { region, assume_role: asked } = request;
   const grant = grantOf(request.session_name);
   if (!grant || !request.child) throw refused('plan_of_another_set_up');
   const until = new Date(clock.now().getTime() + request.child.DurationSeconds * 1000);
   const make = (parent: Opened) =>
-    openChild(clients.as(parent.keys, clients.sts(region)), parent, request, clock.now(), signal);
+    openChild(clients.as(parent.keys, clients.sts(region)), parent, request, clock, pace);
 
   const kept = parents.find(grant, asked, until);
   if (kept) {
@@ -77,7 +78,7 @@ async function childOf(minting: Minting, request: AwsRequest, signal: AbortSigna
     }
   }
   parents.drop(grant);
-  const parent = await openSession(clients.sts(region), asked, clock.now(), signal);
+  const parent = await openSession(clients.sts(region), asked, clock, pace);
   try {
     const child = await make(parent);
     parents.keep(grant, asked, parent);

@@ -1,10 +1,11 @@
 import type { Profile } from '../../domain/profile.ts';
 import type { JsonObject } from '../../domain/json.ts';
 import type { Planned } from '../own.ts';
-import type { HealthFinding, Provider, ProviderDeps } from '../provider.ts';
+import type { HealthFinding, Plan, Provider, ProviderDeps } from '../provider.ts';
 import { makeFindRole } from './attachments.ts';
 import { makeBoundary } from './boundary.ts';
 import { makeTryRole } from './canary.ts';
+import type { Pace } from './call.ts';
 import { checkAws } from './check.ts';
 import { makeClients, type Clients } from './clients.ts';
 import { boundariesOf, type AwsConfig } from './config.ts';
@@ -16,7 +17,7 @@ import type { AwsRequest } from './plan.ts';
 import { makeRevocation, type Account, type Revocation } from './revocation.ts';
 
 /** All of the provider that talks to AWS; with it comes the SDK, which a broker without an AWS provider does without. */
-export interface Runtime extends Pick<Provider, 'mint' | 'find' | 'end'> {
+export interface Runtime extends Pick<Required<Provider>, 'mint' | 'mintWhen' | 'find' | 'end'> {
   upkeep(signal: AbortSignal): Promise<void>;
   check(signal: AbortSignal, profiles: readonly Profile[]): Promise<readonly HealthFinding[]>;
   close(): void;
@@ -35,8 +36,11 @@ export function makeRuntime(name: string, config: AwsConfig, deps: ProviderDeps,
   const revocation = revocationOf(name, config, deps, clients, known);
   const tryRole = makeTryRole(clients, config.region, clock);
   const ending = { clock, parents, revocation };
+  const minting = { clients, known, parents, clock };
+  const mint = (plan: Plan, pace: Pace) => mintSession(minting, planned.read(plan), pace);
   return {
-    mint: (plan, signal) => mintSession({ clients, known, parents, clock }, planned.read(plan), signal),
+    mint: (plan, signal) => mint(plan, { signal }),
+    mintWhen: (recorded, plan, signal) => mint(plan, { signal, recorded }),
     find: (mint, signal) => findSession(ending, mint, signal),
     end: (mint, handle, why, signal) => endSession(ending, mint, handle, why, signal),
     async upkeep(signal) {
