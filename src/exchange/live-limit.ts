@@ -2,18 +2,24 @@ import { Refusal } from '../domain/errors.ts';
 
 /** How long a count is trusted before it is taken again. */
 const FRESH_MS = 5_000;
+/** How long one that left much room, more than half of the limit and not just a few, lets somebody in who does not wait for the next. */
+const ROOMY_MS = 60_000;
+const FEW = 16;
 const MAX_REMEMBERED = 10_000;
 
 interface Entry {
   headroom: number;
   countedAt: number;
   readonly opening: Set<Promise<unknown>>;
+  /** Let in since the count that is under way began. */
+  letIn: number;
   counting?: Promise<void> | undefined;
 }
 
 /**
- * The limit on live grants of a workload, exact in one process and counted anew at least every five seconds; between counts an
- * issuance only takes from the headroom, so that its cost does not grow with the number of live grants.
+ * The limit on live grants of a workload, exact in one process and counted anew where the last count is older than five seconds; between
+ * counts an issuance only takes from the headroom, so that its cost does not grow with the number of live grants. What other processes open
+ * is in the counts: with little room a count that is due is waited for, with much room it is begun, and whoever comes after it goes by it.
  */
 export function makeLiveLimit(options: {
   readonly limit: number;
@@ -23,14 +29,16 @@ export function makeLiveLimit(options: {
   const entries = new Map<string, Entry>();
 
   /**
-   * Nothing new is let in meanwhile. What is being opened already may be in the count or not, so it is added to it; where that
-   * would refuse somebody, it is waited for and counted again.
+   * What is being opened meanwhile may be in the count or not, so it is added to it; where that would refuse somebody, nobody is let in any
+   * more, and it is waited for and counted again.
    */
   async function recount(entry: Entry, trust: string, id: string): Promise<void> {
-    const under = [...entry.opening];
-    let live = under.length + (await options.count(trust, id, options.limit));
-    if (live >= options.limit && under.length > 0) {
-      await Promise.allSettled(under);
+    const under = entry.opening.size;
+    entry.letIn = 0;
+    let live = (await options.count(trust, id, options.limit)) + under + entry.letIn;
+    if (live >= options.limit && under + entry.letIn > 0) {
+      entry.headroom = 0;
+      await Promise.allSettled(entry.opening);
       live = await options.count(trust, id, options.limit);
     }
     entry.headroom = options.limit - live;
@@ -39,12 +47,14 @@ export function makeLiveLimit(options: {
 
   function entryOf(trust: string, id: string) {
     const key = JSON.stringify([trust, id]);
-    const entry = entries.get(key) ?? { headroom: 0, countedAt: -Infinity, opening: new Set() };
+    const entry = entries.get(key) ?? { headroom: 0, countedAt: -Infinity, opening: new Set(), letIn: 0 };
     entries.set(key, entry);
     if (entries.size > MAX_REMEMBERED) forgetIdle(entries, key);
+    const isOlderThan = (ms: number) => options.nowMs() - entry.countedAt > ms;
     return {
       entry,
-      isOld: () => options.nowMs() - entry.countedAt > FRESH_MS,
+      isOld: () => isOlderThan(FRESH_MS),
+      isRoomy: () => entry.headroom > Math.max(options.limit / 2, FEW) && !isOlderThan(ROOMY_MS),
       counted: () => (entry.counting ??= recount(entry, trust, id).finally(() => (entry.counting = undefined))),
     };
   }
@@ -56,8 +66,8 @@ export function makeLiveLimit(options: {
      * a tick later, and deciding leaves no room for one.
      */
     async ahead(trust: string, id: string): Promise<void> {
-      const { isOld, counted } = entryOf(trust, id);
-      if (!isOld()) return;
+      const { isOld, isRoomy, counted } = entryOf(trust, id);
+      if (!isOld() || isRoomy()) return;
       // one that fails is for `within`, which waits for it or, where it has failed by then, counts again
       counted().catch(() => undefined);
       await nextTick();
@@ -65,14 +75,16 @@ export function makeLiveLimit(options: {
 
     /** Runs `open` within the limit. @throws Refusal `too_many_live_grants`. */
     async within<T>(trust: string, id: string, open: () => Promise<T>): Promise<T> {
-      const { entry, isOld, counted } = entryOf(trust, id);
-      if (entry.counting || entry.headroom <= 0 || isOld()) await counted();
+      const { entry, isOld, isRoomy, counted } = entryOf(trust, id);
+      if ((entry.counting || entry.headroom <= 0 || isOld()) && !isRoomy()) await counted();
       // whoever took the last place may yet fail to open
       while (entry.headroom <= 0 && entry.opening.size > 0) await counted();
       if (entry.headroom <= 0) throw new Refusal('too_many_live_grants', { limit: options.limit });
       entry.headroom -= 1;
+      entry.letIn += 1;
       const opening = open();
       entry.opening.add(opening);
+      if (isOld()) counted().catch(() => undefined); // one that fails is due still
       try {
         return await opening;
       } finally {

@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import { makeLiveLimit } from '../../src/exchange/live-limit.ts';
 import { deferred } from '../support/deferred.ts';
 import { codeOf } from './world.ts';
@@ -77,6 +78,61 @@ test('a count that is due begins ahead, is waited for, and is not taken twice', 
   await ahead();
   expect(counts()).toBe(2);
   expect(await open()).toBe('too_many_live_grants');
+});
+
+describe('with much room', () => {
+  const filled = async (limit: number, committed: number) => {
+    const made = world(limit);
+    await made.open();
+    made.end(1 - committed);
+    made.pass(5_001);
+    return made;
+  };
+
+  test('a count that is due is begun behind, and not ahead', async () => {
+    const { open, ahead, counts, hold } = await filled(100, 1);
+    const counting = deferred<void>();
+    hold(counting.promise);
+    await ahead();
+    expect(counts()).toBe(1);
+    expect(await open()).toBe('done');
+    expect(counts()).toBe(2);
+    counting.resolve();
+  });
+
+  test('what another process opened counts for whoever comes after that count', async () => {
+    const { open, counts, live } = await filled(100, 99);
+    expect(await open()).toBe('done');
+    expect(await open()).toBe('too_many_live_grants');
+    expect([live(), counts()]).toEqual([100, 3]);
+  });
+
+  test('those let in while it is counted are counted, whether or not it saw them', async () => {
+    const { open, hold, live } = await filled(100, 70);
+    const counting = deferred<void>();
+    hold(counting.promise);
+    const during = await Promise.all(Array.from({ length: 25 }, () => open()));
+    expect(new Set(during)).toEqual(new Set(['done']));
+    hold(undefined);
+    counting.resolve();
+    await turn(); // what it found is known
+    const after = await Promise.all(Array.from({ length: 10 }, () => open()));
+    expect(after.filter((code) => code === 'done')).toHaveLength(5);
+    expect(live()).toBe(100);
+  });
+
+  test('a count of a minute ago lets nobody in any more', async () => {
+    const { open, pass, end } = await filled(100, 100);
+    pass(60_000);
+    expect(await open()).toBe('too_many_live_grants');
+    end(1);
+    expect(await open()).toBe('done');
+  });
+
+  test('where a few are all that there may be, there is never much', async () => {
+    const { open } = await filled(16, 16);
+    expect(await open()).toBe('too_many_live_grants');
+  });
 });
 
 test('what another process opened counts after five seconds at the latest', async () => {
