@@ -5,6 +5,8 @@ const FRESH_MS = 5_000;
 /** How long one that left much room, more than half of the limit and not just a few, lets somebody in who does not wait for the next. */
 const ROOMY_MS = 60_000;
 const FEW = 16;
+/** When such a count begins: whoever found it due has been answered by then, as a rule, and shares neither cores nor ledger with it. */
+const BEHIND_MS = 100;
 const MAX_REMEMBERED = 10_000;
 
 interface Entry {
@@ -13,19 +15,24 @@ interface Entry {
   readonly opening: Set<Promise<unknown>>;
   /** Let in since the count that is under way began. */
   letIn: number;
+  /** A count is to begin soon. */
+  soon: boolean;
   counting?: Promise<void> | undefined;
 }
 
 /**
  * The limit on live grants of a workload, exact in one process and counted anew where the last count is older than five seconds; between
  * counts an issuance only takes from the headroom, so that its cost does not grow with the number of live grants. What other processes open
- * is in the counts: with little room a count that is due is waited for, with much room it is begun, and whoever comes after it goes by it.
+ * is in the counts: with little room a count that is due is waited for, with much room it is taken soon, and whoever comes after it goes by it.
  */
 export function makeLiveLimit(options: {
   readonly limit: number;
   readonly count: (trust: string, id: string, upTo: number) => Promise<number>;
   readonly nowMs: () => number;
+  /** Calls once, later; a timer where it is not given. */
+  readonly later?: (call: () => void) => void;
 }) {
+  const later = options.later ?? ((call) => void setTimeout(call, BEHIND_MS).unref());
   const entries = new Map<string, Entry>();
 
   /**
@@ -47,15 +54,25 @@ export function makeLiveLimit(options: {
 
   function entryOf(trust: string, id: string) {
     const key = JSON.stringify([trust, id]);
-    const entry = entries.get(key) ?? { headroom: 0, countedAt: -Infinity, opening: new Set(), letIn: 0 };
+    const entry = entries.get(key) ?? { headroom: 0, countedAt: -Infinity, opening: new Set(), letIn: 0, soon: false };
     entries.set(key, entry);
     if (entries.size > MAX_REMEMBERED) forgetIdle(entries, key);
     const isOlderThan = (ms: number) => options.nowMs() - entry.countedAt > ms;
+    const isOld = () => isOlderThan(FRESH_MS);
+    const counted = () => (entry.counting ??= recount(entry, trust, id).finally(() => (entry.counting = undefined)));
     return {
       entry,
-      isOld: () => isOlderThan(FRESH_MS),
+      isOld,
       isRoomy: () => entry.headroom > Math.max(options.limit / 2, FEW) && !isOlderThan(ROOMY_MS),
-      counted: () => (entry.counting ??= recount(entry, trust, id).finally(() => (entry.counting = undefined))),
+      counted,
+      countSoon() {
+        if (entry.soon || !isOld()) return;
+        entry.soon = true;
+        later(() => {
+          entry.soon = false;
+          if (isOld()) counted().catch(() => undefined); // one that fails is due still
+        });
+      },
     };
   }
 
@@ -75,7 +92,7 @@ export function makeLiveLimit(options: {
 
     /** Runs `open` within the limit. @throws Refusal `too_many_live_grants`. */
     async within<T>(trust: string, id: string, open: () => Promise<T>): Promise<T> {
-      const { entry, isOld, isRoomy, counted } = entryOf(trust, id);
+      const { entry, isOld, isRoomy, counted, countSoon } = entryOf(trust, id);
       if ((entry.counting || entry.headroom <= 0 || isOld()) && !isRoomy()) await counted();
       // whoever took the last place may yet fail to open
       while (entry.headroom <= 0 && entry.opening.size > 0) await counted();
@@ -84,7 +101,7 @@ export function makeLiveLimit(options: {
       entry.letIn += 1;
       const opening = open();
       entry.opening.add(opening);
-      if (isOld()) counted().catch(() => undefined); // one that fails is due still
+      countSoon();
       try {
         return await opening;
       } finally {

@@ -15,7 +15,8 @@ function world(limit: number) {
     await gate;
     return seen;
   };
-  const { within, ahead } = makeLiveLimit({ limit, count, nowMs: () => nowMs });
+  const soon: (() => void)[] = [];
+  const { within, ahead } = makeLiveLimit({ limit, count, nowMs: () => nowMs, later: (call) => void soon.push(call) });
   const open = (commit: Promise<unknown> = Promise.resolve(), id = 'one') =>
     codeOf(
       within('mesh', id, async () => {
@@ -31,6 +32,8 @@ function world(limit: number) {
     live: () => live,
     end: (n: number) => void (live -= n),
     pass: (ms: number) => void (nowMs += ms),
+    /** Calls what was put off. */
+    later: () => soon.splice(0).forEach((call) => call()),
     hold: (until: Promise<void> | undefined) => void (gate = until),
   };
 }
@@ -52,11 +55,12 @@ test('what ended makes room at once, though the count was fresh', async () => {
 });
 
 test('counted once while there is room, and again after five seconds', async () => {
-  const { open, counts, pass } = world(100);
+  const { open, counts, pass, later } = world(100);
   for (let n = 0; n < 20; n++) await open();
   expect(counts()).toBe(1);
   pass(5_001);
   await Promise.all([open(), open()]);
+  later();
   expect(counts()).toBe(2);
 });
 
@@ -89,35 +93,51 @@ describe('with much room', () => {
     return made;
   };
 
-  test('a count that is due is begun behind, and not ahead', async () => {
-    const { open, ahead, counts, hold } = await filled(100, 1);
-    const counting = deferred<void>();
-    hold(counting.promise);
+  test('a count that is due is taken soon, once, and not ahead', async () => {
+    const { open, ahead, counts, later } = await filled(100, 1);
     await ahead();
-    expect(counts()).toBe(1);
-    expect(await open()).toBe('done');
+    expect([await open(), await open(), counts()]).toEqual(['done', 'done', 1]);
+    later();
     expect(counts()).toBe(2);
-    counting.resolve();
+    later();
+    expect(counts()).toBe(2);
   });
 
   test('what another process opened counts for whoever comes after that count', async () => {
-    const { open, counts, live } = await filled(100, 99);
+    const { open, counts, live, later } = await filled(100, 99);
     expect(await open()).toBe('done');
+    later();
+    await turn();
     expect(await open()).toBe('too_many_live_grants');
     expect([live(), counts()]).toEqual([100, 3]);
   });
 
   test('those let in while it is counted are counted, whether or not it saw them', async () => {
-    const { open, hold, live } = await filled(100, 70);
+    const { open, hold, live, later } = await filled(100, 70);
     const counting = deferred<void>();
+    await open();
     hold(counting.promise);
-    const during = await Promise.all(Array.from({ length: 25 }, () => open()));
+    later();
+    const during = await Promise.all(Array.from({ length: 24 }, () => open()));
     expect(new Set(during)).toEqual(new Set(['done']));
     hold(undefined);
     counting.resolve();
     await turn(); // what it found is known
     const after = await Promise.all(Array.from({ length: 10 }, () => open()));
     expect(after.filter((code) => code === 'done')).toHaveLength(5);
+    expect(live()).toBe(100);
+  });
+
+  test('those being opened while it finds no room are waited for, and nobody is let in before', async () => {
+    const { open, live, later } = await filled(100, 98);
+    const commit = deferred<void>();
+    const first = open(commit.promise);
+    const second = open(commit.promise);
+    later();
+    await turn();
+    const third = open();
+    commit.resolve();
+    expect(await Promise.all([first, second, third])).toEqual(['done', 'done', 'too_many_live_grants']);
     expect(live()).toBe(100);
   });
 
@@ -135,7 +155,7 @@ describe('with much room', () => {
   });
 });
 
-test('what another process opened counts after five seconds at the latest', async () => {
+test('with little room what another process opened counts after five seconds at the latest', async () => {
   const { open, end, pass } = world(5);
   await open();
   end(-4);
