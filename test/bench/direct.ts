@@ -19,7 +19,9 @@ export interface DirectInput {
 }
 /** By the client that the provider uses; `bare`: by requests written by hand, as nobody would make them. */
 export type CallKind = 'aws' | 'vault' | 'vault-bare' | 'vault-entity' | 'vault-entity-bare';
-export type Calls = Readonly<Record<CallKind, () => Promise<void>>>;
+/** What is called before the issuance is on record; it answers with what is called after that, where there is such. */
+export type Call = () => Promise<(() => Promise<void>) | void>;
+export type Calls = Readonly<Record<CallKind, Call>>;
 
 const ids = makeIds(randomBytes, Date.now);
 const clock = { now: () => new Date(), offsetMs: () => 0 };
@@ -50,7 +52,7 @@ function planOf<Config>(kind: ProviderKind<Config>, entry: JsonObject, section: 
   return provider.plan(profile, {}, { ...names, subject, now, endsAt: new Date(now.getTime() + 300_000) });
 }
 
-function assumeRole({ entry, section }: DirectInput['aws']): () => Promise<void> {
+function assumeRole({ entry, section }: DirectInput['aws']): Call {
   const { assume_role: asked } = AwsRequest.parse(planOf(aws, entry, section).request);
   const { region, endpoint, credentials } = entry as Record<string, string> & { credentials: Record<string, string> };
   const { access_key_id: accessKeyId = '', secret_access_key: secretAccessKey = '' } = credentials;
@@ -67,10 +69,10 @@ function assumeRole({ entry, section }: DirectInput['aws']): () => Promise<void>
 }
 
 const agent = new Agent({ keepAlive: true });
-type Call = (method: 'GET' | 'POST', path: string, body?: JsonObject) => Promise<unknown>;
+type Ask = (method: 'GET' | 'POST', path: string, body?: JsonObject) => Promise<unknown>;
 
 /** Requests as bare as they can be: nothing is judged but the status. */
-function bare(address: string, token: string): Call {
+function bare(address: string, token: string): Ask {
   return (method, path, body) => {
     const text = body === undefined ? undefined : JSON.stringify(body);
     const length = text === undefined ? {} : { 'content-length': Buffer.byteLength(text) };
@@ -90,7 +92,7 @@ function bare(address: string, token: string): Call {
 }
 
 /** node-vault as it comes, over its own HTTP client, with connections that are kept alive. */
-function byNodeVault(address: string, token: string): Call {
+function byNodeVault(address: string, token: string): Ask {
   const client = nodeVault({ endpoint: address, token, requestOptions: { httpAgent: agent } });
   return (method, path, body) => (method === 'GET' ? client.read(path) : client.write(path, body));
 }
@@ -102,7 +104,7 @@ async function logIn({ address, auth }: JsonObject): Promise<string> {
 }
 
 /** A token, a look at what it became, and its extension; before it, where there is one, its entity. */
-async function makeToken(call: Call, entry: JsonObject, section: JsonObject): Promise<() => Promise<void>> {
+async function makeToken(call: Ask, entry: JsonObject, section: JsonObject): Promise<Call> {
   const { token_role: role, token, entity } = VaultRequest.parse(planOf(vault, entry, section).request);
   const mounts = (await call('GET', 'sys/auth')) as { data: Record<string, { accessor: string }> };
   const mount_accessor = mounts.data['token/']?.accessor ?? '';
@@ -121,7 +123,9 @@ async function makeToken(call: Call, entry: JsonObject, section: JsonObject): Pr
       call('POST', 'auth/token/lookup-accessor', { accessor }),
       entity && call('POST', 'sys/capabilities-accessor', { accessor, paths }),
     ]);
-    await call('POST', 'auth/token/renew-accessor', { accessor, increment: '299s' });
+    return async () => {
+      await call('POST', 'auth/token/renew-accessor', { accessor, increment: '299s' });
+    };
   };
 }
 

@@ -1,7 +1,7 @@
 /**
  * The floor: what an issuance cannot do without, and nothing more. One verify, one decision, the broker's own two SQL calls, one sign; no
  * HTTP. argv: a JSON of what is needed; each line of the input, `{"callers", "count"}`, is answered with one of figures. With
- * `"call"` a provider's own calls stand in place of the signing; with `"alone"` beside it, nothing else is done.
+ * `"call"` a provider's own calls stand in place of the signing, in its order; with `"alone"` beside it, nothing else is done.
  */
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
@@ -12,7 +12,7 @@ import { makeLedger } from '../../src/ledger/index.ts';
 import type { PolicyRequest } from '../../src/policy/index.ts';
 import { makeRulesTools } from '../../src/rules-tools.ts';
 import { makeCalls } from './direct.ts';
-import type { CallKind, DirectInput } from './direct.ts';
+import type { Call, CallKind, DirectInput } from './direct.ts';
 import { answerWith, inputOf } from './helper-process.ts';
 import { measure } from './measure.ts';
 
@@ -39,7 +39,7 @@ const ledger = makeLedger({ url: ledgerUrl });
 const generation = await ledger.generations.active();
 const ids = makeIds(randomBytes, Date.now);
 
-async function issue(credential: () => Promise<unknown>): Promise<void> {
+async function issue(credential: Call): Promise<void> {
   const { payload } = await jwtVerify(token, jwks, {
     audience: 'writ-bench',
     algorithms: ['ES256'],
@@ -116,15 +116,17 @@ async function issue(credential: () => Promise<unknown>): Promise<void> {
     origin: null,
     idempotency: null,
   });
-  await credential();
+  const confirm = await credential();
   await ledger.issuing.activate(mint, epoch, { jti: mint }, endsAt, null);
+  await confirm?.();
 }
 
-const sign = () =>
-  new SignJWT({ sub: 'agent', aud: 'https://tools.example', jti: ids.mint(), scope: 'refund:read' })
+const sign: Call = async () => {
+  await new SignJWT({ sub: 'agent', aud: 'https://tools.example', jti: ids.mint(), scope: 'refund:read' })
     .setProtectedHeader({ alg: 'ES256', typ: 'at+jwt' })
     .setExpirationTime(new Date(Date.now() + 300_000))
     .sign(privateKey);
+};
 
 export interface FloorAsked {
   readonly callers: number;
@@ -137,7 +139,9 @@ await answerWith({}, (question) => {
   const { callers, count, call, alone } = question as FloorAsked;
   const credential = (call && calls?.[call]) ?? sign;
   return measure(callers, count, async () => {
-    await (alone ? credential() : issue(credential));
+    if (!alone) return issue(credential);
+    const confirm = await credential();
+    await confirm?.();
   });
 });
 await ledger.close();

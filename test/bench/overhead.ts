@@ -104,7 +104,7 @@ async function tableOf(world: World, providers: ProvidersWorld, wanted: Wanted):
 
 const NOTHING: Figures = { callers: 0, perSecond: 0, p50: 0, p99: 0 };
 const many = (callers: number) => (callers === 1 ? 300 : callers * 50 > 1_000 ? 1_000 : 500);
-const few = (callers: number) => (callers === 1 ? 60 : callers === 8 ? 160 : 640);
+const few = (callers: number) => (callers === 1 ? 120 : callers === 8 ? 160 : 640);
 
 /** What all issuances cost beyond the floor, whichever provider they are of: HTTP, the answer, and all that is checked on the way. */
 const control = (world: World, providers: ProvidersWorld) =>
