@@ -5,7 +5,7 @@ import type { Figures } from './measure.ts';
 /** The floor in a process of its own, as the broker is: measured when asked, idle in between. */
 export interface Floor {
   /** @param more - with a provider's calls in it, or these alone. */
-  measure(callers: number, count: number, more?: Pick<FloorAsked, 'call' | 'alone'>): Promise<Figures>;
+  measure(callers: number, count: number, more?: Pick<FloorAsked, 'call' | 'alone' | 'perSecond'>): Promise<Figures>;
   stop(): Promise<void>;
 }
 

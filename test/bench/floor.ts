@@ -133,16 +133,18 @@ export interface FloorAsked {
   readonly count: number;
   readonly call?: CallKind;
   readonly alone?: boolean;
+  readonly perSecond?: number;
 }
 const calls = direct && (await makeCalls(direct));
 await answerWith({}, (question) => {
-  const { callers, count, call, alone } = question as FloorAsked;
+  const { callers, count, call, alone, perSecond } = question as FloorAsked;
   const credential = (call && calls?.[call]) ?? sign;
-  return measure(callers, count, async () => {
+  const work = async () => {
     if (!alone) return issue(credential);
     const confirm = await credential();
     await confirm?.();
-  });
+  };
+  return measure(callers, count, work, perSecond);
 });
 await ledger.close();
 process.exit(); // idle connections would keep it

@@ -1,3 +1,5 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
 /** What `callers` loops of `work` came to: `count` calls in all, the first tenth left out of the figures. */
 export interface Figures {
   readonly callers: number;
@@ -7,17 +9,22 @@ export interface Figures {
   readonly p99: number;
 }
 
-/** @param work - answers how much of its time does not count, where there is such. */
+/**
+ * @param work - answers how much of its time does not count, where there is such.
+ * @param perSecond - how often all callers together ask, at moments that chance sets, and that are the same each time; absent: each asks as
+ * soon as it was answered.
+ */
 export async function measure(
   callers: number,
   count: number,
   work: (caller: number) => Promise<number | void>,
+  perSecond?: number,
 ): Promise<Figures> {
   const warmUp = Math.max(callers, Math.floor(count / 10));
-  await run(callers, warmUp, work, []);
+  await run(callers, warmUp, work, [], turns(perSecond));
   const times: number[] = [];
   const start = performance.now();
-  await run(callers, count, work, times);
+  await run(callers, count, work, times, turns(perSecond));
   const seconds = (performance.now() - start) / 1000;
   times.sort((a, b) => a - b);
   const at = (share: number) => times[Math.min(times.length - 1, Math.floor(times.length * share))] ?? 0;
@@ -29,14 +36,29 @@ async function run(
   count: number,
   work: (caller: number) => Promise<number | void>,
   times: number[],
+  turn: () => Promise<void>,
 ): Promise<void> {
   let left = count;
   const loop = async (_: unknown, caller: number) => {
     while (left-- > 0) {
+      await turn();
       const start = performance.now();
       const aside = (await work(caller)) ?? 0;
       times.push(performance.now() - start - aside);
     }
   };
   await Promise.all(Array.from({ length: callers }, loop));
+}
+
+/** Comes back when it is the next one's turn. */
+function turns(perSecond: number | undefined): () => Promise<void> {
+  if (perSecond === undefined) return async () => undefined;
+  let at = performance.now();
+  let seed = 1;
+  return async () => {
+    // Park and Miller's generator; the pauses of independent callers are exponential.
+    seed = (seed * 48_271) % 2_147_483_647;
+    at -= (Math.log(seed / 2_147_483_647) * 1_000) / perSecond;
+    await sleep(Math.max(0, at - performance.now()));
+  };
 }

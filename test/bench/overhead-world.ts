@@ -18,7 +18,7 @@ export interface ProvidersWorld {
   /** What every call of a provider takes longer; the fakes start afresh. */
   setDelay(ms: number): Promise<void>;
   /** What an exchange with an Express server costs that waits as long and does nothing: its wait is taken off. */
-  measureHttp(callers: number, count: number, waitMs: number): Promise<Figures>;
+  measureHttp(asked: HttpAsked): Promise<Figures>;
   /** The same of the AWS of `bench-aws-slow` alone. */
   setSlow(ms: number): Promise<void>;
 }
@@ -60,7 +60,7 @@ export async function withProviders(world: World, name: string, work: (providers
       broker,
       floor,
       setDelay,
-      measureHttp: (callers, count, waitMs) => measureHttp((http.ready as { url: string }).url, callers, count, waitMs),
+      measureHttp: (asked) => measureHttp((http.ready as { url: string }).url, asked),
       setSlow: (ms) => {
         slow.slow_ms = ms;
         return setDelay(0);
@@ -73,7 +73,14 @@ export async function withProviders(world: World, name: string, work: (providers
   }
 }
 
-async function measureHttp(url: string, callers: number, count: number, waitMs: number): Promise<Figures> {
+export interface HttpAsked {
+  readonly callers: number;
+  readonly count: number;
+  readonly waitMs: number;
+  readonly perSecond?: number | undefined;
+}
+
+async function measureHttp(url: string, { callers, count, waitMs, perSecond }: HttpAsked): Promise<Figures> {
   const connections = Array.from({ length: callers }, () => openCaller(url));
   const request = post('/', 'x'.repeat(TOKEN_CHARS), {
     ms: Math.round(waitMs),
@@ -81,10 +88,11 @@ async function measureHttp(url: string, callers: number, count: number, waitMs: 
     purpose: 'bench',
   });
   try {
-    return await measure(callers, count, async (caller) => {
+    const exchange = async (caller: number) => {
       const answer = await connections[caller]?.call(request);
       return (JSON.parse(answer?.body ?? '') as { waited_ms: number }).waited_ms;
-    });
+    };
+    return await measure(callers, count, exchange, perSecond);
   } finally {
     for (const connection of connections) connection.close();
   }

@@ -24,6 +24,8 @@ interface Wanted {
   readonly delayMs: number;
   readonly rounds: number;
   readonly callers?: readonly number[];
+  /** How often all callers together ask; absent: each as soon as it was answered. */
+  readonly perSecond?: number;
   /** Issuances of a round, by callers. */
   count(callers: number): number;
 }
@@ -51,13 +53,14 @@ async function measureRow(
   callers: number,
 ) {
   const { call, bare, profile, delayMs } = wanted;
+  const pace = wanted.perSecond === undefined ? {} : { perSecond: wanted.perSecond };
   // One caller feels most what else the machine does: more rounds, each of them shorter.
   const finer = callers === 1 ? FINER : 1;
   const rounds = wanted.rounds * finer;
   const count = Math.ceil(wanted.count(callers) / finer / (world.quick ? 4 : 1));
   const measured = async (asked: { call: CallKind; alone?: boolean }) => {
     await setDelay(delayMs);
-    return floor.measure(callers, count, asked);
+    return floor.measure(callers, count, { ...asked, ...pace });
   };
   const yardstick = async (kind: CallKind) => ({
     direct: await measured({ call: kind, alone: true }),
@@ -65,13 +68,13 @@ async function measureRow(
   });
   const all: Round[] = [];
   for (let round = 0; round < rounds; round++) {
-    const plain = await floor.measure(callers, count);
+    const plain = await floor.measure(callers, count, pace);
     const nobody = { direct: NOTHING, both: plain };
     const own = call ? await yardstick(call) : nobody;
     const byHand = bare ? await yardstick(bare) : nobody;
     await setDelay(delayMs);
-    const issued = await broker.issuances({ profile, callers, count, tokens: world.tokens });
-    const http = await measureHttp(callers, count, issued.p50);
+    const issued = await broker.issuances({ profile, callers, count, tokens: world.tokens, ...pace });
+    const http = await measureHttp({ callers, count, waitMs: issued.p50, ...pace });
     all.push({ floor: plain, own, bare: byHand, broker: issued, http });
   }
   const of = (value: (round: Round) => number) => median(all.map(value)).toFixed(2).padStart(8);
@@ -106,6 +109,10 @@ const NOTHING: Figures = { callers: 0, perSecond: 0, p50: 0, p99: 0 };
 const many = (callers: number) => (callers === 1 ? 300 : callers * 50 > 1_000 ? 1_000 : 500);
 const few = (callers: number) => (callers === 1 ? 120 : callers === 8 ? 160 : 640);
 
+/** Callers who come by chance, and not at once as soon as they were answered: a fifth of what the broker can do here. */
+const PACED = { callers: [8, 64], perSecond: 60, rounds: 5, count: () => 200 } as const;
+const paced = `${PACED.perSecond} a second from all callers together`;
+
 /** What all issuances cost beyond the floor, whichever provider they are of: HTTP, the answer, and all that is checked on the way. */
 const control = (world: World, providers: ProvidersWorld) =>
   tableOf(world, providers, {
@@ -124,6 +131,7 @@ export const overheadAws: Part = {
       const base = { call: 'aws', profile: 'bench-aws' } as const;
       await tableOf(world, providers, { ...base, title: 'aws: AssumeRole', delayMs: 0, rounds: 5, count: many });
       await tableOf(world, providers, { ...base, title: 'aws, 20 ms slower', delayMs: 20, rounds: 3, count: few });
+      await tableOf(world, providers, { ...base, ...PACED, title: `aws, ${paced}`, delayMs: 0 });
     }),
 };
 
@@ -142,6 +150,7 @@ export const overheadVault: Part = {
         rounds: 3,
         count: few,
       });
+      await tableOf(world, providers, { ...base, ...PACED, title: `vault, ${paced}`, delayMs: 0 });
       await tableOf(world, providers, {
         call: 'vault-entity',
         bare: 'vault-entity-bare',

@@ -22,6 +22,8 @@ export interface Issuances {
   /** Used in turn; one for each request where nothing that was verified before may help. */
   readonly tokens: readonly string[];
   readonly ttlSeconds?: number;
+  /** As `measure` takes it. */
+  readonly perSecond?: number | undefined;
 }
 
 /** A whole broker in a process of its own on two servers of its own, and the floor in another process beside it. */
@@ -99,18 +101,20 @@ export async function makeWorld({ quick, callers }: Pick<World, 'quick' | 'calle
   };
 }
 
-async function issuances(url: string, { profile, callers, count, tokens, ttlSeconds }: Issuances): Promise<Figures> {
+async function issuances(url: string, asked: Issuances): Promise<Figures> {
+  const { profile, callers, count, tokens, ttlSeconds, perSecond } = asked;
   const body = { profile, purpose: 'bench', ...(ttlSeconds === undefined ? {} : { ttl_seconds: ttlSeconds }) };
   const requests = tokens.map((token) => post('/v1/grants', token, body));
   const connections = Array.from({ length: callers }, () => openCaller(url));
   let next = 0;
   try {
-    return await measure(callers, count, async (caller) => {
+    const issue = async (caller: number) => {
       const request = requests[next++ % requests.length];
       const answer = request && (await connections[caller]?.call(request));
       if (answer?.status !== 201)
         throw new Error(`an issuance was answered ${answer?.status}: ${answer?.body.slice(0, 300)}`);
-    });
+    };
+    return await measure(callers, count, issue, perSecond);
   } finally {
     for (const connection of connections) connection.close();
   }
