@@ -6,8 +6,8 @@ export interface Deadline {
 }
 
 /**
- * A caller's signal with a limit of time, which begins once `from` is done; at once without it. Not `AbortSignal.any` with an `AbortSignal.timeout` in it: nothing keeps that alive,
- * and once it has been collected as garbage the time is never up (seen on Node 20.20.2).
+ * A caller's signal with a limit of time, which begins once `from` is done; at once without it. Not `AbortSignal.any` with an
+ * `AbortSignal.timeout` in it: nothing keeps that alive, and once it has been collected as garbage the time is never up (seen on Node 20.20.2).
  */
 export function deadline(ms: number, caller?: AbortSignal, from?: Promise<void>): Deadline {
   const controller = new AbortController();

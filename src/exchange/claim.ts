@@ -76,14 +76,8 @@ export function makeClaim(context: ExchangeContext, { mintAndActivate }: IssuePa
         if (isOver(error)) return refuse(ledger, record, error.code, { grant });
         throw error;
       });
-      const handover = await mintAndActivate({
-        provider,
-        plan,
-        record,
-        opening,
-        origin: caller.origin,
-        endsGrant: true,
-      });
+      const intended = { provider, plan, record, opening, origin: caller.origin, endsGrant: true };
+      const handover = await mintAndActivate(intended);
       return {
         ...handover,
         ...names,

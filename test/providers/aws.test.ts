@@ -59,6 +59,24 @@ const mint = async (by: Provider, { section = {}, parameters = { month: MONTH },
   const record = { mint: request.mint, grant: request.grant, endsAt: plan.endsAt, request: plan.request };
   return { request, plan, minted, record, credential: minted.credential.reveal() };
 };
+
+test.each(['on', 'off'] as const)(
+  'children %s: no session of a mint is opened before its intent is on record, that of a parent neither',
+  async (scoped) => {
+    const provider = make({ config: { scoped } });
+    const request = asked();
+    const plan = provider.plan(awsProfile(), { month: MONTH }, request);
+    const sessions = () => world.fake.sessions.filter(({ name }) => name.endsWith(`-${request.mint}`)).length;
+    let commit = () => {};
+    const recorded = new Promise<void>((resolve) => (commit = resolve));
+    const minting = provider.mintWhen?.(recorded, plan, forever);
+    await mint(provider); // what this was given, the other could have been
+    expect(sessions()).toBe(0);
+    commit();
+    expect(world.can((await minting)?.credential.reveal() ?? {})).toBe('allowed');
+    expect(sessions()).toBe(scoped === 'on' ? 2 : 1);
+  },
+);
 const failure = async (call: Promise<unknown>): Promise<ProviderError> => {
   const error = await call.then(
     () => undefined,
