@@ -50,13 +50,18 @@ export interface Intended {
  * Whatever fails after the intent is given up: the grant moves to `ending`, or to `failed` where nothing can live.
  * @throws whatever `opening` does, with nothing asked; ProviderError, Refusal `superseded` or `under_order`, Fault `ledger_unavailable`;
  * each with nothing handed out.
+ * @param timeoutMs - what the provider has, from the commit on.
  */
-export function makeMinting({ ledger, log }: Pick<ExchangeContext, 'ledger' | 'log'>, giveUp: GiveUp) {
+export function makeMinting(
+  { ledger, log }: Pick<ExchangeContext, 'ledger' | 'log'>,
+  giveUp: GiveUp,
+  timeoutMs = PROVIDER_TIMEOUT_MS,
+) {
   return async function mintAndActivate(intended: Intended): Promise<Handover> {
     const { provider, plan, record, opening, origin, endsGrant } = intended;
     const recorded = opening.then(ignore, notRecorded);
     // Cleared when it is over: a timer of its own for each would stay for ten seconds, with all that hangs on it.
-    const bounded = deadline(PROVIDER_TIMEOUT_MS, undefined, recorded);
+    const bounded = deadline(timeoutMs, undefined, recorded);
     const { minted, active } = await issued().finally(bounded.clear);
     return {
       credential: minted.credential,

@@ -24,7 +24,8 @@ export interface Provider {
   mint(plan: Plan, signal: AbortSignal): Promise<Minted>;
   /**
    * As `mint`, called while the intent is being committed: what will be asked is made ready, and goes out once `recorded`, the commit, is
-   * done; where that fails nothing goes out, and this fails with `nothingLives`. Only where readying takes time worth saving.
+   * done; where that fails nothing goes out, the broker's own login aside, and this fails with `nothingLives`. Whoever calls sees to it that
+   * a failure of `recorded` is handled. Only where readying takes time worth saving.
    */
   mintWhen?(recorded: Promise<void>, plan: Plan, signal: AbortSignal): Promise<Minted>;
   /** Extends a first short life, once the handle is on record. Only where the provider mints that way. */

@@ -1,3 +1,6 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { makeIssue } from '../../src/exchange/issue.ts';
+import { makeMinting } from '../../src/exchange/minting.ts';
 import { memoryProvider } from '../support/memory-provider.ts';
 import { until } from '../support/waiting.ts';
 import { caller, codeOf, lives, makeWorld, REQUEST } from './world.ts';
@@ -10,6 +13,7 @@ beforeAll(async () => {
 });
 afterAll(() => world.close());
 afterEach(async () => {
+  world.provider.recover();
   await world.record.calm();
 });
 
@@ -46,4 +50,21 @@ test('an intent that is refused: what was readied for it is dropped, and nothing
     await world.record.sql('select id from mints where id = any ($1)', [world.provider.readied.slice(ready)]),
   ).toEqual([]);
   expect(world.warnings.slice(warned)).toEqual([]);
+});
+
+test('the provider has its whole time, however long the commit took', async () => {
+  const mintAndActivate = makeMinting(world.context, world.giveUp, 1_000);
+  const issue = makeIssue(world.context, { ...world.parts, mintAndActivate });
+  let late: boolean | undefined;
+  world.provider.before = (_call, _mint, signal) => void (late = signal.aborted);
+  const held = world.proxy.hold({
+    from: 'backend',
+    match: ({ type, sql }) => type === 'C' && sql.includes('open_grant'),
+  });
+  const issuing = issue(caller(), REQUEST);
+  await held.reached;
+  await sleep(1_200); // longer than the provider has, and shorter than a statement
+  held.release();
+  await issuing;
+  expect(late).toBe(false);
 });

@@ -412,6 +412,7 @@ async function failure<T>(call: Promise<T>): Promise<ProviderError> {
 function promised() {
   let [resolve, reject]: [() => void, (error: Error) => void] = [() => {}, () => {}];
   const promise = new Promise<void>((done, fail) => ([resolve, reject] = [done, fail]));
+  promise.catch(() => undefined); // whoever waits for it may not do so yet
   return { promise, resolve, reject };
 }
 
