@@ -149,6 +149,26 @@ describe('so many may wait at once', () => {
     await world.sql(`update approvals set state = 'denied', closed_at = now() where subject like '%many'`);
     await asking('spiffe://dev.local/agent/many', 2);
   });
+
+  const putting = async (subject: string, max: number) => {
+    const { approval, ...call } = callApproval(await deniedCall(world, { subject }));
+    return () => world.ledger.approvals.requestCall({ ...call, approval: { ...approval, max_open: max } });
+  };
+
+  test.each(['grants', 'calls'] as const)('also of those that ask at one moment: %s', async (what) => {
+    const subject = `spiffe://dev.local/agent/at-once-${what}`;
+    const ask = async () => (what === 'calls' ? putting(subject, 2) : () => asking(subject, 2));
+    const asks = await Promise.all(Array.from({ length: 4 }, ask));
+    // None can write before all are on their way: without a lock of their own all of them would have counted by then.
+    const holding = await world.database.pool.connect();
+    await holding.query('begin');
+    await holding.query('lock table approvals in share row exclusive mode');
+    const codes = Promise.all(asks.map((one) => codeOf(one())));
+    await until(async () => (await world.sql('select 1 from pg_locks where not granted')).length >= asks.length);
+    await holding.query('commit');
+    holding.release();
+    expect((await codes).sort()).toEqual(['done', 'done', 'too_many_approvals', 'too_many_approvals']);
+  });
 });
 
 describe('calls', () => {
