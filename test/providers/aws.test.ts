@@ -303,8 +303,56 @@ describe('the session that children are made of', () => {
     // Three times: where clocks are so far apart the SDK takes every refusal for one of the time, and asks again.
     world.fake.faults.fail('GetScopedCredentials', { status: 403, code: 'ExpiredToken' }, 3);
     expect(await again(by, request)).toBe(1);
+    // By other names, of which nobody knows whether AWS has them for that, too.
+    for (const code of ['InsufficientSessionLifetime', 'ValidationError', 'AccessDenied', 'Teapot']) {
+      world.fake.faults.fail('GetScopedCredentials', { status: 400, code }, 3);
+      expect([code, await again(by, request)]).toEqual([code, 1]);
+      world.fake.faults.clear();
+    }
+    expect(await again(by, request)).toBe(0);
+  });
+
+  test('that another was asked for does not make certain what an attempt with the first may have left', async () => {
+    const by = make({ config: { scoped: 'on' } });
+    const { request } = await mint(by, { request: asked(3_000) });
+    world.fake.faults.fail('GetScopedCredentials', { status: 500, code: 'InternalFailure' }, 1);
     world.fake.faults.fail('GetScopedCredentials', { status: 400, code: 'InsufficientSessionLifetime' }, 3);
-    expect(await again(by, request)).toBe(1);
+    world.fake.faults.fail('AssumeRole', { status: 403, code: 'AccessDenied' });
+    const error = await failure(again(by, request));
+    expect(error).toMatchObject({ code: 'provider_refused', nothingLives: false, facts: { finding: 'access_denied' } });
+  });
+
+  test.each([
+    ['too little for that', 312, 15, 1],
+    ['enough', 350, 25, 0],
+  ])('an intent that takes long to commit finds one that has %s', async (_name, left, seconds, sessions) => {
+    const by = make({ config: { scoped: 'on' } });
+    const { request } = await mint(by, { request: asked(86_400) });
+    world.fake.advance((3_600 - left) * 1000);
+    const other = make({ config: { scoped: 'off' } });
+    const { grant, task, endsAt } = request;
+    const plan = by.plan(awsProfile(), { month: MONTH }, asked(0, { grant, task, endsAt }));
+    let commit = () => {};
+    const minting = by.mintWhen?.(new Promise<void>((resolve) => (commit = resolve)), plan, forever);
+    await mint(other); // by then it has looked for one
+    const since = world.fake.calls.length;
+    world.fake.advance(seconds * 1000);
+    commit();
+    expect(world.can((await minting)?.credential.reveal() ?? {})).toBe('allowed');
+    expect(world.fake.calls.slice(since).map(({ code }) => code)).not.toContain('InsufficientSessionLifetime');
+    expect(callsOf('AssumeRole', since)).toBe(sessions);
+  });
+
+  test('a child that an endpoint gives for less than was asked says so, and is followed by the next', async () => {
+    const by = make({ config: { scoped: 'on' } });
+    const shorter = new Date(world.now().getTime() + 100_000);
+    world.fake.faults.lie = (action, result) => {
+      const given = result['Credentials'] as Record<string, unknown>;
+      return action === 'GetScopedCredentials' ? { ...result, Credentials: { ...given, Expiration: shorter } } : result;
+    };
+    const { minted, credential, request } = await mint(by, { request: asked(3_000) });
+    expect([minted.expiresAt, credential['expiration']]).toEqual([shorter, shorter.toISOString()]);
+    world.fake.faults.clear();
     expect(await again(by, request)).toBe(0);
   });
 

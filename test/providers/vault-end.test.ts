@@ -117,6 +117,42 @@ describe('a lease', () => {
     await walled.close();
   });
 
+  test.each<[string, JsonObject]>([
+    ['with no reason', { errors: [] }],
+    ['as of a path', { errors: ['no handler for route "sys/leases/lookup". route entry not found.'] }],
+    ['in the words for a lease', { errors: ['invalid lease'] }],
+    ['by whom it is not', { message: 'no such page' }],
+  ])('is not gone where its look-up is answered with 404, %s', async (_name, body) => {
+    const given = await give('secret');
+    for (const status of [202, 400, 404]) {
+      const lost = await troubled({
+        only: /leases/,
+        alter: () => LOOK_AT_NOTHING,
+        tell: (_answer, { path }) =>
+          path.endsWith('revoke') ? { status, body: { errors: [] } } : { status: 404, body },
+      });
+      const facts = { vault_status: 404, step: 'lease_lookup' };
+      await expect(end(given, lost)).rejects.toMatchObject({ nothingLives: false, facts });
+      await lost.close();
+    }
+    expect(await world.admits(given.credential['data'] as JsonObject)).toBe(true);
+    expect(await world.isAlive(given.record.mint)).toBe(true);
+  });
+
+  test('is gone with a namespace that is no more, once its token has been dead for a minute', async () => {
+    const given = await give('secret');
+    const lost = await troubled({
+      only: /leases|-accessor/,
+      alter: () => LOOK_AT_NOTHING,
+      tell: () => ({ status: 404, body: { errors: ['namespace not found'] } }),
+    });
+    await world.passTo(new Date(given.record.endsAt.getTime() + 59_000));
+    await expect(end(given, lost)).rejects.toMatchObject({ facts: { vault_status: 404, step: 'lease_lookup' } });
+    world.pass(2);
+    expect(await end(given, lost)).toEqual(ENDED);
+    await lost.close();
+  });
+
   test('whose database is away is an error, and is ended when it is back', async () => {
     const given = await give('secret');
     world.server.database.away = true;
@@ -184,6 +220,18 @@ path "sys/capabilities-self" { capabilities = ["update"] }`,
   });
 });
 
+test('a token that is revoked and still shown, as a server that lags would, is looked up again', async () => {
+  const given = await give('token');
+  const lagging = await troubled({
+    only: /lookup-accessor/,
+    tell: () => ({ status: 200, body: { data: {} } }),
+    times: 3,
+  });
+  expect(await end(given, lagging)).toEqual(ENDED);
+  expect(await world.isAlive(given.record.mint)).toBe(false);
+  await lagging.close();
+});
+
 describe('"not found" from a standby proves nothing: it may not have seen the token yet', () => {
   beforeEach(() => void (world.server.standby = true));
   afterEach(() => void (world.server.standby = false));
@@ -203,11 +251,29 @@ describe('"not found" from a standby proves nothing: it may not have seen the to
     await lagging.close();
   });
 
+  test('neither does that it knows the one which gives the token', async () => {
+    const given = await give('wrapped');
+    const lagging = await troubled({
+      tell: (answer, { path, body }) => {
+        if (body['accessor'] !== given.handle['accessor']) return answer;
+        return path.endsWith('revoke-accessor') ? NO_SUCH_TOKEN : NO_ACCESSOR;
+      },
+      alter: (request) => (request.body['accessor'] === given.handle['accessor'] ? LOOK_AT_NOTHING : request),
+    });
+    expect(await end(given, lagging)).toMatchObject({ kind: 'pending' });
+    expect(await world.isAlive(given.record.mint)).toBe(true);
+    await lagging.close();
+  });
+
   test('what is gone is ended by the word of the active server, or past its end', async () => {
     const given = await give('token');
     await end(given);
     expect(await end(given)).toMatchObject({ kind: 'pending' });
     world.server.standby = false;
+    // Where a standby answered lately the next answer may be one's again.
+    world.pass(290);
+    expect(await end(given)).toMatchObject({ kind: 'pending' });
+    world.pass(10);
     expect(await end(given)).toEqual(ENDED);
     world.server.standby = true;
     await world.passTo(new Date(given.record.endsAt.getTime() + 55_000));
@@ -217,6 +283,97 @@ describe('"not found" from a standby proves nothing: it may not have seen the to
     expect(await end(given)).toEqual(ENDED);
   });
 });
+
+describe('behind a balancer of which every third answer is a standby’s', () => {
+  const mixed = (more: NonNullable<Trouble['tell']>) => {
+    let asked = 0;
+    return troubled({
+      tell(answer, request) {
+        if (request.path !== 'sys/health') return more(answer, request);
+        return ++asked % 3 === 0 ? { ...answer, body: { ...answer.body, standby: true } } : answer;
+      },
+    });
+  };
+
+  test('what one of them does not know is not ended', async () => {
+    const given = await give('token');
+    const behind = await mixed((answer, { path }) => {
+      if (path.endsWith('revoke-accessor')) return NO_SUCH_TOKEN;
+      return path.endsWith('lookup-accessor') ? NO_ACCESSOR : answer;
+    });
+    expect(await end(given, behind)).toMatchObject({ kind: 'pending' });
+    await behind.close();
+  });
+
+  test('what was found is', async () => {
+    const given = await give('secret');
+    const behind = await mixed((answer) => answer);
+    expect(await end(given, behind)).toEqual(ENDED);
+    await behind.close();
+  });
+});
+
+describe('a lease, by way of a standby', () => {
+  beforeEach(() => void (world.server.standby = true));
+  afterEach(() => void (world.server.standby = false));
+  const NO_SUCH_LEASE = { status: 400, body: { errors: ['invalid lease'] } };
+
+  test('is handed out once the standby knows it: of one that it does not know it says that it is revoked', async () => {
+    const { provider: lagging, door } = await world.troubled({
+      only: /leases\/lookup/,
+      tell: () => NO_SUCH_LEASE,
+      times: 2,
+    });
+    const given = await give('secret', lagging);
+    expect(door.seen.filter(({ path }) => path === 'sys/leases/lookup')).toHaveLength(3);
+    expect(await end(given, lagging)).toEqual(ENDED);
+    expect(await world.admits(given.credential['data'] as JsonObject)).toBe(false);
+    await lagging.close();
+  });
+
+  test('is not handed out where it stays unknown, and there is what ends it', async () => {
+    const blind = await troubled({ only: /leases\/lookup/, tell: () => NO_SUCH_LEASE });
+    const minting = blind.mint(world.plan(blind, sectionOf('secret')), forever);
+    await expect(minting).rejects.toMatchObject({
+      nothingLives: false,
+      facts: { step: 'lease_lookup' },
+      handle: { leases: [expect.any(String) as string] },
+    });
+    await blind.close();
+  });
+
+  test('is not looked up where the active server answers', async () => {
+    world.server.standby = false;
+    const { provider: direct, door } = await world.troubled();
+    await give('secret', direct);
+    expect(door.seen.map(({ path }) => path)).not.toContain('sys/leases/lookup');
+    await direct.close();
+  });
+
+  test('is not ended by its word where it was asked what it does not know', async () => {
+    const given = await give('secret');
+    const lagging = await troubled({
+      only: /leases/,
+      alter: () => LOOK_AT_NOTHING,
+      tell: () => NO_SUCH_LEASE,
+    });
+    const until = new Date(world.now().getTime() + 10_000);
+    expect(await end(given, lagging)).toEqual({ kind: 'pending', until });
+    expect(await world.admits(given.credential['data'] as JsonObject)).toBe(true);
+    await lagging.close();
+  });
+});
+
+test.each([400, 403])(
+  'a token that the server has recorded and does not see yet (%i) is extended all the same',
+  async (status) => {
+    const lagging = await troubled({ only: /renew-accessor/, status, times: 3 });
+    const given = await give('token', lagging);
+    world.pass(300);
+    expect(await world.isAlive(given.record.mint)).toBe(true);
+    await lagging.close();
+  },
+);
 
 test.each([400, 403])(
   'a token that the server has made and does not see yet (%i) is looked up again',
@@ -293,6 +450,37 @@ describe('"not found" elsewhere proves nothing', () => {
     world.server.state().revoke(world.server.state().byAccessor(String(given.handle['accessor'])) ?? never());
     const error = { code: 'provider_refused', facts: { finding: 'another_namespace' } };
     await expect(end(given, provider, { namespace: 'team-a' })).rejects.toMatchObject(error);
+  });
+
+  test('at another address, where the cluster has no name to be known by', async () => {
+    const nameless = await troubled({
+      only: /health/,
+      tell: ({ body, ...answer }) => {
+        const { cluster_id: _id, ...rest } = body ?? {};
+        return { ...answer, body: rest };
+      },
+    });
+    const given = await give('token', nameless);
+    expect(given.handle).not.toHaveProperty('cluster');
+    const state = world.server.state();
+    state.revoke(state.byAccessor(String(given.handle['accessor'])) ?? never());
+    const error = { code: 'provider_refused', facts: { finding: 'another_address' } };
+    await expect(end(given)).rejects.toMatchObject(error);
+    expect(await end(given, nameless)).toEqual(ENDED);
+    world.pass(661);
+    expect(await end(given)).toEqual(ENDED);
+    await nameless.close();
+  });
+
+  test('but a server that only has another name now is the same one', async () => {
+    const [first, second] = [await give('token'), await give('token')];
+    const renamed = await troubled({});
+    expect(await end(first, renamed)).toEqual(ENDED);
+    expect(await world.isAlive(first.record.mint)).toBe(false);
+    const state = world.server.state();
+    state.revoke(state.byAccessor(String(second.handle['accessor'])) ?? never());
+    expect(await end(second, renamed)).toEqual(ENDED);
+    await renamed.close();
   });
 
   test('but what is found is ended, whatever the cluster calls itself now', async () => {

@@ -1,3 +1,4 @@
+import type { STSClient } from '@aws-sdk/client-sts';
 import { ProviderError } from '../../domain/errors.ts';
 import { asProviderError, leavesNothing, nameOf } from './errors.ts';
 
@@ -22,8 +23,16 @@ interface Command {
   readonly input: object;
 }
 
+/** One attempt of a command, with what goes out for it. */
+interface Attempt extends Command {
+  readonly request?: unknown;
+}
+
 /** By what a command asks for. Not an `AsyncLocalStorage`: on Node 20 one that was used once slows every promise of the process. */
 const attemptsOfInput = new WeakMap<object, Attempts>();
+
+/** By what goes out for an attempt: who cuts it off. */
+const signalOfRequest = new WeakMap<object, AbortSignal>();
 
 /** Inside of the retries and of the signature: what fails before has not been sent. */
 export const WATCHING = { step: 'finalizeRequest', priority: 'low', name: 'writAttempts' } as const;
@@ -32,7 +41,7 @@ export const WATCHING = { step: 'finalizeRequest', priority: 'low', name: 'writA
  * A middleware that reports each attempt to the call that makes it. No attempt begins that nobody asked for, that is not on record, or whose
  * caller has gone.
  */
-export function watching<Request extends Command, Result extends { readonly response: unknown }>(
+export function watching<Request extends Attempt, Result extends { readonly response: unknown }>(
   next: (request: Request) => Promise<Result>,
 ): (request: Request) => Promise<Result> {
   return async (request) => {
@@ -42,6 +51,8 @@ export function watching<Request extends Command, Result extends { readonly resp
     attempts.signal.throwIfAborted();
     const before = attempts.open;
     attempts.open = true;
+    const { request: outgoing }: Attempt = request;
+    if (typeof outgoing === 'object' && outgoing) signalOfRequest.set(outgoing, attempts.signal);
     try {
       const result = await next(request);
       Object.assign(attempts, dateOf(result.response));
@@ -52,6 +63,18 @@ export function watching<Request extends Command, Result extends { readonly resp
       if (nameOf(error) === 'LimitExceededException') throw asProviderError(error, true);
       throw error;
     }
+  };
+}
+
+/**
+ * What is under way ends with the caller's going. With a call the SDK takes a signal too, but puts its middleware together anew for it; this one
+ * is for clients that keep theirs. Whether a request that was cut off has been heeded nobody knows.
+ */
+export function cutOffWithCaller(handler: STSClient['config']['requestHandler']): void {
+  const handle = handler.handle.bind(handler);
+  handler.handle = (request: object, options) => {
+    const abortSignal = signalOfRequest.get(request);
+    return handle(request, abortSignal ? { ...options, abortSignal } : options);
   };
 }
 
@@ -68,8 +91,8 @@ function readDate(text: string | undefined): Date | undefined {
 
 /**
  * One call, with the SDK's own attempts. @throws ProviderError as soon as it fails, or as the caller has gone.
- * @param send - sends the command, which is of this call alone. With the options an attempt under way is cut off when the caller goes;
- * without them it ends by its own time limit, and a client that keeps its middleware need not put it together anew.
+ * @param send - sends the command, which is of this call alone. With the options an attempt under way is cut off when the caller goes; without
+ * them only where the client's handler sees to that.
  */
 export async function ask<T>(
   signal: AbortSignal,

@@ -4,7 +4,7 @@ import type { Credentials, STSClientConfig } from '@aws-sdk/client-sts';
 import type { Clock } from '../../domain/clock.ts';
 import { ProviderError } from '../../domain/errors.ts';
 import type { ProviderDeps } from '../provider.ts';
-import { ask, WATCHING, watching } from './call.ts';
+import { ask, cutOffWithCaller, WATCHING, watching } from './call.ts';
 import type { AwsConfig, BoundaryConfig } from './config.ts';
 
 const CONNECT_MS = 2_000;
@@ -69,8 +69,11 @@ export function makeClients(config: AwsConfig, { readFile, clock }: Pick<Provide
     return client;
   };
   const login = loginOf(config, () => opened(makeSts({ region: config.region })), readFile, clock);
-  const asBroker = (region: string, more: STSClientConfig = {}) =>
-    opened(makeSts({ region, ...(login && { credentials: login }), ...more }));
+  const asBroker = (region: string, more: STSClientConfig = {}) => {
+    const client = opened(makeSts({ region, ...(login && { credentials: login }), ...more }));
+    cutOffWithCaller(client.config.requestHandler);
+    return client;
+  };
 
   // What the SDK does with a command is put together once and not for each issuance; it keeps the first one, which has no secret.
   const issuing = perKey((region) => asBroker(region, { cacheMiddleware: true }));

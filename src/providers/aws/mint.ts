@@ -7,6 +7,7 @@ import type { Minted } from '../provider.ts';
 import { openChild, openSession, type Opened } from './assume.ts';
 import type { Pace } from './call.ts';
 import type { Clients } from './clients.ts';
+import { asProviderError } from './errors.ts';
 import type { Known } from './known.ts';
 import { grantOf } from './names.ts';
 import type { Parents } from './parents.ts';
@@ -14,6 +15,8 @@ import { refused, type AwsRequest } from './plan.ts';
 
 /** All of it, whatever the attempts come to: well inside the mint's deadline. */
 const MINT_MS = 9_500;
+/** What a session has to live longer than a child that is asked of it: the child is readied before its intent is on record, and asked for after. */
+const CHILD_ROOM_MS = 30_000;
 
 export interface Minting {
   readonly clients: Clients;
@@ -22,9 +25,17 @@ export interface Minting {
   readonly clock: Clock;
 }
 
-/** A session of the role, or a child of the grant's own session; held against the plan. */
-export async function mintSession(minting: Minting, request: AwsRequest, pace: Pace): Promise<Minted> {
-  const bounded = deadline(MINT_MS, pace.signal, pace.recorded);
+/**
+ * A session of the role, or a child of the grant's own session; held against the plan.
+ * @param limitMs - what there is for all of it, from the commit of the intent on.
+ */
+export async function mintSession(
+  minting: Minting,
+  request: AwsRequest,
+  pace: Pace,
+  limitMs = MINT_MS,
+): Promise<Minted> {
+  const bounded = deadline(limitMs, pace.signal, pace.recorded);
   const opened = await open(minting, request, { ...pace, signal: bounded.signal }).finally(bounded.clear);
   const planned = new Date(request.ends_at);
   const { keys } = opened;
@@ -65,33 +76,41 @@ async function childOf(minting: Minting, request: AwsRequest, pace: Pace): Promi
   const { region, assume_role: asked } = request;
   const grant = grantOf(request.session_name);
   if (!grant || !request.child) throw refused('plan_of_another_set_up');
-  const until = new Date(clock.now().getTime() + request.child.DurationSeconds * 1000);
+  const until = new Date(clock.now().getTime() + request.child.DurationSeconds * 1000 + CHILD_ROOM_MS);
   const make = (parent: Opened) =>
     openChild(clients.as(parent.keys, clients.sts(region)), parent, request, clock, pace);
 
-  const kept = parents.find(grant, asked, until);
-  if (kept) {
+  const ofAnother = async () => {
+    parents.drop(grant);
+    const parent = await openSession(clients.sts(region), asked, clock, pace);
     try {
-      return await make(kept);
+      const child = await make(parent);
+      parents.keep(grant, asked, parent);
+      return child;
     } catch (error) {
-      if (!isOver(error)) throw error;
+      // Nobody has the parent any more, and it was never handed out.
+      if (error instanceof ProviderError && error.facts['finding'] === 'not_offered') known.noteScoped(false);
+      throw error;
     }
-  }
-  parents.drop(grant);
-  const parent = await openSession(clients.sts(region), asked, clock, pace);
+  };
+
+  const kept = parents.find(grant, asked, until);
+  if (!kept) return ofAnother();
   try {
-    const child = await make(parent);
-    parents.keep(grant, asked, parent);
-    return child;
+    return await make(kept);
   } catch (error) {
-    // Nobody has the parent any more, and it was never handed out.
-    if (error instanceof ProviderError && error.facts['finding'] === 'not_offered') known.noteScoped(false);
-    throw error;
+    if (!isRefused(error)) throw error;
+    // What an attempt may have left of the first one is not undone by what becomes of the other.
+    return await ofAnother().catch((later: unknown) => {
+      throw error.nothingLives ? later : asProviderError(later, false);
+    });
   }
 }
 
-/** The session that was kept ends sooner than it said, or has ended. */
-function isOver(error: unknown): boolean {
-  if (!(error instanceof ProviderError)) return false;
-  return error.facts['finding'] === 'session_over' || error.facts['aws'] === 'ExpiredToken';
+/**
+ * The session that was kept ends sooner than it said, has ended, or has too little left for what is asked. Which names of errors endpoints have
+ * for that is known of some only, so that any refusal is taken for it.
+ */
+function isRefused(error: unknown): error is ProviderError {
+  return error instanceof ProviderError && error.code === 'provider_refused';
 }

@@ -19,7 +19,7 @@ export async function clearAway(vault: Vault, mint: MintRecord, signal: AbortSig
     const until = harmlessFrom(request);
     if (vault.clock.now() < until) {
       const there = await readEntity(vault, entity.name, signal);
-      // What a standby shows may be from before it was disabled.
+      // What a standby shows may be from before it was disabled; which server has answered is not said.
       if (there?.disabled === true || (await vault.serverNow(signal)).standby) return { kind: 'later', until };
     }
     await deleteEntity(vault, entity.name, signal);

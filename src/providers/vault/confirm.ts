@@ -3,6 +3,7 @@ import { parse, RenewAnswer } from './answers.ts';
 import type { Vault } from './context.ts';
 import { wrong } from './errors.ts';
 import type { VaultHandle } from './handle.ts';
+import { onceSeen } from './unseen.ts';
 import { at } from './values.ts';
 
 /** How far the answer's delay may move the end; the grant's own is the broker's to keep. */
@@ -22,7 +23,8 @@ export async function extend({ ask, clock }: Vault, handle: VaultHandle, signal:
     const seconds = Math.floor(left() / 1000);
     // Vault takes no increment at all for its own default.
     if (seconds < 1) break;
-    const reply = await ask({ step, method: 'POST', path, body: { accessor, increment: `${seconds}s` } }, signal);
+    const body = { accessor, increment: `${seconds}s` };
+    const reply = await onceSeen(() => ask({ step, method: 'POST', path, body }, signal), signal);
     const { lease_duration } = parse(RenewAnswer, reply, step).auth;
     if (lease_duration > seconds) throw wrong('ttl');
     if (lease_duration < seconds) {

@@ -14,8 +14,9 @@ export interface Vault {
   readonly place: Place;
   readonly ask: Server;
   readonly clock: Clock;
-  /** As `sys/health` says it now. */
+  /** As `sys/health` says it now; a standby, where one has answered at this address lately. */
   readonly serverNow: (signal: AbortSignal) => Promise<Answering>;
+  readonly standbyLately: () => boolean;
   /** The cluster's own id, as `sys/health` says it, or said lately. */
   readonly clusterLately: (signal: AbortSignal) => Promise<string | undefined>;
   /** The accessor of the mount `auth/token`, on which entities of grants have their alias. */

@@ -25,6 +25,7 @@ import { sectionProblems, VaultSection } from './section.ts';
 import { troubleOf } from '../trouble.ts';
 import { makeServer } from './server.ts';
 import { makeSession } from './session.ts';
+import { makeStanding } from './standing.ts';
 import { at } from './values.ts';
 import { makeWire } from './wire.ts';
 
@@ -45,24 +46,22 @@ export const vault: ProviderKind<VaultConfig> = {
     const session = makeSession({ auth: config.auth, caFile: config.ca_file, client, wire, clock, readFile });
     const ask = makeServer(client, session);
 
-    let cluster: string | undefined;
-    const health = async (signal: AbortSignal) => {
+    const standing = makeStanding(async (signal) => {
       await session.trusting();
-      const asked = await askHealth(client, clock, signal);
-      if (asked.serving) cluster = asked.cluster;
-      return asked;
-    };
+      return askHealth(client, clock, signal);
+    }, clock);
     const self: Vault = {
       place,
       ask,
       clock,
-      serverNow: health,
-      clusterLately: async (signal) => cluster ?? (await health(signal)).cluster,
-      tokenMount: makeTokenMount(ask, () => cluster),
+      serverNow: standing.now,
+      standbyLately: standing.standbyLately,
+      clusterLately: async (signal) => standing.cluster() ?? (await standing.health(signal)).cluster,
+      tokenMount: makeTokenMount(ask, standing.cluster),
     };
 
     const inspectServer = async (signal: AbortSignal): Promise<readonly HealthFinding[]> => {
-      const { findings, serving } = await health(signal);
+      const { findings, serving } = await standing.health(signal);
       const broker = serving ? await checkBroker(ask, session.canLogIn, signal) : [];
       return [...checkAddress(address), ...findings, ...broker];
     };
@@ -90,7 +89,7 @@ export const vault: ProviderKind<VaultConfig> = {
       },
       confirm: async (handle, signal) => extend(self, handles.read(handle), signal),
       find: async (mint, signal) => findToken(self, mint, signal),
-      end: async (_mint, handle, _why, signal) => endToken(self, readHandle(handle), signal),
+      end: async (mint, handle, _why, signal) => endToken(self, mint, readHandle(handle), signal),
       cleanup: async (mint, signal) => clearAway(self, mint, signal),
       async names(signal) {
         const listed = entities === false ? [] : await listMints(self, signal);

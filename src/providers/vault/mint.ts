@@ -118,12 +118,13 @@ async function examine({ vault, request, entity, mayOutlive, signal }: Examinati
 
 /** Reads the secret with the token itself, so that its lease hangs on the grant and on nothing else. */
 async function exchange(
-  { ask, clock }: Vault,
+  vault: Vault,
   path: string,
   token: Secret<string>,
   handle: VaultHandle,
   signal: AbortSignal,
 ): Promise<MintedToken> {
+  const { ask, clock } = vault;
   const asked = clock.now().getTime();
   const step = 'secret_read';
   const reply = await ask({ step, method: 'GET', path: atPath(path), token }, signal);
@@ -131,8 +132,20 @@ async function exchange(
   if (lease_id === '') throw refused('secret_without_lease');
   const leased = { ...handle, leases: [lease_id] };
   if (lease_duration === 0) throw withHandle(wrong('lease_duration'), leased);
+  if (vault.standbyLately()) await seen(vault, lease_id, leased, signal);
   const expiresAt = new Date(Math.min(Date.parse(handle.ends_at), asked + lease_duration * 1000));
   return { credential: new Secret({ type: 'vault_secret', data }), handle: leased, expiresAt };
+}
+
+/**
+ * A standby says of a lease that it has not seen yet, as of one that is gone, that it is revoked: so none is handed out before it
+ * has. @throws ProviderError with the handle.
+ */
+async function seen({ ask }: Vault, lease_id: string, leased: VaultHandle, signal: AbortSignal): Promise<void> {
+  const look = { step: 'lease_lookup', method: 'POST', path: at`sys/leases/lookup`, body: { lease_id } } as const;
+  await onceSeen(() => ask(look, signal), signal).catch((error: unknown) => {
+    throw withHandle(error, leased);
+  });
 }
 
 function credentialOf({ place }: Vault, { token, wrapped }: Made): JsonObject {
