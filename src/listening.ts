@@ -68,23 +68,28 @@ export async function startListening(
   };
 }
 
-/** What the system says about an address that cannot be listened on, in words of the configuration. */
+/** What is wrong with an address, in words of the configuration, by the system's code. */
+const FAULTS: Readonly<Record<string, readonly [StartErrorCode, string, (at: string) => string]>> = {
+  EADDRINUSE: [
+    'address_in_use',
+    'port',
+    (at) => `${at} is taken: stop what listens there, or give another port (0: any)`,
+  ],
+  EACCES: ['address_not_allowed', 'port', (at) => `this user may not listen on ${at}: give a port from 1024 on`],
+  EADDRNOTAVAIL: ['address_not_here', 'host', notHere],
+  EAFNOSUPPORT: ['address_not_here', 'host', notHere],
+  ENOTFOUND: ['address_not_here', 'host', notHere],
+};
+
+function notHere(at: string): string {
+  return `${at} is no address of this machine: give one of its own`;
+}
+
+/** A StartError where the address is what is wrong; any other error as it is. */
 export function listenError(error: NodeJS.ErrnoException, host: string, port: number): Error {
+  const fault = FAULTS[error.code ?? ''];
+  if (!fault) return error;
+  const [code, member, sentence] = fault;
   const at = `${host.includes(':') ? `[${host}]` : host}:${port}`;
-  const told = (code: StartErrorCode, sentence: string) => new StartError(sentence, { code, cause: error });
-  switch (error.code) {
-    case 'EADDRINUSE':
-      return told(
-        'address_in_use',
-        `server.port: ${at} is taken: stop what listens there, or give another port (0: any)`,
-      );
-    case 'EACCES':
-      return told('address_not_allowed', `server.port: this user may not listen on ${at}: give a port from 1024 on`);
-    case 'EADDRNOTAVAIL':
-    case 'EAFNOSUPPORT':
-    case 'ENOTFOUND':
-      return told('address_not_here', `server.host: ${at} is no address of this machine: give one of its own`);
-    default:
-      return error;
-  }
+  return new StartError(`server.${member}: ${sentence(at)}`, { code, cause: error });
 }
