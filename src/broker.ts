@@ -146,7 +146,7 @@ async function build(
     },
   });
   const readiness = makeReadiness({
-    ping: ledger.ping,
+    schema: ledger.schema,
     rules,
     clock,
     providers: checks.last,

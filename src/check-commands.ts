@@ -6,16 +6,17 @@ import type { Environment, Overlay } from './config/index.ts';
 import { DEV_VARIABLES, devOverlay } from './dev/overlay.ts';
 import { formatProblem, ProblemsError } from './domain/problem.ts';
 import type { Problem } from './domain/problem.ts';
-import { migrate } from './ledger/migrate.ts';
+import { migrate, SCHEMA_RANGE } from './ledger/migrate.ts';
 import { migrationsDirectory } from './migrations.ts';
 import { makeCedarCompiler } from './policy/index.ts';
 import { providerKinds } from './providers/index.ts';
 import { makeRulesTools } from './rules-tools.ts';
+import { mustFit } from './schema-fit.ts';
 import { StartError } from './start-error.ts';
 
 type Print = (line: string) => void;
 
-/** `writ migrate`: names what was applied. @throws StartError, MigrationMismatch. */
+/** `writ migrate`: names what was applied. @throws StartError, MigrationMismatch, MigrationsUnknown. */
 export async function runMigrate(
   options: { readonly config: string } | { readonly url: string },
   env: Environment,
@@ -24,7 +25,9 @@ export async function runMigrate(
   const url = 'url' in options ? options.url : await databaseUrl(options.config, env);
   const names = await migrate(url, migrationsDirectory);
   for (const name of names) print(`applied ${name}`);
-  print(names.length === 0 ? 'the ledger is up to date' : 'the ledger is up to date now');
+  const newest = await mustFit(url);
+  if (newest > SCHEMA_RANGE.newest) print(`the ledger is ahead of this version, which works with it: ${newest}`);
+  else print(names.length === 0 ? 'the ledger is up to date' : 'the ledger is up to date now');
   return 0;
 }
 
@@ -32,7 +35,7 @@ async function databaseUrl(directory: string, env: Environment): Promise<string>
   if (env['DATABASE_URL']) return env['DATABASE_URL'];
   const settings = await loadSettings({ directory, env, attesterKinds, providerKinds, operatorTrustSchema });
   const url = settings.database.url?.reveal();
-  if (url === undefined) throw new StartError('which database? Set DATABASE_URL, or give --url');
+  if (url === undefined) throw new StartError('which database? Set DATABASE_URL, or database.url of the configuration');
   return url;
 }
 

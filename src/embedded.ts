@@ -24,6 +24,7 @@ import { makeLog } from './logging.ts';
 import { migrationsDirectory } from './migrations.ts';
 import { providerKinds } from './providers/index.ts';
 import { makeRulesTools } from './rules-tools.ts';
+import { mustFit } from './schema-fit.ts';
 import { untilToldToStop } from './signals.ts';
 
 export interface EmbeddedOptions {
@@ -104,6 +105,7 @@ async function startDatabases(state: string, closers: ReturnType<typeof makeClos
   const [ledger, target] = await Promise.all(starting);
   const ledgerUrl = await makeLedgerDatabase(ledger.url);
   await migrate(ledgerUrl.reveal(), migrationsDirectory);
+  await mustFit(ledgerUrl.reveal());
   const brokerUrl = await makeBrokerLogin(ledgerUrl, directory.path);
   const targetUrl = await makeTargetDatabase(target.url, directory.path);
   return {

@@ -4,6 +4,8 @@ import type { RequestListener, Server } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Settings } from './config/settings.ts';
+import { StartError } from './start-error.ts';
+import type { StartErrorCode } from './start-error.ts';
 
 const MAX_HEADER_BYTES = 16 * 1024;
 const KEEP_ALIVE_MS = 65_000;
@@ -22,6 +24,7 @@ export interface Listening {
   drain(): Promise<void>;
 }
 
+/** @throws StartError with a code of its own, where nothing can listen there. */
 export async function startListening(
   { host, port, tls }: Settings['server'],
   { headersMs, requestMs, checkMs } = PATIENCE,
@@ -41,7 +44,7 @@ export async function startListening(
     ? createTlsServer({ ...options, cert: await readFile(tls.cert), key: await readFile(tls.key) }, dispatch)
     : createServer(options, dispatch);
   await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
+    server.once('error', (error) => reject(listenError(error, host, port)));
     server.listen(port, host, resolve);
   });
   const address = server.address() as AddressInfo;
@@ -63,4 +66,30 @@ export async function startListening(
         server.closeIdleConnections();
       }),
   };
+}
+
+/** What is wrong with an address, in words of the configuration, by the system's code. */
+const FAULTS: Readonly<Record<string, readonly [StartErrorCode, string, (at: string) => string]>> = {
+  EADDRINUSE: [
+    'address_in_use',
+    'port',
+    (at) => `${at} is taken: stop what listens there, or give another port (0: any)`,
+  ],
+  EACCES: ['address_not_allowed', 'port', (at) => `this user may not listen on ${at}: give a port from 1024 on`],
+  EADDRNOTAVAIL: ['address_not_here', 'host', notHere],
+  EAFNOSUPPORT: ['address_not_here', 'host', notHere],
+  ENOTFOUND: ['address_not_here', 'host', notHere],
+};
+
+function notHere(at: string): string {
+  return `${at} is no address of this machine: give one of its own`;
+}
+
+/** A StartError where the address is what is wrong; any other error as it is. */
+export function listenError(error: NodeJS.ErrnoException, host: string, port: number): Error {
+  const fault = FAULTS[error.code ?? ''];
+  if (!fault) return error;
+  const [code, member, sentence] = fault;
+  const at = `${host.includes(':') ? `[${host}]` : host}:${port}`;
+  return new StartError(`server.${member}: ${sentence(at)}`, { code, cause: error });
 }

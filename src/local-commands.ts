@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { LocalCommands } from './cli/index.ts';
 import type { Environment } from './config/index.ts';
+import { StartError } from './start-error.ts';
 
 export interface LocalDeps {
   readonly env: Environment;
@@ -10,7 +11,12 @@ export interface LocalDeps {
 }
 
 /** Errors whose message is meant for a person. */
-const SENTENCES: ReadonlySet<string> = new Set(['StartError', 'EmbeddedError', 'MigrationMismatch']);
+const SENTENCES: ReadonlySet<string> = new Set([
+  'StartError',
+  'EmbeddedError',
+  'MigrationMismatch',
+  'MigrationsUnknown',
+]);
 
 /** The mappings that come with Writ. */
 const SHIPPED_CONTROLS = fileURLToPath(new URL('../config/controls', import.meta.url));
@@ -23,7 +29,8 @@ export function makeLocalCommands({ env, print, printError }: LocalDeps): LocalC
       return await work;
     } catch (error) {
       if (!(error instanceof Error) || !SENTENCES.has(error.name)) throw error;
-      printError(`writ: ${error.message}`);
+      const code = error instanceof StartError && error.code !== undefined ? `${error.code}: ` : '';
+      printError(`writ: ${code}${error.message}`);
       return 1;
     }
   };

@@ -5,6 +5,7 @@ import type { JsonObject } from './domain/json.ts';
 import type { Profile } from './domain/profile.ts';
 import type { LiveRules } from './exchange/rules.ts';
 import type { Readiness } from './http/health.ts';
+import type { SchemaFit } from './ledger/index.ts';
 import type { Health, Provider } from './providers/provider.ts';
 
 const CHECK_EVERY_MS = 60_000;
@@ -35,7 +36,8 @@ export function startProviderChecks(
 }
 
 export interface ReadinessSources {
-  readonly ping: () => Promise<void>;
+  /** Rejects where the ledger does not answer. */
+  readonly schema: () => Promise<SchemaFit>;
   readonly rules: LiveRules;
   readonly clock: Clock;
   readonly providers: () => ReadonlyMap<string, Health>;
@@ -48,16 +50,15 @@ export interface ReadinessSources {
 }
 
 /**
- * Ready: the ledger answers, the active rules are loaded, the clock is right, and nothing is shutting down. Providers and issuers of
+ * Ready: the ledger answers and its schema is one that this version works with, the active rules are loaded, the clock is right, and nothing is shutting down. Providers and issuers of
  * evidence are shown; one that is sick concerns only those who need it. So are the sealed log and its witnesses: what is wrong with
  * them is an alarm, and taking replicas away would not help.
  */
 export function makeReadiness(sources: ReadinessSources): () => Promise<Readiness> {
   return async () => {
-    const ledger = await sources.ping().then(
-      () => true,
-      () => false,
-    );
+    const schema = await sources.schema().catch(() => undefined);
+    const ledger = schema !== undefined;
+    const fits = schema !== undefined && schema.unfit === undefined;
     const rules = sources.rules.status();
     const loaded = rules.active !== undefined && rules.active === rules.loaded;
     const offset = sources.clock.offsetMs();
@@ -67,6 +68,7 @@ export function makeReadiness(sources: ReadinessSources): () => Promise<Readines
     const channels = [...sources.channels()];
     const checks: JsonObject = {
       ledger: { ok: ledger },
+      ...(schema ? { schema: { ok: fits, ...schema } } : {}),
       rules: { ok: loaded, ...rules },
       clock: { ok: clock, offset_ms: offset },
       ...(closing ? { shutdown: { ok: false } } : {}),
@@ -76,7 +78,7 @@ export function makeReadiness(sources: ReadinessSources): () => Promise<Readines
       ...(keys ? { keys } : {}),
       log: sources.log(),
     };
-    return { ready: ledger && loaded && clock && !closing, checks };
+    return { ready: fits && loaded && clock && !closing, checks };
   };
 }
 

@@ -3,11 +3,10 @@ import { operatorTrustSchema } from './attesters/operators.ts';
 import { startBroker } from './broker.ts';
 import { loadSettings } from './config/index.ts';
 import type { Environment } from './config/index.ts';
-import { SCHEMA_RANGE, schemaVersion } from './ledger/migrate.ts';
 import { makeLog } from './logging.ts';
 import { providerKinds } from './providers/index.ts';
+import { mustFit } from './schema-fit.ts';
 import { untilToldToStop } from './signals.ts';
-import { StartError } from './start-error.ts';
 
 const decisionThread = new URL('./policy/worker.js', import.meta.url);
 
@@ -30,20 +29,4 @@ export async function serve(options: { readonly config: string; readonly env: En
   log.info({}, 'shutting down');
   await broker.close();
   return 0;
-}
-
-/** Two neighbouring versions run at once; a schema outside of what this one knows is refused. */
-async function mustFit(databaseUrl: string): Promise<void> {
-  const version = await schemaVersion(databaseUrl).catch((cause: unknown) => {
-    const code = (cause as { code?: unknown }).code;
-    throw new StartError(`the ledger cannot be reached (${typeof code === 'string' ? code : 'no code'})`, { cause });
-  });
-  if (version === undefined) throw new StartError('the ledger has no schema yet: run `writ migrate` first');
-  if (version < SCHEMA_RANGE.oldest)
-    throw new StartError(`the ledger's schema is too old (${version}): run \`writ migrate\` first`);
-  if (version > SCHEMA_RANGE.newest) {
-    throw new StartError(
-      `the ledger's schema is newer than this version knows (${version}; up to ${SCHEMA_RANGE.newest})`,
-    );
-  }
 }

@@ -1,7 +1,10 @@
 import { z } from 'zod';
 import { parseId } from '../domain/ids.ts';
 
-/** How a query asks for a page of a list, newest or oldest first, that goes on behind an id. */
+/**
+ * How a query asks for a page of a list, newest or oldest first, that goes on behind an id: where that one stands, since rows of such a
+ * list are never deleted (the broker's login may not). Dead letters are, and have a cursor that holds their place.
+ */
 export const pageOf = (kind: Parameters<typeof parseId>[0]) => ({
   /** The page before's `next_cursor`: the last on it. */
   cursor: z

@@ -14,7 +14,9 @@ import { makeHolds } from './holds.ts';
 import { makeIssuing } from './issuing.ts';
 import { makeOrders } from './orders.ts';
 import { makeProviderRecord } from './provider-record.ts';
+import { SCHEMA_RANGE } from './migrate.ts';
 import { makeReaping } from './reaping.ts';
+import { schemaFit } from './schema.ts';
 import { makeSealing } from './sealing.ts';
 import { makeSigningKeys } from './signing-keys.ts';
 import { makeSinks } from './sinks.ts';
@@ -42,6 +44,7 @@ export type { Claim, CleanupClaim } from './reaping.ts';
 export type { GrantFilter, GrantView, RepeatedRequest } from './grants.ts';
 export type { GenerationView } from './generations.ts';
 export type { OrderFilter, OrderProgress, OrderRow } from './orders.ts';
+export type { SchemaFit } from './schema.ts';
 export type { CredentialRow, DecidedRow, HopRow, OrderOfTimeline, TimelineEvent } from './timeline.ts';
 export { toTask } from './tasks.ts';
 export type { TaskFilter } from './task-list.ts';
@@ -83,8 +86,8 @@ export function makeLedger(options: ConnectionOptions) {
         .catch(() => []);
       return rows[0];
     },
-    /** @throws Fault `ledger_unavailable`. */
-    ping: () => connection.call('ping', 'select 1', []).then(() => undefined),
+    /** How its schema stands to this version, which may be other than it was at the start. @throws Fault `ledger_unavailable`. */
+    schema: () => schemaFit((name, sql) => connection.call(name, sql, []), SCHEMA_RANGE),
     close: () => connection.close(),
   };
 }

@@ -3,12 +3,17 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import pg from 'pg';
 import { sha256Hex } from '../domain/sha256.ts';
+import { APPLIED } from './schema.ts';
+import type { SchemaRange } from './schema.ts';
 
-/** The migrations that this version can work with: two neighbouring versions run at once (DESIGN, *The record*). */
+/**
+ * The migrations that this version can work with. Those to come say themselves whether it works with them (`works_with`): two neighbouring
+ * versions run at once (DESIGN, *The record*).
+ */
 export const SCHEMA_RANGE = {
   oldest: '20261126000005_approvals_at_once',
-  newest: '20261126000005_approvals_at_once',
-} as const;
+  newest: '20261126000007_works_with',
+} as const satisfies SchemaRange;
 
 const LOCK = [1465010516, 4];
 
@@ -32,10 +37,21 @@ export class MigrationMismatch extends Error {
   }
 }
 
+/** Something is missing from a database that has migrations which this version does not know. Nothing was applied. */
+export class MigrationsUnknown extends Error {
+  constructor(missing: string, unknown: string) {
+    super(
+      `migration ${missing} is missing from a ledger that has ${unknown}, which this version does not know: nothing is applied beside it`,
+    );
+    this.name = 'MigrationsUnknown';
+  }
+}
+
 /**
  * Brings a database up to date with the SQL files of `directory`, each in its own transaction, under an advisory lock; answers the
- * names that were applied. The login must own the database and, the first time on a server, be able to create roles.
- * @throws MigrationMismatch; or the database's error, with everything of the failing migration rolled back.
+ * names that were applied: none of a database that is ahead. The login must own the database and, the first time on a server, be able to
+ * create roles.
+ * @throws MigrationMismatch, MigrationsUnknown; or the database's error, with everything of the failing migration rolled back.
  */
 export async function migrate(url: string, directory: string): Promise<string[]> {
   const client = new pg.Client({
@@ -52,23 +68,19 @@ export async function migrate(url: string, directory: string): Promise<string[]>
     for (const { name, checksum } of all) {
       if ((done.get(name) ?? checksum) !== checksum) throw new MigrationMismatch(name);
     }
-    const names: string[] = [];
-    for (const { name, sql, checksum } of all) {
-      if (done.has(name)) continue;
-      await apply(client, name, sql, checksum);
-      names.push(name);
-    }
-    return names;
+    const missing = all.filter(({ name }) => !done.has(name));
+    const unknown = [...done.keys()].find((each) => !all.some(({ name }) => name === each));
+    if (missing[0] && unknown !== undefined) throw new MigrationsUnknown(missing[0].name, unknown);
+    for (const { name, sql, checksum } of missing) await apply(client, name, sql, checksum);
+    return missing.map(({ name }) => name);
   } finally {
     await client.end();
   }
 }
 
 async function applied(client: pg.Client): Promise<Map<string, string>> {
-  const sql =
-    'select migration_name, checksum from _prisma_migrations where finished_at is not null and rolled_back_at is null';
-  const { rows } = await client.query<{ migration_name: string; checksum: string }>(sql);
-  return new Map(rows.map((row) => [row.migration_name, row.checksum]));
+  const { rows } = await client.query<{ name: string; checksum: string }>(APPLIED);
+  return new Map(rows.map(({ name, checksum }) => [name, checksum]));
 }
 
 async function shipped(directory: string) {
@@ -94,22 +106,5 @@ async function apply(client: pg.Client, name: string, sql: string, checksum: str
   } catch (error) {
     await client.query('rollback');
     throw error;
-  }
-}
-
-/**
- * The newest migration of a database, or undefined where there is none; what `serve` holds against `SCHEMA_RANGE`.
- */
-export async function schemaVersion(url: string): Promise<string | undefined> {
-  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 10_000, application_name: 'writ' });
-  await client.connect();
-  try {
-    const known = await client.query<{ there: boolean }>(
-      `select to_regclass('_prisma_migrations') is not null as there`,
-    );
-    if (!known.rows[0]?.there) return undefined;
-    return [...(await applied(client)).keys()].sort().at(-1);
-  } finally {
-    await client.end();
   }
 }

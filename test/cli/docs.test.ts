@@ -29,7 +29,11 @@ test('every command and option', async () => {
   for (const name of commands) {
     const { commands: inner, options } = await helpOf([name]);
     const all = [...options];
-    for (const each of inner) all.push(...(await helpOf([name, each])).options);
+    for (const each of inner) {
+      const below = await helpOf([name, each]);
+      all.push(...below.options);
+      for (const last of below.commands) all.push(...(await helpOf([name, each, last])).options);
+    }
     for (const words of inner.length > 0 ? inner.map((each) => `writ ${name} ${each}`) : [`writ ${name}`]) {
       expect(page).toContain(words);
     }

@@ -9,6 +9,7 @@ import { startWrit, type WritProcess } from '../support/broker-process.ts';
 import { startPgProxy, type PgProxy } from '../support/pg-proxy.ts';
 import type { PgMessage } from '../support/pg-messages.ts';
 import { testServers } from '../support/servers.ts';
+import { runSql } from '../support/sql.ts';
 import { makeTarget, type Target } from '../support/target.ts';
 import { asks, type Place } from './steps.ts';
 
@@ -110,6 +111,23 @@ test.each(GONE)('a target that is gone $when', async ({ place: { at: _, ...spec 
   await writ.said(failed);
   expect(writ.lines.filter((line) => line.startsWith('on record'))).toEqual([]);
   await writ.said(/The broker stays up/);
+});
+
+test('a state directory of a newer version, whose schema does not say that this one works with it', async () => {
+  const state = join(home, 'newer');
+  const args = ['dev', '--config', join(home, 'config'), '--state', state, '--port', '0'];
+  const newer = startWrit(args, { WRIT_LOG_LEVEL: 'silent' });
+  await newer.said(/^Writ listens/);
+  const { database_url: url } = JSON.parse(await readFile(join(state, 'dev.json'), 'utf8')) as { database_url: string };
+  await runSql(
+    url,
+    `insert into _prisma_migrations (id, checksum, migration_name, finished_at) values ('a', 'x', '20990101000001_newer', now())`,
+  );
+  newer.kill('SIGTERM');
+  await newer.exited;
+  const writ = startWrit(args, { WRIT_LOG_LEVEL: 'silent' });
+  expect(await writ.exited).toEqual({ code: 1, signal: null });
+  expect(writ.lines).toEqual([expect.stringMatching(/^writ: the ledger's schema is newer .*20990101000001_newer/)]);
 });
 
 test('a target server that is killed', async () => {

@@ -1,4 +1,5 @@
 import { makeMetrics } from '../../src/metrics.ts';
+import { START_ERROR_CODES } from '../../src/start-error.ts';
 import { codesOf, readPage, sectionOf } from './pages.ts';
 
 test('every metric of Writ is on the page, and no other', async () => {
@@ -27,4 +28,10 @@ test('every metric of Writ is on the page, and no other', async () => {
   const { rows } = sectionOf(await readPage('docs/operations.md'), 'Probes and metrics');
   const written = rows.flatMap(([cell = '']) => codesOf(cell)).map((code) => code.replace(/\{.*/, ''));
   expect(written.sort()).toEqual(own.sort());
+});
+
+test('every code of a start that failed is on the page, and no other', async () => {
+  const { rows } = sectionOf(await readPage('docs/operations.md'), 'Starting and stopping');
+  const codes = rows.flatMap(([cell = '']) => codesOf(cell)).filter((code) => /^[a-z_]+$/.test(code));
+  expect(codes.sort()).toEqual([...START_ERROR_CODES].sort());
 });

@@ -1,3 +1,4 @@
+import { SCHEMA_RANGE } from '../../src/ledger/migrate.ts';
 import { startRunningBroker } from '../support/running-broker.ts';
 import type { RunningBroker } from '../support/running-broker.ts';
 import { testServers } from '../support/servers.ts';
@@ -39,6 +40,7 @@ test('ready: every part is shown; a provider that is sick is, and concerns only 
     status: 'ready',
     checks: {
       ledger: { ok: true },
+      schema: { ok: true, newest: SCHEMA_RANGE.newest },
       rules: { ok: true, loaded: 1, active: 1 },
       clock: { ok: true, offset_ms: expect.any(Number) },
       providers: {

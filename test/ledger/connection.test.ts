@@ -28,7 +28,7 @@ afterEach(async () => {
 const away = { name: 'Fault', code: 'ledger_unavailable' };
 /** One call of every kind: a transition, a read, a claim, a row by Prisma. */
 const CALLS: readonly { readonly name: string; readonly call: () => Promise<unknown> }[] = [
-  { name: 'ping', call: () => ledger.ping() },
+  { name: 'schema', call: () => ledger.schema() },
   { name: 'openGrant', call: () => ledger.issuing.openGrant(world.opening()) },
   {
     name: 'recordDecision',
@@ -73,10 +73,10 @@ test('connections that are cut while idle are replaced, and told of', async () =
     timeoutMs: 2_000,
     onIdleError: (error) => told.push(error),
   });
-  await Promise.all([watched.ping(), watched.ping()]);
+  await Promise.all([watched.schema(), watched.schema()]);
   proxy.drop();
   await until(() => told.length === 2);
-  await watched.ping();
+  await watched.schema();
   await watched.close();
 });
 

@@ -3,13 +3,15 @@ import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/pr
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
-import { migrate, SCHEMA_RANGE, schemaVersion } from '../../src/ledger/migrate.ts';
+import { migrate, SCHEMA_RANGE } from '../../src/ledger/migrate.ts';
+import { readSchema } from '../../src/ledger/schema.ts';
 import { migrationsDirectory } from '../../src/migrations.ts';
 import { randomName } from '../support/names.ts';
 import { startOwnServer, testServers } from '../support/servers.ts';
 import { runSql, urlFor } from '../support/sql.ts';
 
 const SHIPPED = (await readdir(migrationsDirectory)).sort();
+const schemaVersion = async (url: string) => (await readSchema(url, SCHEMA_RANGE)).newest;
 const databases: string[] = [];
 let scratch: string;
 
@@ -182,6 +184,19 @@ test('a database that is ahead is left as it is', async () => {
   expect(await schemaVersion(url)).toBe('99999999999999_future');
 });
 
+test('nothing is applied beside what this version does not know', async () => {
+  const url = await emptyDatabase();
+  const known = { '1_one': 'create table one ()', '3_three': 'create table three ()' };
+  await migrate(url, await directory({ ...known, '4_future': 'create table future ()' }));
+  const forked = await directory({ ...known, '2_two': 'create table two ()' });
+  await expect(migrate(url, forked)).rejects.toMatchObject({
+    name: 'MigrationsUnknown',
+    message: expect.stringMatching(/2_two.* 4_future/),
+  });
+  expect(await tables(url)).toEqual(['future', 'one', 'three']);
+  expect(await migrate(url, await directory(known))).toEqual([]);
+});
+
 test('what Prisma left unfinished or rolled back does not count as applied', async () => {
   const url = await emptyDatabase();
   await migrate(url, await directory({ '1_one': 'create table one ()' }));
@@ -194,6 +209,15 @@ test('what Prisma left unfinished or rolled back does not count as applied', asy
   expect(
     await migrate(url, await directory({ '1_one': 'create table one ()', '2_two': 'create table two ()' })),
   ).toEqual(['2_two']);
+});
+
+test('every migration since says which versions it leaves working', async () => {
+  const url = await emptyDatabase();
+  await migrate(url, migrationsDirectory);
+  const said = await rows<{ migration: string; since: string }>(url, 'select * from works_with order by migration');
+  const first = SHIPPED.findIndex((name) => name.endsWith('_works_with'));
+  expect(said.map(({ migration }) => migration)).toEqual(SHIPPED.slice(first));
+  for (const { migration, since } of said) expect([migration, SHIPPED.includes(since)]).toEqual([migration, true]);
 });
 
 test('the range that this version knows ends with what it ships', () => {

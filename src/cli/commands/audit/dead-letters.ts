@@ -10,6 +10,11 @@ interface CommonOptions {
   readonly url?: string;
 }
 
+interface ShowOptions extends CommonOptions {
+  readonly sink?: string;
+  readonly cursor?: string;
+}
+
 interface ReplayOptions extends CommonOptions {
   readonly sink: string;
   readonly task?: string;
@@ -23,9 +28,10 @@ export function addDeadLetters(parent: Command, shell: Shell): void {
     .command('show')
     .description('how far each sink is, and its dead letters')
     .option('--sink <name>', 'the dead letters of this one only')
+    .option('--cursor <text>', 'what comes behind a page: its next_cursor')
     .addOption(jsonOption())
     .addOption(urlOption())
-    .action(shell.action((options: CommonOptions & { readonly sink?: string }) => show(shell, options)));
+    .action(shell.action((options: ShowOptions) => show(shell, options)));
   group
     .command('replay')
     .description('have dead letters tried again, in their order')
@@ -37,10 +43,13 @@ export function addDeadLetters(parent: Command, shell: Shell): void {
     .action(shell.action((options: ReplayOptions) => replay(shell, options)));
 }
 
-async function show(shell: Shell, options: CommonOptions & { readonly sink?: string }): Promise<number> {
+async function show(shell: Shell, options: ShowOptions): Promise<number> {
   const client = await connectOperator(shell, options, 'auditor');
-  const filter = options.sink === undefined ? {} : { sink: options.sink };
-  const found = await client.operator.deadLetters(filter);
+  const { sink, cursor } = options;
+  const found = await client.operator.deadLetters({
+    ...(sink !== undefined && { sink }),
+    ...(cursor !== undefined && { cursor }),
+  });
   if (options.json) {
     await shell.out.raw(`${JSON.stringify(found)}\n`);
     return EXIT.ok;
@@ -58,7 +67,8 @@ async function show(shell: Shell, options: CommonOptions & { readonly sink?: str
     await shell.out.line('');
     for (const line of table([['SINK', 'LEAF', 'TASK', 'ERROR'], ...letters])) await shell.out.line(line);
   }
-  if (found.next_cursor !== undefined) await shell.out.note('writ: there are more; see --json and its next_cursor');
+  if (found.next_cursor !== undefined)
+    await shell.out.note(`writ: there are more; see --cursor '${found.next_cursor}'`);
   return EXIT.ok;
 }
 
