@@ -6,8 +6,8 @@ import { sha256Hex } from '../domain/sha256.ts';
 
 /** The migrations that this version can work with: two neighbouring versions run at once (DESIGN, *The record*). */
 export const SCHEMA_RANGE = {
-  oldest: '20261126000005_approvals_at_once',
-  newest: '20261126000005_approvals_at_once',
+  oldest: '20261126000009_letter_pauses',
+  newest: '20261126000009_letter_pauses',
 } as const;
 
 const LOCK = [1465010516, 4];
