@@ -82,13 +82,12 @@ function run(receiver: Receiver, over: Partial<WebhookSink> = {}, owner = 'one')
   const store = openSinks({ url: world.database.brokerUrl });
   const deliver = makeSinkDelivery(makeOutbound({ allow: [receiver.host] }), () => new Date(), '1.2.3');
   const sinks = startSinks({ sinks: [sink], store, deliver, owner, log: { info: note, warn: note, error: note } });
-  return {
-    log,
-    async stop() {
-      await sinks.stop();
-      await store.close();
-    },
+  const stop = async () => {
+    await sinks.stop();
+    await store.close();
   };
+  let stopping: Promise<void> | undefined;
+  return { log, stop: () => (stopping ??= stop()) };
 }
 
 /** Events of tasks, by name, in this order. */
@@ -301,34 +300,36 @@ test('a replay that is never answered holds no other event up, and stays asked f
 
 test('a replay that is not answered waits by itself, across a restart, with what comes later of its task: neither events nor others do', async () => {
   const receiver = await startReceiver();
-  await world.tamper(`insert into sinks (name, position) values ('siem', 3)`);
-  await write(['bad', 'other', 'bad']);
+  await world.tamper(`insert into sinks (name, position) values ('siem', 4)`);
+  await write(['bad', 'other', 'bad', 'lone']);
   await world.tamper(
     `insert into dead_letters (sink, leaf, task_id, error, attempts) values
-       ('siem', 0, 'bad', 'status_422', 7), ('siem', 1, 'other', 'status_422', 0), ('siem', 2, 'bad', 'behind_dead_letter', 0)`,
+       ('siem', 0, 'bad', 'status_422', 7), ('siem', 1, 'other', 'status_422', 0), ('siem', 2, 'bad', 'behind_dead_letter', 0),
+       ('siem', 3, null, 'status_422', 7)`,
   );
-  receiver.answer = (lines) => (lines.some(({ leaf }) => leaf === 0) ? 502 : 204);
+  receiver.answer = (lines) => (lines.some(({ leaf }) => leaf === 0 || leaf === 3) ? 502 : 204);
   await world.ledger.sinks.replay({ sink: 'siem', task: null, reason: 'try', actor: OPERATOR, origin: null });
   let running = run(receiver);
   try {
-    await until(async () => (await letters()).length === 2);
+    await until(async () => (await letters()).length === 3);
     await write(['new']);
-    await until(async () => (await states())[0]?.position === 5); // that it was asked for is an event as well
+    await until(async () => (await states())[0]?.position === 6); // that it was asked for is an event as well
     await running.stop();
-    expect(receiver.taken.map(({ leaf }) => leaf)).toEqual([1, 3, 4]);
-    const tried = () => receiver.seen.filter(({ body }) => body.includes('"leaf":0')).length;
-    expect(tried()).toBe(1);
-    const [first, second] = await letters();
+    expect(receiver.taken.map(({ leaf }) => leaf)).toEqual([1, 4, 5]);
+    const tried = () => receiver.seen.filter(({ body }) => /"leaf":[03],/.test(body)).length;
+    expect(tried()).toBe(2);
+    const [first, second, third] = await letters();
     expect(first).toMatchObject({ leaf: 0, error: 'status_502', attempts: 8, replayAt: expect.any(Date) });
     // 128 s, less a quarter of it at most
     expect((first?.dueAt?.getTime() ?? 0) - Date.now()).toBeGreaterThan(60_000);
     expect(second).toMatchObject({ leaf: 2, error: 'behind_dead_letter', attempts: 0, dueAt: null });
+    expect(third).toMatchObject({ leaf: 3, error: 'status_502', attempts: 8 });
     expect(running.log.filter((line) => line.includes('status_502'))).toEqual([]); // told once, when it began
 
     running = run(receiver, {}, 'two');
     await write(['newer']);
-    await until(async () => (await states())[0]?.position === 6);
-    expect(tried()).toBe(1);
+    await until(async () => (await states())[0]?.position === 7);
+    expect(tried()).toBe(2);
     receiver.answer = () => 204;
     await lettersDue();
     await until(async () => (await states())[0]?.dead === 0);
@@ -336,7 +337,7 @@ test('a replay that is not answered waits by itself, across a restart, with what
     await running.stop();
     await receiver.close();
   }
-  expect(receiver.taken.map(({ leaf }) => leaf)).toEqual([1, 3, 4, 5, 0, 2]);
+  expect(receiver.taken.map(({ leaf }) => leaf)).toEqual([1, 4, 5, 6, 0, 2, 3]);
 });
 
 test('a replay that is refused after it was not answered waits for a person, and begins anew with the next', async () => {

@@ -63,7 +63,8 @@ async function show(shell: Shell, options: CommonOptions & { readonly sink?: str
   ]);
   if (letters.length > 0) {
     await shell.out.line('');
-    for (const line of table([['SINK', 'LEAF', 'TASK', 'ERROR', 'TRIED AGAIN'], ...letters])) await shell.out.line(line);
+    for (const line of table([['SINK', 'LEAF', 'TASK', 'ERROR', 'TRIED AGAIN'], ...letters]))
+      await shell.out.line(line);
   }
   if (found.next_cursor !== undefined) await shell.out.note('writ: there are more; see --json and its next_cursor');
   return EXIT.ok;
