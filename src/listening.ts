@@ -4,6 +4,7 @@ import type { RequestListener, Server } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Settings } from './config/settings.ts';
+import { StartError } from './start-error.ts';
 
 const MAX_HEADER_BYTES = 16 * 1024;
 const KEEP_ALIVE_MS = 65_000;
@@ -22,6 +23,7 @@ export interface Listening {
   drain(): Promise<void>;
 }
 
+/** @throws StartError where it cannot listen there. */
 export async function startListening(
   { host, port, tls }: Settings['server'],
   { headersMs, requestMs, checkMs } = PATIENCE,
@@ -41,7 +43,7 @@ export async function startListening(
     ? createTlsServer({ ...options, cert: await readFile(tls.cert), key: await readFile(tls.key) }, dispatch)
     : createServer(options, dispatch);
   await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
+    server.once('error', (error) => reject(notListening(error, host, port)));
     server.listen(port, host, resolve);
   });
   const address = server.address() as AddressInfo;
@@ -63,4 +65,13 @@ export async function startListening(
         server.closeIdleConnections();
       }),
   };
+}
+
+function notListening(cause: Error & { readonly code?: string }, host: string, port: number): StartError {
+  const { code = 'no code' } = cause;
+  const taken =
+    code === 'EADDRINUSE'
+      ? ': the port is taken, and server.port (in the sample, the variable PORT) names another'
+      : '';
+  return new StartError(`cannot listen on ${host} port ${port} (${code})${taken}`, { cause });
 }

@@ -68,7 +68,9 @@ test('tried again: those of a task, or all of a sink; who asked is on record', a
   await broker.database.pool.query(
     `update dead_letters set attempts = 3, due_at = '2026-11-26T10:00:00Z' where sink = 'siem' and leaf = 2`,
   );
-  const [put] = (await ask('GET', `${LIST}?sink=siem&cursor=1%20siem&limit=1`, 'auditor')).body['dead_letters'] as object[];
+  const [put] = (await ask('GET', `${LIST}?sink=siem&cursor=1%20siem&limit=1`, 'auditor')).body[
+    'dead_letters'
+  ] as object[];
   expect(put).toMatchObject({ leaf: 2, attempts: 3, due_at: '2026-11-26T10:00:00.000Z' });
   expect(marked.filter(({ replay_at: at }) => at !== null).map(({ leaf }) => leaf)).toEqual([0, 2, 4]);
   // those that are marked already are not marked again

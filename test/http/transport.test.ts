@@ -208,3 +208,16 @@ test.each(FORWARDED)('X-Forwarded-For: $header by $via', async ({ via, header, w
   );
   expect(rows).toEqual([{ origin: want }]);
 });
+
+test('a port that is taken is said in a sentence, with what helps', async () => {
+  const server = { host: '127.0.0.1', port: 0, trustedProxies: [] };
+  const first = await startListening(server);
+  try {
+    await expect(startListening({ ...server, port: first.port })).rejects.toMatchObject({
+      name: 'StartError',
+      message: expect.stringMatching(/^cannot listen on 127\.0\.0\.1 port \d+ \(EADDRINUSE\): .*PORT/),
+    });
+  } finally {
+    await first.drain();
+  }
+});

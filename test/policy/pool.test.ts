@@ -231,7 +231,8 @@ test('what waits behind a piece that a thread does not come to an end with is de
   const one = pool(script(MORTAL), 2, { nowMs: impatient(), lookMs: 50 });
   const [hung, other] = await readyThreads(one, 2);
   const batch = one.begin(SET);
-  const pieces = ['"hang"', '"a"', '"b"', '"c"', '"d"', '"e"'].map((text) => batch?.decide([text]));
+  if (!batch) throw new Error('the threads have the set');
+  const pieces = ['"hang"', '"a"', '"b"', '"c"', '"d"', '"e"'].map((text) => batch.decide([text]));
   const [stuck, ...answers] = await Promise.all(pieces);
   expect(stuck).toEqual([expect.objectContaining({ errors: [{ policy: '', message: 'was not decided in time' }] })]);
   const by = answers.map((answer) => Number(answer?.[0]));
@@ -255,7 +256,8 @@ test('what threads are lost by, though it waits behind something else, takes two
   const one = pool(script(HOLDING), 3);
   await readyThreads(one, 3);
   const batch = one.begin(SET);
-  const ask = (text: string) => batch?.decide([text]);
+  if (!batch) throw new Error('the threads have the set');
+  const ask = (text: string) => batch.decide([text]);
   // one for each thread, one more for one of them, and the next goes behind another one's
   const held = ['"hold 1"', '"hold 2"', '"hold 3"', '"hold 4"'].map(ask);
   expect(await ask('"die"')).toBeUndefined();
