@@ -1,3 +1,4 @@
+import { OTHERS_AHEAD_MS } from '../domain/clock.ts';
 import { Refusal } from '../domain/errors.ts';
 import type { Algorithm } from './algorithms.ts';
 import type { UnverifiedToken } from './attester.ts';
@@ -28,9 +29,6 @@ export interface Validity {
 /** Accepted age of evidence where the trust entry says nothing: one hour. */
 export const DEFAULT_MAX_AGE = 3_600;
 
-/** Clocks of issuers run ahead: granted to `nbf` and `iat` alone, since an end is an end. */
-const AHEAD_MS = 5_000;
-
 /**
  * Checks everything but the signature, which costs more and may need the network.
  * @throws Refusal `evidence_invalid`, `evidence_expired`, `evidence_not_yet_valid`.
@@ -51,7 +49,8 @@ export function checkRules({ header, payload }: UnverifiedToken, rules: TokenRul
 /** @throws Refusal `evidence_expired`, `evidence_not_yet_valid`. */
 export function checkTime({ opens, ends }: Validity, now: Date): void {
   if (now.getTime() >= ends) throw new Refusal('evidence_expired');
-  if (now.getTime() < opens - AHEAD_MS) throw new Refusal('evidence_not_yet_valid');
+  // granted to `nbf` and `iat` alone, since an end is an end
+  if (now.getTime() < opens - OTHERS_AHEAD_MS) throw new Refusal('evidence_not_yet_valid');
 }
 
 function readValidity(payload: Claims, rules: TokenRules, now: Date): Validity {

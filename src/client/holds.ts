@@ -39,5 +39,9 @@ export interface DeadLetter {
   readonly task: string | null;
   readonly error: string;
   readonly at: string;
+  /** When somebody asked that it be tried again. */
   readonly replay_at: string | null;
+  /** How often in a row it was tried again and not answered, and when that is next. */
+  readonly attempts: number;
+  readonly due_at: string | null;
 }

@@ -10,3 +10,6 @@ export interface Clock {
 }
 
 export const MAX_CLOCK_OFFSET_MS = 2_000;
+
+/** Clocks of those who tell times of theirs, such as when a token was issued, run ahead: by so much it is granted. */
+export const OTHERS_AHEAD_MS = 5_000;

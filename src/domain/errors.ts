@@ -95,10 +95,12 @@ export type FaultCode = (typeof FAULT_CODES)[number];
 
 export class Fault extends Error {
   readonly code: FaultCode;
-  constructor(code: FaultCode, options?: ErrorOptions) {
+  readonly facts: JsonObject;
+  constructor(code: FaultCode, options?: ErrorOptions, facts: JsonObject = {}) {
     super(code, options);
     this.name = 'Fault';
     this.code = code;
+    this.facts = facts;
   }
 }
 

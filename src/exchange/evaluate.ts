@@ -1,5 +1,7 @@
+import { Fault } from '../domain/errors.ts';
 import type { RefusalCode } from '../domain/errors.ts';
 import { parseId } from '../domain/ids.ts';
+import type { DecisionId } from '../domain/ids.ts';
 import type { JsonObject } from '../domain/json.ts';
 import type { CallFacts, CallRecord, RecordedCall } from '../ledger/index.ts';
 import type { ApprovalNeeds } from '../policy/index.ts';
@@ -26,7 +28,7 @@ export interface EvaluateParts {
   readonly onDecision: (code: RefusalCode | null) => void;
 }
 
-/** So many calls are recorded in two commits, the first of them while the rest is still decided. */
+/** So many calls that spend nothing are recorded in two commits, the first of them while the rest is still decided. */
 const WORTH_TWO_COMMITS = 32;
 /** The share of them that is recorded then. */
 const EARLY = 0.6;
@@ -36,7 +38,8 @@ type Context = Pick<ExchangeContext, 'ledger' | 'rules' | 'ids' | 'clock' | 'ale
 /**
  * Decides calls of tools, each afresh: on its arguments, by the rules of now, against the live state of its grant, its task and the
  * orders. The state is read once to decide, and once more in the transaction that records: only what is on record as allowed is allowed.
- * Answers as many as the semantic asks for. @throws Fault `ledger_unavailable`, `no_generation`, `generation_behind`: nothing is allowed then.
+ * Answers as many as the semantic asks for. @throws Fault `ledger_unavailable`, `no_generation`, `generation_behind`: nothing is allowed then;
+ * `recorded` are the decisions that are on record all the same, where there are any.
  */
 export function makeEvaluate(context: Context, parts: EvaluateParts) {
   return async function evaluate(
@@ -46,11 +49,21 @@ export function makeEvaluate(context: Context, parts: EvaluateParts) {
   ): Promise<Evaluated[]> {
     const facts = await readFacts(context, questions);
     const answers: Evaluated[] = [];
+    const onRecord: DecisionId[] = [];
     for (let rest = questions; rest.length > 0;) {
       // What is on record stays as it was answered: only what was not recorded is decided once more.
       const { rules, judged, recorded } = await withRules(context.rules, (active) =>
-        judgeAndRecord(context, parts, { rules: active, clients: parts.clients, asker, facts }, rest, semantic),
-      );
+        judgeAndRecord(
+          context,
+          parts,
+          { rules: active, clients: parts.clients, asker, facts },
+          rest,
+          semantic,
+          onRecord,
+        ),
+      ).catch((error: unknown) => {
+        throw error instanceof Fault && onRecord.length > 0 ? begun(error, onRecord) : error;
+      });
       const done = judged.slice(0, recorded.length);
       answers.push(...(await Promise.all(done.map((one, index) => answer(parts, rules, one, recorded[index])))));
       rest = enough(semantic, answers) ? [] : rest.slice(judged.length);
@@ -58,6 +71,9 @@ export function makeEvaluate(context: Context, parts: EvaluateParts) {
     return answers;
   };
 }
+
+const begun = (fault: Fault, recorded: readonly DecisionId[]) =>
+  new Fault(fault.code, { cause: fault }, { recorded: [...recorded] });
 
 interface OnRecord {
   readonly rules: ActiveRules;
@@ -68,7 +84,8 @@ interface OnRecord {
 
 /**
  * In one commit, or a large batch in two: its beginning is recorded while the rest is still decided, which spares a good part of the time that
- * recording takes. Where the rest was overtaken by other rules, the beginning stays as it was recorded.
+ * recording takes. Where the rest was overtaken by other rules, or cannot be recorded, the beginning stays as it was recorded: what is spent, budgets
+ * and approvals, would be spent in vain, so that a batch with any of that is one commit.
  */
 async function judgeAndRecord(
   context: Context,
@@ -76,18 +93,21 @@ async function judgeAndRecord(
   parts: Omit<DraftParts, 'now'>,
   questions: readonly CallQuestion[],
   semantic: Semantic,
+  /** Gets each of them as soon as it is. */
+  onRecord: DecisionId[],
 ): Promise<OnRecord> {
-  const { rules, asker } = parts;
+  const { rules, asker, facts } = parts;
   async function record(judged: readonly JudgedCall[]): Promise<RecordedCall[]> {
     const calls = judged.map((call) => call.record);
     const untilDeny = semantic === 'deny_on_first_deny';
     const batch = { generation: rules.number, rulesHash: rules.hash, origin: asker.origin, untilDeny, calls };
     const recorded = await context.ledger.calls.record(batch);
+    onRecord.push(...calls.slice(0, recorded.length).map(({ id }) => id));
     await tell(context, onDecision, asker, calls, recorded);
     return recorded;
   }
   const judged: JudgedCall[] = [];
-  const inTwo = semantic === 'execute_all' && questions.length >= WORTH_TWO_COMMITS;
+  const inTwo = semantic === 'execute_all' && questions.length >= WORTH_TWO_COMMITS && !maySpend(facts);
   let early: { readonly judged: readonly JudgedCall[]; readonly recording: Promise<RecordedCall[]> } | undefined;
   for await (const some of judgeCalls(context, parts, questions)) {
     judged.push(...some);
@@ -108,6 +128,10 @@ async function judgeAndRecord(
     if (!isOvertaken(error)) throw error;
     return { rules, judged: early.judged, recorded: beginning };
   }
+}
+
+function maySpend({ tasks, approvals }: CallFacts): boolean {
+  return approvals.size > 0 || [...tasks.values()].some(({ budgeted }) => budgeted);
 }
 
 /** What is on record is counted, and what of it is loud is told, whatever becomes of the rest of its batch. */

@@ -132,7 +132,7 @@ export const PROBLEM_TYPES: Readonly<Partial<Record<string, string>>> = {
 /** Every error as its problem; what is not one of ours shows nothing of itself. */
 export function problemOf(error: unknown): ProblemBody {
   if (error instanceof Refusal) return entry(error.code, REFUSALS[error.code], error.facts);
-  if (error instanceof Fault) return entry(error.code, FAULTS[error.code], {});
+  if (error instanceof Fault) return faultEntry(error);
   if (error instanceof ProviderError) return entry(error.code, PROVIDERS[error.code], error.facts);
   if (error instanceof ProblemsError) {
     const problems = error.problems.map(({ file, line, message }) => ({ file, line, message }));
@@ -146,6 +146,15 @@ export function problemOf(error: unknown): ProblemBody {
       errors: [{ path: '', problem: 'unreadable' }],
     });
   return entry('internal_error', [500, 'Something broke here; nothing was handed out'], {});
+}
+
+/** Of a batch of which a beginning is on record. */
+const BEGUN =
+  'None of them may be done. Those of `recorded` are on record all the same; asked again they are decided once more.';
+
+function faultEntry({ code, facts }: Fault): ProblemBody {
+  const known = FAULTS[code];
+  return entry(code, 'recorded' in facts ? [known[0], known[1], BEGUN] : known, facts);
 }
 
 function entry(code: string, [status, title, help]: Entry, facts: JsonObject): ProblemBody {

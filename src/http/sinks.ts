@@ -42,10 +42,11 @@ export function sinksRouter(sinks: SinkVerbs, asOperator: Step, json: RequestHan
         delivered_at: state.deliveredAt?.toISOString() ?? null,
         dead_letters: state.dead,
       })),
-      dead_letters: letters.map(({ replayAt, at, ...letter }) => ({
+      dead_letters: letters.map(({ replayAt, at, dueAt, ...letter }) => ({
         ...letter,
         at: at.toISOString(),
         replay_at: replayAt?.toISOString() ?? null,
+        due_at: dueAt?.toISOString() ?? null,
       })),
       ...(next ? { next_cursor: `${next.leaf} ${next.sink}` } : {}),
     });

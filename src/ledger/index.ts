@@ -30,7 +30,7 @@ export type { EventFilter, EventPage, SealedEvent } from './evidence.ts';
 export type { ArchiveRow } from './archives.ts';
 export type { HoldRow } from './holds.ts';
 export { openSinks } from './sinks.ts';
-export type { DeadLetter, SinkEvent, Sinks, SinkState } from './sinks.ts';
+export type { DeadLetter, Replayable, SinkEvent, Sinks, SinkState } from './sinks.ts';
 export { APPROVAL_STATES } from './approvals.ts';
 export type { ApprovalFilter, ApprovalRow, ApprovalState, CallApproval } from './approvals.ts';
 export { EXCEPTION_STATES, exceptionState } from './exceptions.ts';

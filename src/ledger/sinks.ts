@@ -20,6 +20,16 @@ export interface DeadLetter {
   readonly error: string;
   readonly at: Date;
   readonly replayAt: Date | null;
+  /** How often in a row it was tried again and not answered, and when that is next; null: at once, once it is asked for. */
+  readonly attempts: number;
+  readonly dueAt: Date | null;
+}
+
+/** A dead letter that somebody asked to be tried again. */
+export interface Replayable {
+  readonly leaf: number;
+  readonly body: string;
+  readonly attempts: number;
 }
 
 export interface SinkState {
@@ -79,14 +89,22 @@ export function makeSinks(connection: Connection) {
       readonly delay_seconds: number;
     }): Promise<boolean> => connection.transition<boolean>('settle_sink', settling),
 
-    /** The first dead letter that somebody asked to be tried again. */
-    async replayable(sink: string): Promise<{ leaf: number; body: string } | undefined> {
-      const sql = `select d.leaf::float8 as leaf, e.body from dead_letters d join events e on e.leaf = d.leaf
-        where d.sink = $1 and d.replay_at is not null order by d.leaf limit 1`;
-      return (await connection.call<{ leaf: number; body: string }>('replayable', sql, [sink]))[0];
+    /** The first dead letter that somebody asked to be tried again, but for what waits for a pause, and all of the same task with it. */
+    async replayable(sink: string): Promise<Replayable | undefined> {
+      const sql = `select d.leaf::float8 as leaf, e.body, d.attempts from dead_letters d join events e on e.leaf = d.leaf
+        where d.sink = $1 and d.replay_at is not null and (d.due_at is null or d.due_at <= now())
+          and not exists (select from dead_letters b where b.sink = $1 and b.task_id = d.task_id and b.due_at > now())
+        order by d.leaf limit 1`;
+      return (await connection.call<Replayable>('replayable', sql, [sink]))[0];
     },
 
-    async settleDeadLetter(settling: { readonly sink: string; readonly leaf: number; readonly error: string | null }) {
+    /** What came of one that was tried again: no error: it was taken; with a delay: it was not answered, and waits for so long. */
+    async settleDeadLetter(settling: {
+      readonly sink: string;
+      readonly leaf: number;
+      readonly error: string | null;
+      readonly delay_seconds?: number;
+    }) {
       await connection.transition<null>('settle_dead_letter', settling);
     },
 
@@ -96,7 +114,8 @@ export function makeSinks(connection: Connection) {
       after: { sink: string; leaf: number } | null,
       limit: number,
     ): Promise<DeadLetter[]> => {
-      const sql = `select sink, leaf::float8 as leaf, task_id as task, error, at, replay_at as "replayAt" from dead_letters
+      const sql = `select sink, leaf::float8 as leaf, task_id as task, error, at, replay_at as "replayAt", attempts, due_at as "dueAt"
+          from dead_letters
         where ($1::text is null or sink = $1) and ($2::text is null or (sink, leaf) > ($2, $3::bigint)) order by sink, leaf limit $4`;
       return connection.call<DeadLetter>('dead_letters', sql, [sink, after?.sink ?? null, after?.leaf ?? 0, limit]);
     },

@@ -33,8 +33,11 @@ const LOOKS_AT_A_PIECE = 10;
 const LOOKS_AT_A_SET = 30;
 
 interface Piece {
+  readonly batch: Batch;
   readonly requests: readonly string[];
   readonly done: (answers: PolicyAnswer[] | undefined) => void;
+  /** Whether it was with a thread that was lost before its turn came. */
+  readonly again?: true;
 }
 
 interface Batch {
@@ -106,16 +109,30 @@ export function makeDecisionPool(
     feed();
   }
 
-  /** What it had to decide, and what no other can, is decided by whoever asked; another comes after a while. */
+  /**
+   * What it was at, and what no other can decide, is decided by whoever asked; another thread comes after a while. What waited behind that goes
+   * to the others, once: should it be what threads are lost by, it takes two of them and no more.
+   */
   function lose(thread: Thread): void {
     if (!threads.includes(thread)) return;
     threads = threads.filter((other) => other !== thread);
     mayStartAt = nowMs() + RESTART_MS;
-    const lost = [...thread.work.values()];
+    const [at, ...behind] = thread.work.values();
     thread.work.clear();
-    for (const work of lost) settle(work, undefined);
+    settle(at, undefined);
+    for (const work of behind.reverse()) {
+      if (work === 'load' || work.again) settle(work, undefined);
+      else putBack(work);
+    }
     release();
     feed();
+  }
+
+  /** Before everything else that waits. */
+  function putBack(piece: Piece): void {
+    const { batch } = piece;
+    batch.waiting.unshift({ ...piece, again: true });
+    turns = [batch, ...turns.filter((other) => other !== batch)];
   }
 
   /** Lets go of what no thread has the set for any more. */
@@ -171,7 +188,7 @@ export function makeDecisionPool(
   async function decide(batch: Batch, requests: readonly string[]): Promise<PolicyAnswer[] | undefined> {
     if (!threads.some(({ loaded }) => loaded.has(batch.set))) return undefined;
     const answers = await new Promise<PolicyAnswer[] | undefined>((done) => {
-      batch.waiting.push({ requests, done });
+      batch.waiting.push({ batch, requests, done });
       if (!turns.includes(batch)) turns.push(batch);
       feed();
     });

@@ -1,6 +1,6 @@
 import type { DeliverToSink, WebhookSink } from '../audit/sinks/deliver.ts';
 import type { Log } from '../exchange/context.ts';
-import type { SinkEvent, Sinks } from '../ledger/index.ts';
+import type { Replayable, SinkEvent, Sinks } from '../ledger/index.ts';
 import { startLoop } from './loop.ts';
 
 const POLL_MS = 500;
@@ -25,7 +25,7 @@ type Dead = Parameters<Sinks['settle']>[0]['dead'];
 /**
  * Hands sealed events on, each sink by itself and in the order of the log. Nothing waits for it. At least once: the cursor moves
  * after the receiver has answered. What a receiver refuses as it is becomes a dead letter, and so does whatever comes later of
- * the same task, until a person has them tried again.
+ * the same task, until a person has them tried again: then each comes before events, and one that is not answered waits by itself.
  */
 export function startSinks({ sinks, store, deliver, owner, log }: SinkParts) {
   const loops = sinks.map((sink) => {
@@ -41,27 +41,12 @@ export function startSinks({ sinks, store, deliver, owner, log }: SinkParts) {
       const settle = (to: number, dead: Dead, error: string | null, delay: number) =>
         store.settle({ sink: sink.name, owner, from, to, dead, error, delay_seconds: delay });
 
-      const putOff = async (error: string) => {
-        if (attempts === 0) log.warn({ sink: sink.name, code: error }, 'a sink does not take events');
-        await settle(from, [], error, pause(attempts));
-        return false;
-      };
-
       const letter = await store.replayable(sink.name);
-      let unanswered: string | undefined;
-      if (letter) {
-        const again = await deliver(sink, [letter], true);
-        if (again.state !== 'away') {
-          const error = again.state === 'taken' ? null : again.error;
-          await store.settleDeadLetter({ sink: sink.name, leaf: letter.leaf, error });
-          await settle(from, [], null, 0);
-          return true;
-        }
-        // Nothing was learned of it: it stays asked for, and must not keep from the receiver what that does take.
-        unanswered = again.error;
+      if (letter && (await tryAgain(letter))) {
+        await settle(from, [], null, 0);
+        return true;
       }
       const { events, end, size: logSize } = await store.next(sink.name, from, size);
-      if (unanswered !== undefined && events.length === 0) return putOff(unanswered);
       const sent = events.filter(({ held }) => !held);
       const behind = events.filter(({ held }) => held).map((event) => deadLetter(event, 'behind_dead_letter'));
       const delivery = sent.length === 0 ? ({ state: 'taken' } as const) : await deliver(sink, sent, false);
@@ -92,7 +77,27 @@ export function startSinks({ sinks, store, deliver, owner, log }: SinkParts) {
           return true;
         }
       }
-      return putOff(error);
+      if (attempts === 0) log.warn({ sink: sink.name, code: error }, 'a sink does not take events');
+      await settle(from, [], error, pause(attempts));
+      return false;
+    }
+
+    /**
+     * Whether the receiver has said anything of it. Where it has not, the letter stays asked for and waits for a pause of its own: it
+     * must not keep from the receiver what that does take.
+     */
+    async function tryAgain(letter: Replayable): Promise<boolean> {
+      const { leaf, attempts } = letter;
+      const again = await deliver(sink, [letter], true);
+      if (again.state === 'taken') await store.settleDeadLetter({ sink: sink.name, leaf, error: null });
+      else if (again.state === 'refused') await store.settleDeadLetter({ sink: sink.name, leaf, error: again.error });
+      else {
+        const { error } = again;
+        if (attempts === 0) log.warn({ sink: sink.name, leaf, code: error }, 'a sink does not answer a dead letter');
+        await store.settleDeadLetter({ sink: sink.name, leaf, error, delay_seconds: pause(attempts) });
+        return false;
+      }
+      return true;
     }
 
     return startLoop(POLL_MS, round, (error) =>

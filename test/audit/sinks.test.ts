@@ -82,13 +82,12 @@ function run(receiver: Receiver, over: Partial<WebhookSink> = {}, owner = 'one')
   const store = openSinks({ url: world.database.brokerUrl });
   const deliver = makeSinkDelivery(makeOutbound({ allow: [receiver.host] }), () => new Date(), '1.2.3');
   const sinks = startSinks({ sinks: [sink], store, deliver, owner, log: { info: note, warn: note, error: note } });
-  return {
-    log,
-    async stop() {
-      await sinks.stop();
-      await store.close();
-    },
+  const stop = async () => {
+    await sinks.stop();
+    await store.close();
   };
+  let stopping: Promise<void> | undefined;
+  return { log, stop: () => (stopping ??= stop()) };
 }
 
 /** Events of tasks, by name, in this order. */
@@ -104,7 +103,9 @@ async function write(tasks: readonly string[]): Promise<void> {
 }
 const tasksOf = (lines: readonly Line[]) => lines.map(({ body }) => (JSON.parse(body) as { task: string }).task);
 const due = () => world.database.pool.query('update sinks set due_at = now()');
+const lettersDue = () => world.database.pool.query('update dead_letters set due_at = now() where due_at is not null');
 const states = () => world.ledger.sinks.states();
+const letters = () => world.ledger.sinks.deadLetters('siem', null, 9);
 
 test('everything sealed arrives in order, to the byte, signed so that the receiver can tell', async () => {
   const receiver = await startReceiver();
@@ -217,9 +218,7 @@ test('a replay that is refused again waits for a person again, with all behind i
     return (await states())[0]?.dead === 2;
   });
   await world.ledger.sinks.replay({ sink: 'siem', task: null, reason: 'try', actor: OPERATOR, origin: null });
-  await until(async () =>
-    (await world.ledger.sinks.deadLetters('siem', null, 9)).every(({ replayAt }) => replayAt === null),
-  );
+  await until(async () => (await letters()).every(({ replayAt }) => replayAt === null));
   expect(receiver.seen.filter(({ headers }) => headers['writ-replay']).length).toBe(1);
   expect((await states())[0]?.dead).toBe(2);
   await running.stop();
@@ -259,14 +258,15 @@ test('what is replayed while the receiver is away stays asked for, and is not tr
   receiver.answer = () => 503;
   await world.ledger.sinks.replay({ sink: 'siem', task: null, reason: 'try', actor: OPERATOR, origin: null });
   const running = run(receiver);
-  await until(async () => ((await states())[0]?.attempts ?? 0) >= 1);
-  const [state] = await states();
-  expect(state).toMatchObject({ lastError: 'status_503', dead: 3 });
-  expect(receiver.seen.length).toBeLessThanOrEqual((state?.attempts ?? 0) + 1); // one may be on its way
-  expect((await world.ledger.sinks.deadLetters('siem', null, 9)).filter(({ replayAt }) => replayAt)).toHaveLength(3);
+  await until(async () => ((await letters())[0]?.attempts ?? 0) >= 1);
+  const [first] = await letters();
+  expect(first).toMatchObject({ leaf: 0, error: 'status_503' });
+  expect(receiver.seen.length).toBeLessThanOrEqual((first?.attempts ?? 0) + 1); // one may be on its way
+  expect(await states()).toMatchObject([{ attempts: 0, lastError: null, dead: 3 }]);
+  expect((await letters()).filter(({ replayAt }) => replayAt)).toHaveLength(3);
   receiver.answer = () => 200;
   await until(async () => {
-    await due();
+    await lettersDue();
     return (await states())[0]?.dead === 0;
   });
   await running.stop();
@@ -292,11 +292,71 @@ test('a replay that is never answered holds no other event up, and stays asked f
     await receiver.close();
   }
   expect(receiver.taken.map(({ leaf }) => leaf)).toEqual([1, 3]);
-  const letters = await world.ledger.sinks.deadLetters('siem', null, 9);
-  expect(letters.map(({ leaf, replayAt }) => [leaf, replayAt !== null])).toEqual([
+  expect((await letters()).map(({ leaf, replayAt }) => [leaf, replayAt !== null])).toEqual([
     [0, true],
     [2, false],
   ]);
+});
+
+test('a replay that is not answered waits by itself, across a restart, with what comes later of its task: neither events nor others do', async () => {
+  const receiver = await startReceiver();
+  await world.tamper(`insert into sinks (name, position) values ('siem', 4)`);
+  await write(['bad', 'other', 'bad', 'lone']);
+  await world.tamper(
+    `insert into dead_letters (sink, leaf, task_id, error, attempts) values
+       ('siem', 0, 'bad', 'status_422', 7), ('siem', 1, 'other', 'status_422', 0), ('siem', 2, 'bad', 'behind_dead_letter', 0),
+       ('siem', 3, null, 'status_422', 7)`,
+  );
+  receiver.answer = (lines) => (lines.some(({ leaf }) => leaf === 0 || leaf === 3) ? 502 : 204);
+  await world.ledger.sinks.replay({ sink: 'siem', task: null, reason: 'try', actor: OPERATOR, origin: null });
+  let running = run(receiver);
+  try {
+    await until(async () => (await letters()).length === 3);
+    await write(['new']);
+    await until(async () => (await states())[0]?.position === 6); // that it was asked for is an event as well
+    await running.stop();
+    expect(receiver.taken.map(({ leaf }) => leaf)).toEqual([1, 4, 5]);
+    const tried = () => receiver.seen.filter(({ body }) => /"leaf":[03],/.test(body)).length;
+    expect(tried()).toBe(2);
+    const [first, second, third] = await letters();
+    expect(first).toMatchObject({ leaf: 0, error: 'status_502', attempts: 8, replayAt: expect.any(Date) });
+    // 128 s, less a quarter of it at most
+    expect((first?.dueAt?.getTime() ?? 0) - Date.now()).toBeGreaterThan(60_000);
+    expect(second).toMatchObject({ leaf: 2, error: 'behind_dead_letter', attempts: 0, dueAt: null });
+    expect(third).toMatchObject({ leaf: 3, error: 'status_502', attempts: 8 });
+    expect(running.log.filter((line) => line.includes('status_502'))).toEqual([]); // told once, when it began
+
+    running = run(receiver, {}, 'two');
+    await write(['newer']);
+    await until(async () => (await states())[0]?.position === 7);
+    expect(tried()).toBe(2);
+    receiver.answer = () => 204;
+    await lettersDue();
+    await until(async () => (await states())[0]?.dead === 0);
+  } finally {
+    await running.stop();
+    await receiver.close();
+  }
+  expect(receiver.taken.map(({ leaf }) => leaf)).toEqual([1, 4, 5, 6, 0, 2, 3]);
+});
+
+test('a replay that is refused after it was not answered waits for a person, and begins anew with the next', async () => {
+  const receiver = await startReceiver();
+  await world.tamper(`insert into sinks (name, position) values ('siem', 1)`);
+  await write(['bad']);
+  await world.tamper(`insert into dead_letters (sink, leaf, task_id, error) values ('siem', 0, 'bad', 'status_422')`);
+  receiver.answer = () => 500;
+  const again = { sink: 'siem', task: null, reason: 'try', actor: OPERATOR, origin: null };
+  await world.ledger.sinks.replay(again);
+  const running = run(receiver);
+  await until(async () => ((await letters())[0]?.attempts ?? 0) === 1);
+  expect(running.log.join()).toContain('"leaf":0,"code":"status_500"');
+  receiver.answer = () => 400;
+  await lettersDue();
+  await until(async () => (await letters())[0]?.replayAt === null);
+  await running.stop();
+  await receiver.close();
+  expect(await letters()).toMatchObject([{ error: 'status_400', attempts: 0, dueAt: null }]);
 });
 
 test('an event that cannot be written in the format of a sink is a dead letter, and the others go on', async () => {

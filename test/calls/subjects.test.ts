@@ -180,6 +180,21 @@ describe('how a call went', () => {
     });
   });
 
+  test('at a time that has come, give or take a clock; one that lies ahead is refused, and can be reported without it', async () => {
+    const at = (ms: number) => new Date(Date.now() + ms).toISOString();
+    const id = await decided();
+    const early = await report(id, { status: 'succeeded', at: at(60_000) });
+    expect([early.status, early.code, early.body['errors']]).toEqual([
+      400,
+      'invalid_request',
+      [{ path: 'at', problem: 'must not lie more than 5 seconds ahead' }],
+    ]);
+    expect((await report(id)).status).toBe(201);
+    expect((await report(await decided(), { status: 'succeeded', at: at(3_000) })).status).toBe(201);
+    // nor does it tell anybody else that there is such a call
+    expect((await report(id, { status: 'succeeded', at: at(60_000) }, 'agent/two')).code).toBe('not_found');
+  });
+
   test('or by an enforcement point of the tool, whoever asked', async () => {
     const asked = await decided(about(subject(), { grant: grant.id }), 'evaluator');
     expect((await report(asked, { status: 'not_attempted' }, 'evaluator')).status).toBe(201);

@@ -1,8 +1,10 @@
+import type { Fault } from '../../src/domain/errors.ts';
 import type { GrantId } from '../../src/domain/ids.ts';
 import type { Tool } from '../../src/domain/tool.ts';
 import { makeEvaluate } from '../../src/exchange/evaluate.ts';
 import type { PgMessage } from '../support/pg-messages.ts';
-import { ALLOW, caller, codeOf, makeWorld, REQUEST } from './world.ts';
+import { askAbout, deniedCall } from '../ledger/calling.ts';
+import { ALLOW, caller, makeWorld, REQUEST } from './world.ts';
 import type { World } from './world.ts';
 
 /** A large batch is recorded in two commits, the first of them while its rest is still decided. */
@@ -109,6 +111,30 @@ const onOver = (grant: GrantId) =>
   questions.map((one, n) => (n === 3 ? { ...one, resource: { type: 'tool', id: TOOL.name }, grant } : one));
 
 test.each([
+  {
+    name: 'a budget',
+    spends: async () => ({ task: await world.record.task({ max_calls: 200, environment: TOOL.environment }) }),
+  },
+  {
+    name: 'an approval',
+    spends: async () => ({ approval: await askAbout(world.record, await deniedCall(world.record)) }),
+  },
+])(
+  'with calls that may spend $name it is one commit: the beginning of one that fails would have spent it in vain',
+  async ({ spends }) => {
+    const one = await spends();
+    const answers = await evaluate(
+      caller(),
+      questions.map((question, n) => (n === COUNT - 2 ? { ...question, ...one } : question)),
+    );
+    expect(answers.filter(({ code }) => code === null)).toHaveLength(75);
+    const ids = new Set<string>(answers.map(({ decision }) => decision));
+    const rows = (await onRecord()).filter(({ id }) => ids.has(id));
+    expect([rows.length, new Set(rows.map(({ tx }) => tx)).size]).toEqual([COUNT, 1]);
+  },
+);
+
+test.each([
   { name: 'the first is lost on its way there', hold: sent(1), recorded: 0, known: 0 },
   { name: 'the answer to the first is lost', hold: answered(1), recorded: BEGINNING, known: 0 },
   { name: 'the second is lost on its way there', hold: sent(2), recorded: BEGINNING, known: BEGINNING },
@@ -117,13 +143,18 @@ test.each([
   const { grant } = await world.issue(caller(), REQUEST);
   await world.record.age(grant, 3_600);
   const held = world.proxy.hold(hold);
-  const asked = codeOf(evaluate(caller(), onOver(grant)));
+  const asked = evaluate(caller(), onOver(grant)).catch((error: unknown) => error);
   await held.reached;
   world.proxy.refuse();
   held.drop();
-  expect(await asked).toBe('ledger_unavailable');
+  const fault = await asked;
+  expect(fault).toMatchObject({ name: 'Fault', code: 'ledger_unavailable' });
   expect([counted, world.alerts.map((use) => use.grant)]).toEqual([known, known > 0 ? [grant] : []]);
   await world.proxy.resume();
-  expect(await onRecord()).toHaveLength(recorded);
+  const rows = await onRecord();
+  expect(rows).toHaveLength(recorded);
+  expect((fault as Fault).facts).toEqual(known > 0 ? { recorded: expect.any(Array) } : {});
+  const told = new Set((fault as Fault).facts['recorded'] as string[] | undefined);
+  expect(told).toEqual(new Set(known > 0 ? rows.map(({ id }) => id) : []));
   expect(await evaluate(caller(), questions)).toHaveLength(COUNT);
 });

@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { Router } from 'express';
 import { evidencePackRouter } from '../../src/http/evidence-pack.ts';
 import type { MakePack } from '../../src/exchange/evidence-pack.ts';
-import { ProviderError } from '../../src/domain/errors.ts';
+import { Fault, ProviderError } from '../../src/domain/errors.ts';
 import { makeApp } from '../../src/http/app.ts';
 import type { Step } from '../../src/http/context.ts';
 import { makeAsk } from '../support/ask.ts';
@@ -83,6 +83,26 @@ test('what a provider says of its failure stands beside what the answer itself s
       expect.objectContaining({ status: 502, code: 'provider_refused', step: 'token_create' }),
     ]);
     expect([body['type'], body['title']]).not.toContain('theirs');
+  } finally {
+    await close();
+  }
+});
+
+test('of a batch that failed after its beginning was recorded the answer says what is on record', async () => {
+  const { ask, close } = await start(async () => {
+    throw new Fault('ledger_unavailable', {}, { recorded: ['d1', 'd2'] });
+  });
+  try {
+    const { status, headers, body } = await ask('GET', '/v1/audit/evidence');
+    expect([status, headers['retry-after'], body]).toEqual([
+      503,
+      '1',
+      expect.objectContaining({
+        code: 'ledger_unavailable',
+        detail: expect.stringContaining('`recorded`'),
+        recorded: ['d1', 'd2'],
+      }),
+    ]);
   } finally {
     await close();
   }

@@ -47,6 +47,8 @@ test('how far each sink is, and what it did not take, page by page', async () =>
     error: 'status_422',
     at: expect.stringMatching(/Z$/),
     replay_at: null,
+    attempts: 0,
+    due_at: null,
   });
   expect(letters((await ask('GET', `${LIST}?sink=siem`, 'security')).body['dead_letters'])).toEqual([0, 1, 2, 3, 4]);
   expect((await ask('GET', `${LIST}?sink=nobody`, 'platform')).body['dead_letters']).toEqual([]);
@@ -63,6 +65,13 @@ test('tried again: those of a task, or all of a sink; who asked is on record', a
     leaf: number;
     replay_at: string | null;
   }[];
+  await broker.database.pool.query(
+    `update dead_letters set attempts = 3, due_at = '2026-11-26T10:00:00Z' where sink = 'siem' and leaf = 2`,
+  );
+  const [put] = (await ask('GET', `${LIST}?sink=siem&cursor=1%20siem&limit=1`, 'auditor')).body[
+    'dead_letters'
+  ] as object[];
+  expect(put).toMatchObject({ leaf: 2, attempts: 3, due_at: '2026-11-26T10:00:00.000Z' });
   expect(marked.filter(({ replay_at: at }) => at !== null).map(({ leaf }) => leaf)).toEqual([0, 2, 4]);
   // those that are marked already are not marked again
   expect((await ask('POST', REPLAY, 'security', { sink: 'siem', reason: 'all of it' })).body).toEqual({ count: 2 });

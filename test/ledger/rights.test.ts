@@ -51,7 +51,7 @@ const CHANGING: Readonly<Record<string, readonly string[]>> = {
     ...['review_note', 'reviewed_at', 'reviewed_by', 'state'],
   ],
   idempotency_keys: ['created_at', 'grant_id', 'task_id'],
-  dead_letters: ['error', 'replay_at'],
+  dead_letters: ['attempts', 'due_at', 'error', 'replay_at'],
   legal_holds: ['lift_reason', 'lifted_at', 'lifted_by'],
   sinks: ['attempts', 'claimed_by', 'claimed_until', 'delivered_at', 'due_at', 'last_error', 'position'],
   signing_keys: ['gone_at', 'kek_id', 'signs_until', 'wiped_at', 'wrapped'],

@@ -185,6 +185,13 @@ function impatient() {
   return () => (now += 60_000);
 }
 
+/** Every thread has the set: who they are. */
+async function readyThreads(one: DecisionPool, count: number): Promise<unknown[]> {
+  const seen = new Set<unknown>();
+  while (seen.size < count) for (const id of await ready(one)) seen.add(id);
+  return [...seen];
+}
+
 test('a thread that is lost is replaced while others go on', async () => {
   const one = pool(script(MORTAL), 2, { nowMs: impatient() });
   const seen = new Set<unknown>();
@@ -218,6 +225,47 @@ test('what a thread does not come to an end with is denied, what waits behind it
   expect(answers).toEqual([[expect.objectContaining(denied), expect.objectContaining(denied)], undefined]);
   const again = await ready(one);
   expect(again).toHaveLength(texts.length);
+});
+
+test('what waits behind a piece that a thread does not come to an end with is decided by the others', async () => {
+  const one = pool(script(MORTAL), 2, { nowMs: impatient(), lookMs: 50 });
+  const [hung, other] = await readyThreads(one, 2);
+  const batch = one.begin(SET);
+  if (!batch) throw new Error('the threads have the set');
+  const pieces = ['"hang"', '"a"', '"b"', '"c"', '"d"', '"e"'].map((text) => batch.decide([text]));
+  const [stuck, ...answers] = await Promise.all(pieces);
+  expect(stuck).toEqual([expect.objectContaining({ errors: [{ policy: '', message: 'was not decided in time' }] })]);
+  const by = answers.map((answer) => Number(answer?.[0]));
+  expect(new Set(by).size).toBe(1);
+  expect([hung, other]).toContain(by[0]);
+});
+
+/** Gives no answer before it is told to, and ends whenever it hears of `die`. */
+const HOLDING = `import { parentPort, threadId } from 'node:worker_threads';
+const held = [];
+parentPort.on('message', (told) => {
+  if ('load' in told) return parentPort.postMessage({ loaded: told.load, dropped: [] });
+  if (told.requests.includes('die')) process.exit(1);
+  held.push(told);
+  if (told.requests.includes('hold')) return;
+  for (const { job, requests } of held.splice(0))
+    parentPort.postMessage({ job, answers: JSON.stringify(JSON.parse(requests).map(() => threadId)) });
+});`;
+
+test('what threads are lost by, though it waits behind something else, takes two of them', async () => {
+  const one = pool(script(HOLDING), 3);
+  await readyThreads(one, 3);
+  const batch = one.begin(SET);
+  if (!batch) throw new Error('the threads have the set');
+  const ask = (text: string) => batch.decide([text]);
+  // one for each thread, one more for one of them, and the next goes behind another one's
+  const held = ['"hold 1"', '"hold 2"', '"hold 3"', '"hold 4"'].map(ask);
+  expect(await ask('"die"')).toBeUndefined();
+  const last = ask('"go"');
+  expect((await last)?.length).toBe(1);
+  const answers = await Promise.all(held);
+  // the thread that is left has two of them
+  expect(answers.filter((answer) => answer?.[0] === undefined)).toHaveLength(2);
 });
 
 test('while it decides many by itself, others have their turn', async () => {

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import type { DeadLetter } from '../../../client/index.ts';
 import { connectOperator } from '../../connect.ts';
 import { EXIT } from '../../exit.ts';
 import { jsonOption, urlOption } from '../../options.ts';
@@ -62,14 +63,27 @@ async function show(shell: Shell, options: ShowOptions): Promise<number> {
     sink.last_error ?? '-',
   ]);
   for (const line of table([['SINK', 'POSITION', 'LAG', 'DEAD', 'LAST ERROR'], ...sinks])) await shell.out.line(line);
-  const letters = found.dead_letters.map((letter) => [letter.sink, `${letter.leaf}`, letter.task ?? '-', letter.error]);
+  const letters = found.dead_letters.map((letter) => [
+    letter.sink,
+    `${letter.leaf}`,
+    letter.task ?? '-',
+    letter.error,
+    again(letter),
+  ]);
   if (letters.length > 0) {
     await shell.out.line('');
-    for (const line of table([['SINK', 'LEAF', 'TASK', 'ERROR'], ...letters])) await shell.out.line(line);
+    for (const line of table([['SINK', 'LEAF', 'TASK', 'ERROR', 'TRIED AGAIN'], ...letters]))
+      await shell.out.line(line);
   }
   if (found.next_cursor !== undefined)
     await shell.out.note(`writ: there are more; see --cursor '${found.next_cursor}'`);
   return EXIT.ok;
+}
+
+/** Whether somebody has asked for it, and how that goes. */
+function again({ replay_at: asked, attempts, due_at: due }: DeadLetter): string {
+  if (asked === null) return '-';
+  return due === null ? 'at once' : `${attempts} unanswered, next ${due}`;
 }
 
 async function replay(shell: Shell, { sink, task, reason, json, url }: ReplayOptions): Promise<number> {
