@@ -1,7 +1,8 @@
 /**
  * The floor: what an issuance cannot do without, and nothing more. One verify, one decision, the broker's own two SQL calls, one sign; no
  * HTTP. argv: a JSON of what is needed; each line of the input, `{"callers", "count"}`, is answered with one of figures. With
- * `"call"` a provider's own calls stand in place of the signing, in its order; with `"alone"` beside it, nothing else is done.
+ * `"call"` a provider's own calls stand in place of the signing, in its order; with `"alone"` beside it, nothing else is done. The same
+ * work is also served over HTTP, with `"call"` in the body, at the `url` that the first line says.
  */
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
@@ -15,6 +16,7 @@ import { makeCalls } from './direct.ts';
 import type { Call, CallKind, DirectInput } from './direct.ts';
 import { answerWith, inputOf } from './helper-process.ts';
 import { measure } from './measure.ts';
+import { serve } from './served.ts';
 
 const { ledgerUrl, bundleFile, token, rulesDirectory, direct } = inputOf() as FloorInput;
 export interface FloorInput {
@@ -136,9 +138,11 @@ export interface FloorAsked {
   readonly perSecond?: number;
 }
 const calls = direct && (await makeCalls(direct));
-await answerWith({}, (question) => {
+const credentialOf = (call: CallKind | undefined) => (call && calls?.[call]) ?? sign;
+const url = await serve((asked) => issue(credentialOf((asked as Pick<FloorAsked, 'call'>).call)));
+await answerWith({ url }, (question) => {
   const { callers, count, call, alone, perSecond } = question as FloorAsked;
-  const credential = (call && calls?.[call]) ?? sign;
+  const credential = credentialOf(call);
   const work = async () => {
     if (!alone) return issue(credential);
     const confirm = await credential();

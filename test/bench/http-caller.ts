@@ -1,5 +1,7 @@
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
+import { measure } from './measure.ts';
+import type { Figures } from './measure.ts';
 
 export interface Answer {
   readonly status: number;
@@ -60,4 +62,31 @@ export function post(path: string, token: string, body: object): Buffer {
     `Content-Length: ${Buffer.byteLength(text)}`,
   ];
   return Buffer.from(`${head.join('\r\n')}\r\n\r\n${text}`);
+}
+
+export interface Load {
+  readonly url: string;
+  readonly callers: number;
+  readonly count: number;
+  /** As `measure` takes it. */
+  readonly perSecond?: number | undefined;
+}
+
+/** What exchanges come to that each make something. @param next - the request of the next one. */
+export async function measureRequests(
+  { url, callers, count, perSecond }: Load,
+  next: () => Buffer | undefined,
+): Promise<Figures> {
+  const connections = Array.from({ length: callers }, () => openCaller(url));
+  try {
+    const exchange = async (caller: number) => {
+      const request = next();
+      const answer = request && (await connections[caller]?.call(request));
+      if (answer?.status !== 201)
+        throw new Error(`a request was answered ${answer?.status}: ${answer?.body.slice(0, 300)}`);
+    };
+    return await measure(callers, count, exchange, perSecond);
+  } finally {
+    for (const connection of connections) connection.close();
+  }
 }

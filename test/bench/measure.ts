@@ -10,14 +10,13 @@ export interface Figures {
 }
 
 /**
- * @param work - answers how much of its time does not count, where there is such.
  * @param perSecond - how often all callers together ask, at moments that chance sets, and that are the same each time; absent: each asks as
  * soon as it was answered.
  */
 export async function measure(
   callers: number,
   count: number,
-  work: (caller: number) => Promise<number | void>,
+  work: (caller: number) => Promise<void>,
   perSecond?: number,
 ): Promise<Figures> {
   const warmUp = Math.max(callers, Math.floor(count / 10));
@@ -34,7 +33,7 @@ export async function measure(
 async function run(
   callers: number,
   count: number,
-  work: (caller: number) => Promise<number | void>,
+  work: (caller: number) => Promise<void>,
   times: number[],
   turn: () => Promise<void>,
 ): Promise<void> {
@@ -43,8 +42,8 @@ async function run(
     while (left-- > 0) {
       await turn();
       const start = performance.now();
-      const aside = (await work(caller)) ?? 0;
-      times.push(performance.now() - start - aside);
+      await work(caller);
+      times.push(performance.now() - start);
     }
   };
   await Promise.all(Array.from({ length: callers }, loop));

@@ -7,8 +7,6 @@ import type { FakeAwsReady } from './fake-aws.ts';
 import type { FakeVaultReady } from './fake-vault.ts';
 import type { Floor } from './floor-process.ts';
 import { startHelper } from './helper-process.ts';
-import { openCaller, post } from './http-caller.ts';
-import { measure, type Figures } from './measure.ts';
 import type { OtherBroker, World } from './world.ts';
 
 /** A broker with providers of the kinds `aws` and `vault` that are there, and a floor that makes their calls directly. */
@@ -17,18 +15,12 @@ export interface ProvidersWorld {
   readonly floor: Floor;
   /** What every call of a provider takes longer; the fakes start afresh. */
   setDelay(ms: number): Promise<void>;
-  /** What an exchange with an Express server costs that waits as long and does nothing: its wait is taken off. */
-  measureHttp(asked: HttpAsked): Promise<Figures>;
   /** The same of the AWS of `bench-aws-slow` alone. */
   setSlow(ms: number): Promise<void>;
 }
 
 export async function withProviders(world: World, name: string, work: (providers: ProvidersWorld) => Promise<void>) {
-  const [aws, vault, http] = await Promise.all([
-    startHelper('fake-aws.ts', {}),
-    startHelper('fake-vault.ts', {}),
-    startHelper('express.ts', {}),
-  ]);
+  const [aws, vault] = await Promise.all([startHelper('fake-aws.ts', {}), startHelper('fake-vault.ts', {})]);
   const awsAt = aws.ready as FakeAwsReady;
   const vaultAt = vault.ready as FakeVaultReady;
   const awsEntry = (endpoint: string): JsonObject => ({
@@ -60,7 +52,6 @@ export async function withProviders(world: World, name: string, work: (providers
       broker,
       floor,
       setDelay,
-      measureHttp: (asked) => measureHttp((http.ready as { url: string }).url, asked),
       setSlow: (ms) => {
         slow.slow_ms = ms;
         return setDelay(0);
@@ -69,37 +60,9 @@ export async function withProviders(world: World, name: string, work: (providers
   } finally {
     await floor.stop();
     await broker.stop();
-    await Promise.all([aws, vault, http].map(({ stop }) => stop()));
+    await Promise.all([aws, vault].map(({ stop }) => stop()));
   }
 }
-
-export interface HttpAsked {
-  readonly callers: number;
-  readonly count: number;
-  readonly waitMs: number;
-  readonly perSecond?: number | undefined;
-}
-
-async function measureHttp(url: string, { callers, count, waitMs, perSecond }: HttpAsked): Promise<Figures> {
-  const connections = Array.from({ length: callers }, () => openCaller(url));
-  const request = post('/', 'x'.repeat(TOKEN_CHARS), {
-    ms: Math.round(waitMs),
-    profile: 'bench-aws',
-    purpose: 'bench',
-  });
-  try {
-    const exchange = async (caller: number) => {
-      const answer = await connections[caller]?.call(request);
-      return (JSON.parse(answer?.body ?? '') as { waited_ms: number }).waited_ms;
-    };
-    return await measure(callers, count, exchange, perSecond);
-  } finally {
-    for (const connection of connections) connection.close();
-  }
-}
-
-/** About as long as an agent's token. */
-const TOKEN_CHARS = 400;
 
 const sectionsOf = (role: string) => ({
   'bench-aws': {

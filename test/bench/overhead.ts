@@ -1,7 +1,7 @@
 /**
  * What the broker adds to a provider's own call: an issuance through all of it, beside the calls that the provider makes for it made
- * directly, and beside the floor with the same calls in it; and what an Express server costs that does nothing. Providers are those of
- * the tests, each in a process of its own; rounds of all are in turn.
+ * directly; beside the floor with the same calls in it; and beside that floor behind an Express server that does nothing else, which is
+ * the least that can be asked over HTTP. Providers are those of the tests, each in a process of its own; rounds of all are in turn.
  */
 import type { CallKind } from './direct.ts';
 import type { Figures } from './measure.ts';
@@ -36,8 +36,8 @@ interface Round {
   readonly own: Yardstick;
   readonly bare: Yardstick;
   readonly broker: Figures;
-  /** Express alone, asked as seldom: of what is beyond the floor, what is there for whoever answers with it. */
-  readonly http: Figures;
+  /** `own.both` behind Express, asked by the same load as the broker. */
+  readonly served: Figures;
 }
 
 /** A provider's calls alone, and in the floor. */
@@ -46,12 +46,7 @@ interface Yardstick {
   readonly both: Figures;
 }
 
-async function measureRow(
-  world: World,
-  { broker, floor, setDelay, measureHttp }: ProvidersWorld,
-  wanted: Wanted,
-  callers: number,
-) {
+async function measureRow(world: World, { broker, floor, setDelay }: ProvidersWorld, wanted: Wanted, callers: number) {
   const { call, bare, profile, delayMs } = wanted;
   const pace = wanted.perSecond === undefined ? {} : { perSecond: wanted.perSecond };
   // One caller feels most what else the machine does: more rounds, each of them shorter.
@@ -74,8 +69,9 @@ async function measureRow(
     const byHand = bare ? await yardstick(bare) : nobody;
     await setDelay(delayMs);
     const issued = await broker.issuances({ profile, callers, count, tokens: world.tokens, ...pace });
-    const http = await measureHttp({ callers, count, waitMs: issued.p50, ...pace });
-    all.push({ floor: plain, own, bare: byHand, broker: issued, http });
+    await setDelay(delayMs);
+    const served = await floor.measureServed(callers, count, { ...(call && { call }), ...pace });
+    all.push({ floor: plain, own, bare: byHand, broker: issued, served });
   }
   const of = (value: (round: Round) => number) => median(all.map(value)).toFixed(2).padStart(8);
   for (const p of ['p50', 'p99'] as const) {
@@ -89,7 +85,8 @@ async function measureRow(
       of(({ floor: plain }) => plain[p]),
       of(({ broker: issued }) => issued[p]),
       ...beside('own'),
-      of(({ http }) => http[p]),
+      of(({ served }) => served[p]),
+      of(({ broker: issued, served }) => issued[p] - served[p]),
     ];
     const more = bare ? [' ', ...beside('bare')] : [];
     world.say(`  ${String(callers).padStart(7)}   ${p} ${[...figures, ...more].join(' ')}`);
@@ -99,7 +96,9 @@ async function measureRow(
 async function tableOf(world: World, providers: ProvidersWorld, wanted: Wanted): Promise<void> {
   world.say(`${wanted.title} (medians of ${wanted.rounds} rounds in turn, ms; of one caller ${wanted.rounds * FINER})`);
   const beside = '  direct     both    added   beyond';
-  world.say(`  callers          floor   broker ${beside}     http${wanted.bare ? `     bare: ${beside}` : ''}`);
+  world.say(
+    `  callers          floor   broker ${beside}   served   writ's${wanted.bare ? `     bare: ${beside}` : ''}`,
+  );
   const chosen = (wanted.callers ?? CALLERS).filter((callers) => world.callers?.includes(callers) ?? true);
   for (const callers of chosen) await measureRow(world, providers, wanted, callers);
   world.say('');

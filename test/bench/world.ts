@@ -6,8 +6,7 @@ import { startBrokerProcess } from './broker-process.ts';
 import type { DirectInput } from './direct.ts';
 import { startFloor } from './floor-process.ts';
 import type { Floor } from './floor-process.ts';
-import { openCaller, post } from './http-caller.ts';
-import { measure } from './measure.ts';
+import { measureRequests, post } from './http-caller.ts';
 import type { Figures } from './measure.ts';
 import { startBench, writeConfig } from './servers.ts';
 import type { Bench, Own } from './servers.ts';
@@ -101,21 +100,10 @@ export async function makeWorld({ quick, callers }: Pick<World, 'quick' | 'calle
   };
 }
 
-async function issuances(url: string, asked: Issuances): Promise<Figures> {
+function issuances(url: string, asked: Issuances): Promise<Figures> {
   const { profile, callers, count, tokens, ttlSeconds, perSecond } = asked;
   const body = { profile, purpose: 'bench', ...(ttlSeconds === undefined ? {} : { ttl_seconds: ttlSeconds }) };
   const requests = tokens.map((token) => post('/v1/grants', token, body));
-  const connections = Array.from({ length: callers }, () => openCaller(url));
   let next = 0;
-  try {
-    const issue = async (caller: number) => {
-      const request = requests[next++ % requests.length];
-      const answer = request && (await connections[caller]?.call(request));
-      if (answer?.status !== 201)
-        throw new Error(`an issuance was answered ${answer?.status}: ${answer?.body.slice(0, 300)}`);
-    };
-    return await measure(callers, count, issue, perSecond);
-  } finally {
-    for (const connection of connections) connection.close();
-  }
+  return measureRequests({ url, callers, count, perSecond }, () => requests[next++ % requests.length]);
 }
