@@ -2,12 +2,13 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { NODE_SETTINGS } from './helper-process.ts';
 
 const main = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 
 /** The broker as its users start it. Resolves once it listens. */
 export async function startBrokerProcess(config: string) {
-  const broker = spawn(process.execPath, [main, 'serve', '--config', config], {
+  const broker = spawn(process.execPath, [...NODE_SETTINGS, main, 'serve', '--config', config], {
     stdio: ['ignore', 'pipe', 'inherit'],
     env: { ...process.env, WRIT_LOG_LEVEL: 'info', NODE_ENV: 'production' },
   });

@@ -5,6 +5,9 @@ import { fileURLToPath } from 'node:url';
 
 const inProject = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
 
+/** As docs/operations.md has a broker started; its floor is given the same. */
+export const NODE_SETTINGS = ['--max-semi-space-size=32'];
+
 /** A file of this folder in a process of its own, as the broker is: asked a line of JSON at a time, idle in between. */
 export interface Helper {
   /** What it said first. */
@@ -16,10 +19,14 @@ export interface Helper {
 /** @param input - its one argument, as JSON. */
 export async function startHelper(file: string, input: object): Promise<Helper> {
   const loader = ['--no-warnings', '--import', inProject('.config/ts-loader.js')];
-  const child = spawn(process.execPath, [...loader, inProject(`test/bench/${file}`), JSON.stringify(input)], {
-    stdio: ['pipe', 'pipe', 'inherit'],
-    env: { ...process.env, NODE_ENV: 'production' },
-  });
+  const child = spawn(
+    process.execPath,
+    [...NODE_SETTINGS, ...loader, inProject(`test/bench/${file}`), JSON.stringify(input)],
+    {
+      stdio: ['pipe', 'pipe', 'inherit'],
+      env: { ...process.env, NODE_ENV: 'production' },
+    },
+  );
   const answers = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   const next = async (): Promise<unknown> => {
     const { value, done } = await answers.next();
