@@ -23,10 +23,13 @@ export type CallKind = 'aws' | 'vault' | 'vault-bare' | 'vault-entity' | 'vault-
 export type Call = () => Promise<(() => Promise<void>) | void>;
 export type Calls = Readonly<Record<CallKind, Call>>;
 
+/** Nothing ends while it is measured: what an end takes is not of the issuances beside it. */
+export const TTL_SECONDS = 3_600;
+
 const ids = makeIds(randomBytes, Date.now);
 const clock = { now: () => new Date(), offsetMs: () => 0 };
 
-/** What the provider would ask for a grant of five minutes. */
+/** What the provider would ask for a grant of an hour. */
 function planOf<Config>(kind: ProviderKind<Config>, entry: JsonObject, section: JsonObject): Plan {
   const provider = kind.create('bench', kind.config.parse(entry), {
     clock,
@@ -49,7 +52,7 @@ function planOf<Config>(kind: ProviderKind<Config>, entry: JsonObject, section: 
   const names = { mint: ids.mint(), grant: ids.grant(), task: ids.task() };
   const subject = { trust: 'dev', id: 'spiffe://dev.local/agent/0' };
   const now = clock.now();
-  return provider.plan(profile, {}, { ...names, subject, now, endsAt: new Date(now.getTime() + 300_000) });
+  return provider.plan(profile, {}, { ...names, subject, now, endsAt: new Date(now.getTime() + TTL_SECONDS * 1_000) });
 }
 
 function assumeRole({ entry, section }: DirectInput['aws']): Call {
@@ -124,7 +127,7 @@ async function makeToken(call: Ask, entry: JsonObject, section: JsonObject): Pro
       entity && call('POST', 'sys/capabilities-accessor', { accessor, paths }),
     ]);
     return async () => {
-      await call('POST', 'auth/token/renew-accessor', { accessor, increment: '299s' });
+      await call('POST', 'auth/token/renew-accessor', { accessor, increment: `${TTL_SECONDS - 1}s` });
     };
   };
 }

@@ -12,7 +12,7 @@ import { makeIds } from '../../src/domain/ids.ts';
 import { makeLedger } from '../../src/ledger/index.ts';
 import type { PolicyRequest } from '../../src/policy/index.ts';
 import { makeRulesTools } from '../../src/rules-tools.ts';
-import { makeCalls } from './direct.ts';
+import { makeCalls, TTL_SECONDS } from './direct.ts';
 import type { Call, CallKind, DirectInput } from './direct.ts';
 import { answerWith, inputOf } from './helper-process.ts';
 import { measure } from './measure.ts';
@@ -48,7 +48,7 @@ async function issue(credential: Call): Promise<void> {
     requiredClaims: ['exp'],
   });
   const now = new Date();
-  const endsAt = new Date(now.getTime() + 300_000);
+  const endsAt = new Date(now.getTime() + TTL_SECONDS * 1_000);
   const id = payload.sub ?? '';
   const inputs: PolicyRequest = {
     principal: { trust: 'dev', id, groups: [], attributes: {} },
@@ -63,7 +63,7 @@ async function issue(credential: Call): Promise<void> {
     context: {
       task: { purpose: 'bench', mode: 'autonomous', environment: 'development', implicit: true },
       parameters: {},
-      requestedTtl: 300,
+      requestedTtl: TTL_SECONDS,
       now: '2026-01-01T00:00:00Z',
     },
   };
@@ -109,7 +109,7 @@ async function issue(credential: Call): Promise<void> {
       environment: 'development',
       effect: 'read',
       parameters: {},
-      ttl_seconds: 300,
+      ttl_seconds: TTL_SECONDS,
       ttl_decided_by: 'profile_default',
       expires_at: endsAt.toISOString(),
       revocability: { mode: 'immediate' },
@@ -126,7 +126,7 @@ async function issue(credential: Call): Promise<void> {
 const sign: Call = async () => {
   await new SignJWT({ sub: 'agent', aud: 'https://tools.example', jti: ids.mint(), scope: 'refund:read' })
     .setProtectedHeader({ alg: 'ES256', typ: 'at+jwt' })
-    .setExpirationTime(new Date(Date.now() + 300_000))
+    .setExpirationTime(new Date(Date.now() + TTL_SECONDS * 1_000))
     .sign(privateKey);
 };
 

@@ -3,6 +3,7 @@
  * directly; beside the floor with the same calls in it; and beside that floor behind an Express server that does nothing else, which is
  * the least that can be asked over HTTP. Providers are those of the tests, each in a process of its own; rounds of all are in turn.
  */
+import { TTL_SECONDS } from './direct.ts';
 import type { CallKind } from './direct.ts';
 import type { Figures } from './measure.ts';
 import { withProviders, type ProvidersWorld } from './overhead-world.ts';
@@ -46,6 +47,8 @@ interface Yardstick {
   readonly both: Figures;
 }
 
+const asked = ({ tokens }: World, profile: string) => ({ profile, tokens, ttlSeconds: TTL_SECONDS });
+
 async function measureRow(world: World, { broker, floor, setDelay }: ProvidersWorld, wanted: Wanted, callers: number) {
   const { call, bare, profile, delayMs } = wanted;
   const pace = wanted.perSecond === undefined ? {} : { perSecond: wanted.perSecond };
@@ -53,9 +56,9 @@ async function measureRow(world: World, { broker, floor, setDelay }: ProvidersWo
   const finer = callers === 1 ? FINER : 1;
   const rounds = wanted.rounds * finer;
   const count = Math.ceil(wanted.count(callers) / finer / (world.quick ? 4 : 1));
-  const measured = async (asked: { call: CallKind; alone?: boolean }) => {
+  const measured = async (kind: { call: CallKind; alone?: boolean }) => {
     await setDelay(delayMs);
-    return floor.measure(callers, count, { ...asked, ...pace });
+    return floor.measure(callers, count, { ...kind, ...pace });
   };
   const yardstick = async (kind: CallKind) => ({
     direct: await measured({ call: kind, alone: true }),
@@ -68,7 +71,7 @@ async function measureRow(world: World, { broker, floor, setDelay }: ProvidersWo
     const own = call ? await yardstick(call) : nobody;
     const byHand = bare ? await yardstick(bare) : nobody;
     await setDelay(delayMs);
-    const issued = await broker.issuances({ profile, callers, count, tokens: world.tokens, ...pace });
+    const issued = await broker.issuances({ ...asked(world, profile), callers, count, ...pace });
     await setDelay(delayMs);
     const served = await floor.measureServed(callers, count, { ...(call && { call }), ...pace });
     all.push({ floor: plain, own, bare: byHand, broker: issued, served });
@@ -93,7 +96,17 @@ async function measureRow(world: World, { broker, floor, setDelay }: ProvidersWo
   }
 }
 
+/** As a broker is that has been running for a while: it has the most code, and would be held against others that are compiled already. */
+async function warmUp(world: World, { broker, floor, setDelay }: ProvidersWorld, { call, profile }: Wanted) {
+  const count = world.quick ? 1_000 : 2_000;
+  await setDelay(0);
+  await broker.issuances({ ...asked(world, profile), callers: 8, count });
+  await floor.measure(8, count, call && { call });
+  await floor.measureServed(8, count, call ? { call } : {});
+}
+
 async function tableOf(world: World, providers: ProvidersWorld, wanted: Wanted): Promise<void> {
+  await warmUp(world, providers, wanted);
   world.say(`${wanted.title} (medians of ${wanted.rounds} rounds in turn, ms; of one caller ${wanted.rounds * FINER})`);
   const beside = '  direct     both    added   beyond';
   world.say(
