@@ -20,7 +20,8 @@ test('a restart with many live grants is as quick as with none', async () => {
   ]);
   const many = await restarts();
   expect(many.rows).toBeLessThan(none.rows + LIVE / 20);
-  expect(many.ms).toBeLessThan(2 * none.ms);
+  // the rows tell; the time, on a machine that does other things as well, only what is grossly wrong
+  expect(many.ms).toBeLessThan(4 * none.ms);
   expect(await world.audit()).toEqual([]);
 });
 

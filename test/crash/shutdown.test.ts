@@ -76,7 +76,7 @@ test('a connection that is in use gets no new work, and does not hold the end up
   let answered = '';
   socket.on('data', (text: string) => (answered += text));
   const get = (path: string) => socket.write(`GET ${path} HTTP/1.1\r\nHost: ${hostname}\r\n\r\n`);
-  const held = hold(world, asks('ledgerProxy', 'select 1'));
+  const held = hold(world, asks('ledgerProxy', 'to_regclass'));
   get('/readyz');
   await held.reached;
   broker.kill('SIGTERM');
