@@ -73,7 +73,7 @@ const FAULTS: Readonly<Record<string, readonly [StartErrorCode, string, (at: str
   EADDRINUSE: [
     'address_in_use',
     'port',
-    (at) => `${at} is taken: stop what listens there, or give another port (0: any)`,
+    (at) => `${at} is taken: stop what listens there, or give another port (0: a free one)`,
   ],
   EACCES: ['address_not_allowed', 'port', (at) => `this user may not listen on ${at}: give a port from 1024 on`],
   EADDRNOTAVAIL: ['address_not_here', 'host', notHere],

@@ -73,7 +73,7 @@ test('`writ serve` says it in one line, under its code', async () => {
       const commands = makeLocalCommands({ env, print: say, printError: say });
       expect(await commands.serve({ config })).toBe(1);
       expect(said).toEqual([
-        `writ: address_in_use: server.port: 127.0.0.1:${port} is taken: stop what listens there, or give another port (0: any)`,
+        `writ: address_in_use: server.port: 127.0.0.1:${port} is taken: stop what listens there, or give another port (0: a free one)`,
       ]);
     });
   } finally {

@@ -2,7 +2,6 @@ import { randomBytes } from 'node:crypto';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ProviderError } from '../../src/domain/errors.ts';
 import { makeIds } from '../../src/domain/ids.ts';
 import { makeClients } from '../../src/providers/aws/clients.ts';
 import { aws } from '../../src/providers/aws/index.ts';
@@ -12,6 +11,7 @@ import { makeParents } from '../../src/providers/aws/parents.ts';
 import { readPlan } from '../../src/providers/aws/plan.ts';
 import type { Provider } from '../../src/providers/provider.ts';
 import { deferred } from '../support/deferred.ts';
+import { failure } from '../support/failure.ts';
 import { awsProfile, awsWorld, MONTH, type AwsWorld } from './aws-harness.ts';
 
 /** How long a mint may take, and that nothing of it goes on when nobody waits for it any more. */
@@ -59,15 +59,6 @@ function minting(scoped: 'on' | 'off', endpoint = url) {
   return (limitMs: number, recorded?: Promise<void>) =>
     mintSession(parts, request, { signal: forever, ...(recorded && { recorded }) }, limitMs);
 }
-
-const failure = async (call: Promise<unknown>): Promise<ProviderError> => {
-  const error = await call.then(
-    () => undefined,
-    (thrown: unknown) => thrown,
-  );
-  if (error instanceof ProviderError) return error;
-  throw new Error('it did not fail as a provider does', { cause: error });
-};
 
 /** What the SDK's own limits for one call, with its three attempts, come to. */
 const ALL_ATTEMPTS_MS = 9_000;

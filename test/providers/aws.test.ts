@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
-import { ProviderError } from '../../src/domain/errors.ts';
 import { makeIds } from '../../src/domain/ids.ts';
 import type { Json, JsonObject } from '../../src/domain/json.ts';
 import type { MintRequest, Provider } from '../../src/providers/provider.ts';
 import { allow, document, trusting } from '../support/aws/setup.ts';
+import { failure } from '../support/failure.ts';
 import {
   ACCOUNT,
   awsProfile,
@@ -77,14 +77,6 @@ test.each(['on', 'off'] as const)(
     expect(sessions()).toBe(scoped === 'on' ? 2 : 1);
   },
 );
-const failure = async (call: Promise<unknown>): Promise<ProviderError> => {
-  const error = await call.then(
-    () => undefined,
-    (thrown: unknown) => thrown,
-  );
-  if (error instanceof ProviderError) return error;
-  throw new Error('it did not fail as a provider does', { cause: error });
-};
 /** Those that were refused are not counted: a signature of another time, after the clock was moved. */
 const callsOf = (action: string, since: number) =>
   world.fake.calls.slice(since).filter((call) => call.action === action && call.status === 200).length;

@@ -3,6 +3,7 @@ import { ProviderError } from '../../src/domain/errors.ts';
 import { makeIds, type MintId } from '../../src/domain/ids.ts';
 import type { JsonObject } from '../../src/domain/json.ts';
 import type { Minted, MintRecord, MintRequest, Plan, Provider } from '../../src/providers/provider.ts';
+import { failure } from '../support/failure.ts';
 import type { ProviderHarness } from './harness.ts';
 
 /** How long a call may take at most when its server does not answer: well inside the mint's deadline. */
@@ -329,7 +330,7 @@ export function providerContract(name: string, harness: ProviderHarness): void {
                 harness.tidy ? undefined : faulty.cleanup?.(record, forever),
                 faulty.names?.(forever),
               ];
-              for (const call of calls.flatMap((each) => (each ? [failure<unknown>(each)] : []))) {
+              for (const call of calls.flatMap((each) => (each ? [failure(each)] : []))) {
                 expect(await call).toMatchObject({ code });
               }
             });
@@ -399,14 +400,6 @@ export function providerContract(name: string, harness: ProviderHarness): void {
       });
     }
   });
-}
-
-/** The error of a call that must fail with a `ProviderError` that gives nothing away. */
-async function failure<T>(call: Promise<T>): Promise<ProviderError> {
-  const { error } = await settled(call);
-  if (!(error instanceof ProviderError))
-    throw new Error('the call did not fail with a ProviderError', { cause: error });
-  return error;
 }
 
 function promised() {
