@@ -11,6 +11,7 @@ import { LedgerConflict } from './connection.ts';
 import type { Connection } from './connection.ts';
 import { toClaim } from './reaping.ts';
 import type { Claim, ClaimRow } from './reaping.ts';
+import { makeTogether } from './together.ts';
 
 /** A decision as it is recorded. `code` is null for an allow and a closed refusal code otherwise. */
 export interface DecisionRecord {
@@ -204,13 +205,15 @@ export async function keyed<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-/** The transitions on the way of an issuance; each is one call and one commit. */
+/** The transitions on the way of an issuance; each is one call and one commit, which the two of every issuance share with others. */
 export function makeIssuing(connection: Connection) {
   const one = connection.transition;
+  const open = makeTogether(connection, 'open_grant');
+  const activate = makeTogether(connection, 'activate_mint');
   return {
     /** Intent, decision, task and first mint. @throws Refusal `under_order`, `request_in_progress`; Fault `generation_behind`. */
     async openGrant(opening: OpenGrant) {
-      return keyed(async () => admit(await one<Opened>('open_grant', opening)));
+      return keyed(async () => admit(await open<Opened>(opening)));
     },
 
     /** @throws Refusal `approval_pending`, `approval_required`, `under_order`, `task_ended`, `task_budget_spent`, `grant_not_active`; Fault. */
@@ -226,7 +229,7 @@ export function makeIssuing(connection: Connection) {
     /** The issuance is on record; only now may the secret leave. @throws Refusal `superseded`, `under_order`. */
     async activate(mint: MintId, epoch: number, handle: JsonObject, expiresAt: Date, origin: string | null) {
       const argument = { mint, epoch, handle, expires_at: expiresAt.toISOString(), origin };
-      const answer = admit(await one<Answer & { issued_at: string; expires_at: string }>('activate_mint', argument));
+      const answer = admit(await activate<Answer & { issued_at: string; expires_at: string }>(argument));
       return { issuedAt: new Date(answer.issued_at), expiresAt: new Date(answer.expires_at) };
     },
 

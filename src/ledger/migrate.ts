@@ -11,8 +11,8 @@ import type { SchemaRange } from './schema.ts';
  * versions run at once (DESIGN, *The record*).
  */
 export const SCHEMA_RANGE = {
-  oldest: '20261126000009_letter_pauses',
-  newest: '20261126000009_letter_pauses',
+  oldest: '20261126000011_together',
+  newest: '20261126000011_together',
 } as const satisfies SchemaRange;
 
 const LOCK = [1465010516, 4];

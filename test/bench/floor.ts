@@ -9,7 +9,9 @@ import { readFile } from 'node:fs/promises';
 import { createLocalJWKSet, generateKeyPair, jwtVerify, SignJWT } from 'jose';
 import { readRules } from '../../src/config/index.ts';
 import { makeIds } from '../../src/domain/ids.ts';
-import { makeLedger } from '../../src/ledger/index.ts';
+import { connect } from '../../src/ledger/connection.ts';
+import type { OpenGrant, Opened } from '../../src/ledger/issuing.ts';
+import { makeGenerations } from '../../src/ledger/generations.ts';
 import type { PolicyRequest } from '../../src/policy/index.ts';
 import { makeRulesTools } from '../../src/rules-tools.ts';
 import { makeCalls, TTL_SECONDS } from './direct.ts';
@@ -37,8 +39,8 @@ const providers = [
   { name: 'vault-main', kind: 'vault', on: false },
 ];
 const rules = makeRulesTools(providers).compile(await readRules(rulesDirectory));
-const ledger = makeLedger({ url: ledgerUrl });
-const generation = await ledger.generations.active();
+const ledger = connect({ url: ledgerUrl });
+const generation = await makeGenerations(ledger).active();
 const ids = makeIds(randomBytes, Date.now);
 
 async function issue(credential: Call): Promise<void> {
@@ -77,7 +79,7 @@ async function issue(credential: Call): Promise<void> {
     trust: 'dev',
     subject: id,
   };
-  const { epoch } = await ledger.issuing.openGrant({
+  const opening: OpenGrant = {
     decision: {
       ...decision,
       resource: 'tools-refund-read',
@@ -117,9 +119,11 @@ async function issue(credential: Call): Promise<void> {
     mint: { id: mint, request: { jti: mint }, deadline_seconds: 15 },
     origin: null,
     idempotency: null,
-  });
+  };
+  const { epoch } = await ledger.transition<Opened>('open_grant', opening);
   const confirm = await credential();
-  await ledger.issuing.activate(mint, epoch, { jti: mint }, endsAt, null);
+  const expires_at = endsAt.toISOString();
+  await ledger.transition('activate_mint', { mint, epoch, handle: { jti: mint }, expires_at, origin: null });
   await confirm?.();
 }
 

@@ -98,7 +98,7 @@ async function measureRow(world: World, { broker, floor, setDelay }: ProvidersWo
 
 /** As a broker is that has been running for a while: it has the most code, and would be held against others that are compiled already. */
 async function warmUp(world: World, { broker, floor, setDelay }: ProvidersWorld, { call, profile }: Wanted) {
-  const count = world.quick ? 1_000 : 2_000;
+  const count = world.quick ? 3_000 : 5_000;
   await setDelay(0);
   await broker.issuances({ ...asked(world, profile), callers: 8, count });
   await floor.measure(8, count, call && { call });

@@ -60,6 +60,62 @@ test.each([
   await world.revoke({ grant: next.grant, reason: 'done', actor: { kind: 'system', name: 'test' }, origin: null });
 });
 
+describe('several share a statement that is lost', () => {
+  /** The next one of this transition for several. */
+  async function loseShared(transition: string, side: 'there' | 'back'): Promise<void> {
+    const shared = (sql: string) => sql.includes('transitions_together');
+    const there = world.proxy.hold({
+      from: 'frontend',
+      match: ({ type, sql, text }) => type === 'B' && shared(sql) && text.includes(transition),
+    });
+    const { connection } = await there.reached;
+    if (side === 'there') {
+      there.drop();
+      return;
+    }
+    const back = world.proxy.hold({
+      from: 'backend',
+      match: (message) => message.type === 'C' && message.connection === connection && shared(message.sql),
+    });
+    there.release();
+    await back.reached;
+    back.drop();
+  }
+
+  test.each([
+    { transition: 'open_grant', side: 'there', ends: [] },
+    { transition: 'open_grant', side: 'back', ends: ['failed'] },
+    { transition: 'activate_mint', side: 'there', ends: ['failed'] },
+    { transition: 'activate_mint', side: 'back', ends: ['revoked'] },
+  ] as const)('$transition on its way $side: nothing of them goes out, and all of them end', async (row) => {
+    const { transition, side, ends } = row;
+    const before = (await world.record.sql<{ id: GrantId }>('select id from grants')).map(({ id }) => id);
+    const notActive = async () =>
+      world.record.sql<{ id: GrantId; state: string }>(
+        `select id, state from grants where state <> 'active' and not id = any ($1)`,
+        [before],
+      );
+    const lost = loseShared(transition, side);
+    const answers = await Promise.allSettled(Array.from({ length: 6 }, () => world.issue(caller(), REQUEST)));
+    await lost;
+    const issued = answers.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
+    const away = answers.flatMap((each) => (each.status === 'rejected' ? [each.reason as unknown] : []));
+    expect(away.length).toBeGreaterThan(1);
+    for (const error of away) expect(error).toMatchObject({ code: 'ledger_unavailable' });
+    const wanted = ends.flatMap((end) => away.map(() => end));
+    if (transition === 'open_grant') for (const { id } of await notActive()) await world.reap(id, 16);
+    await until(async () => {
+      const states = (await notActive()).map(({ state }) => state);
+      return states.length === wanted.length && !states.some((state) => state === 'issuing' || state === 'ending');
+    });
+    expect((await notActive()).map(({ state }) => state)).toEqual(wanted);
+    expect(world.provider.living.size).toBe(issued.length);
+    for (const { grant } of issued)
+      await world.revoke({ grant, reason: 'done', actor: { kind: 'system', name: 'test' }, origin: null });
+    await until(() => world.provider.living.size === 0);
+  });
+});
+
 test('giving up is lost on its way back: the lease ends, and the reaper takes over', async () => {
   world.provider.after = (call) => {
     if (call === 'mint') throw unclear();

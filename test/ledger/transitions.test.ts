@@ -75,8 +75,8 @@ test('every legal step is walked here', () => {
   expect(missing).toEqual([]);
 });
 
-/** The database's owner alone may: test/audit/archive.test.ts walks it. */
-const ELSEWHERE = ['archive_events'];
+/** The database's owner alone may: test/audit/archive.test.ts walks it. What calls others for many: together.test.ts. */
+const ELSEWHERE = ['archive_events', 'transitions_together'];
 
 test('every function that writes an event and that the program calls is walked here', async () => {
   const functions = await world.sql<{ name: string; text: string }>(
