@@ -59,8 +59,8 @@ export function makeTogether({ call, transition }: Connection, name: 'open_grant
   async function ask(some: readonly Waiting[]): Promise<void> {
     const [first] = some;
     if (first && some.length === 1) return alone(first);
-    const texts = some.map(({ argument }) => JSON.stringify(argument));
     try {
+      const texts = some.map(({ argument }) => JSON.stringify(argument));
       const sql = 'select transitions_together($1, $2) as answer';
       const rows = await call<{ answer: unknown }>('transitions_together', sql, [name, texts]);
       if (rows.length !== some.length) throw new Fault('ledger_unavailable');

@@ -1,7 +1,7 @@
 import { APPROVING_ROLES, meets } from '../../src/domain/approval.ts';
 import type { ApprovalNeeds } from '../../src/domain/approval.ts';
 import type { Actor } from '../../src/domain/identity.ts';
-import type { ApprovalRequest, DecisionRecord } from '../../src/ledger/index.ts';
+import type { DecisionRecord } from '../../src/ledger/index.ts';
 import { codeOf } from '../exchange/world.ts';
 import { seeded } from '../support/random.ts';
 import { until } from '../support/waiting.ts';
@@ -124,22 +124,8 @@ describe('nobody on the chain of a request', () => {
 });
 
 describe('so many may wait at once', () => {
-  const asking = (subject: string, max: number) => {
-    const { decision, ...opening } = world.opening({ subject });
-    const approval: ApprovalRequest = {
-      id: ids.approval(),
-      kind: 'issue',
-      asked: {},
-      asked_hash: 'asked',
-      needs: [security],
-      chain: [],
-      expires_at: new Date(Date.now() + 60_000).toISOString(),
-      notify: [],
-      max_open: max,
-    };
-    const waiting = { ...decision, outcome: 'approval', code: 'approval_required' } as const;
-    return world.ledger.issuing.openGrant({ ...opening, decision: waiting, mint: null, approval });
-  };
+  const asking = (subject: string, max: number) =>
+    world.ledger.issuing.openGrant(world.openingPending({ subject, needs: [security], max_open: max }));
 
   test('for one workload; another one is not held up, and who has an answer waits no longer', async () => {
     await asking('spiffe://dev.local/agent/many', 2);

@@ -1,4 +1,3 @@
-import { ONE_APPROVER } from '../../src/domain/approval.ts';
 import type { GrantId, TaskId } from '../../src/domain/ids.ts';
 import { makeLedger } from '../../src/ledger/index.ts';
 import type { Ledger } from '../../src/ledger/index.ts';
@@ -107,24 +106,6 @@ test('many go in several commits, none of more than four', async () => {
   expect(Math.max(...sizes)).toBeLessThanOrEqual(4);
 });
 
-/** One that asks a person, of whom nothing more may be asked. */
-function pending(): OpenGrant {
-  const { decision, ...opening } = world.opening();
-  const approval = {
-    id: ids.approval(),
-    kind: 'issue',
-    asked: {},
-    asked_hash: 'asked',
-    needs: ONE_APPROVER,
-    chain: [],
-    notify: [],
-    max_open: 0,
-    expires_at: new Date(Date.now() + 600_000).toISOString(),
-  } as const;
-  const waiting = { ...decision, outcome: 'approval', code: 'approval_required' } as const;
-  return { ...opening, decision: waiting, mint: null, approval };
-}
-
 /** What one alone is refused or fails for. */
 const REFUSED: readonly {
   readonly name: string;
@@ -157,7 +138,11 @@ const REFUSED: readonly {
       return world.opening({ idempotency });
     },
   },
-  { name: 'too many wait for an approval', code: 'too_many_approvals', arrange: pending },
+  {
+    name: 'too many wait for an approval',
+    code: 'too_many_approvals',
+    arrange: () => world.openingPending({ max_open: 0 }),
+  },
   {
     name: 'it has a character that cannot be kept',
     code: 'invalid_request',

@@ -65,6 +65,8 @@ export type Changes = Partial<Shape> & {
   readonly task?: TaskId;
 };
 
+export type Asking = Changes & Partial<Pick<ApprovalRequest, 'needs' | 'chain' | 'notify' | 'max_open'>>;
+
 /** A ledger with its own database, reached with the broker's rights alone, and with rules activated. */
 export interface World {
   readonly database: TestDatabase;
@@ -76,8 +78,10 @@ export interface World {
   opening(change?: Changes): Opening;
   openingMint(of: OpenedGrant, kind: OpenMint['kind'], ttlSeconds?: number): OpenMint;
   open(change?: Changes): Promise<OpenedGrant>;
+  /** An opening that asks a person. */
+  openingPending(change?: Asking): OpenGrant & { readonly approval: ApprovalRequest };
   /** A grant that waits for a person. */
-  pending(change?: Changes & Partial<Pick<ApprovalRequest, 'needs' | 'chain' | 'notify'>>): Promise<PendingGrant>;
+  pending(change?: Asking): Promise<PendingGrant>;
   answer(
     of: { approval: ApprovalId },
     answer?: 'approve' | 'deny',
@@ -239,23 +243,28 @@ export async function makeWorld(
       return { grant: grant.id, mint: mint.id, task: task.id, epoch, shape: { ...SHAPE, ...change } };
     },
 
-    async pending({ needs = ONE_APPROVER, chain = [], notify = [], ...change } = {}) {
+    openingPending({ needs = ONE_APPROVER, chain = [], notify = [], max_open = 1_000, ...change } = {}) {
       const { decision, ...opening } = world.opening(change);
-      const asked = { plan: { role: 'reader' } };
       const approval: ApprovalRequest = {
         id: ids.approval(),
         kind: 'issue',
-        asked,
+        asked: { plan: { role: 'reader' } },
         asked_hash: 'asked',
         needs,
         chain,
         notify,
-        max_open: 1_000,
+        max_open,
         expires_at: new Date(Date.now() + 600_000).toISOString(),
       };
       const waiting = { ...decision, outcome: 'approval', code: 'approval_required' } as const;
-      await ledger.issuing.openGrant({ ...opening, decision: waiting, mint: null, approval });
-      return { grant: opening.grant.id, task: opening.task.id, approval: approval.id, shape: { ...SHAPE, ...change } };
+      return { ...opening, decision: waiting, mint: null, approval };
+    },
+
+    async pending(change = {}) {
+      const opening = world.openingPending(change);
+      await ledger.issuing.openGrant(opening);
+      const { grant, task, approval } = opening;
+      return { grant: grant.id, task: task.id, approval: approval.id, shape: { ...SHAPE, ...change } };
     },
 
     answer: ({ approval }, answer = 'approve', actor = OPERATOR, roles = ['approver']) =>

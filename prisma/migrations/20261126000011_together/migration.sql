@@ -2,7 +2,8 @@
 
 -- transition: 'open_grant' or 'activate_mint'; arguments: the jsonb of each, as text. Returns the answer of each, in this order; null for one that did
 -- nothing here and is to be asked by itself, where it fails for what it is, or waits as long as it has to. So none fails or waits for another's
--- sake: each is undone alone, and all of them wait for locks once, and briefly, so that two of these cannot wait for each other for long.
+-- sake: each is undone alone. No lock is waited for longer than 20 ms, and after the first that was not had by then nothing more is tried: two of
+-- these cannot wait for each other for long.
 create function transitions_together(transition text, arguments text[]) returns setof jsonb language plpgsql set lock_timeout = '20ms' as $$
 declare
   argument text;

@@ -1,6 +1,4 @@
-import { ONE_APPROVER } from '../../../src/domain/approval.ts';
-import type { ApprovalRequest } from '../../../src/ledger/index.ts';
-import { ids, SECOND_OPERATOR } from '../world.ts';
+import { SECOND_OPERATOR } from '../world.ts';
 import type { World } from '../world.ts';
 import type { Transition } from './transition.ts';
 
@@ -19,23 +17,8 @@ export const WAITING: readonly Transition[] = [
     to: 'pending_approval',
     events: ['decision.made', 'task.created', 'approval.requested', 'grant.requested'],
     arrange: async (world) => {
-      const { decision, ...opening } = world.opening();
-      const approval: ApprovalRequest = {
-        id: ids.approval(),
-        kind: 'issue',
-        asked: {},
-        asked_hash: 'asked',
-        needs: ONE_APPROVER,
-        chain: [],
-        notify: [],
-        max_open: 1_000,
-        expires_at: new Date(Date.now() + 60_000).toISOString(),
-      };
-      const waiting = { ...decision, outcome: 'approval', code: 'approval_required' } as const;
-      return {
-        grant: opening.grant.id,
-        run: () => world.ledger.issuing.openGrant({ ...opening, decision: waiting, mint: null, approval }),
-      };
+      const opening = world.openingPending();
+      return { grant: opening.grant.id, run: () => world.ledger.issuing.openGrant(opening) };
     },
   },
   {
