@@ -4,6 +4,8 @@ import type { RequestListener, Server } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Settings } from './config/settings.ts';
+import { makeMessages } from './http/messages.ts';
+import type { App } from './http/messages.ts';
 import { StartError } from './start-error.ts';
 import type { StartErrorCode } from './start-error.ts';
 
@@ -19,7 +21,7 @@ const PATIENCE = { headersMs: 10_000, requestMs: 30_000, checkMs: 2_000 };
 export interface Listening {
   readonly url: string;
   readonly port: number;
-  handle(listener: RequestListener): void;
+  handle(app: App): void;
   /** No new connections; what is in flight finishes, for 20 seconds at most. */
   drain(): Promise<void>;
 }
@@ -33,7 +35,9 @@ export async function startListening(
     res.writeHead(503, { 'Retry-After': '1', Connection: 'close' }).end();
   };
   const dispatch: RequestListener = (req, res) => listener(req, res);
+  const messages = makeMessages();
   const options = {
+    ...messages.classes,
     maxHeaderSize: MAX_HEADER_BYTES,
     requestTimeout: requestMs,
     headersTimeout: headersMs,
@@ -52,7 +56,10 @@ export async function startListening(
   return {
     url: `${tls ? 'https' : 'http'}://${name}:${address.port}`,
     port: address.port,
-    handle: (next) => (listener = next),
+    handle(app) {
+      messages.belongTo(app);
+      listener = app;
+    },
     drain: () =>
       new Promise((resolve) => {
         const forced = setTimeout(() => server.closeAllConnections(), DRAIN_MS);

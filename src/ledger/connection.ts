@@ -29,6 +29,11 @@ export interface ConnectionOptions {
 
 const DEFAULT_POOL_SIZE = 12;
 const DEFAULT_TIMEOUT_MS = 5_000;
+/**
+ * A new connection is a new process of the server, in which every function is planned anew: those of the last burst are kept for the next one.
+ * Shorter than the 350 s after which load balancers of clouds forget a silent connection.
+ */
+const IDLE_MS = 300_000;
 
 /**
  * A statement whose execution has arrived and whose commit has not, because the network was cut in between, falls under
@@ -44,6 +49,7 @@ export function connect(options: ConnectionOptions): Connection {
     connectionString: options.url,
     max: options.poolSize ?? DEFAULT_POOL_SIZE,
     connectionTimeoutMillis: timeout,
+    idleTimeoutMillis: IDLE_MS,
     query_timeout: timeout,
     statement_timeout: timeout,
     idle_in_transaction_session_timeout: timeout,

@@ -11,8 +11,8 @@ import type { SchemaRange } from './schema.ts';
  * versions run at once (DESIGN, *The record*).
  */
 export const SCHEMA_RANGE = {
-  oldest: '20261126000011_together',
-  newest: '20261126000011_together',
+  oldest: '20261126000012_what_lapses',
+  newest: '20261126000012_what_lapses',
 } as const satisfies SchemaRange;
 
 const LOCK = [1465010516, 4];

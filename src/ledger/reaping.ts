@@ -16,6 +16,17 @@ export interface Claim {
   readonly why: EndReason;
 }
 
+/** What there is to do at one moment, as far as can be seen from outside: somebody may be at it already. */
+export interface Due {
+  /** Grants, mints or tasks have come to their end. */
+  readonly ends: boolean;
+  /** Orders cover what has not been moved yet. */
+  readonly orders: boolean;
+  /** Providers with mints to end now, and with mints to clear away after; of those that were named. */
+  readonly toEnd: readonly string[];
+  readonly toClean: readonly string[];
+}
+
 export interface CleanupClaim {
   readonly mint: MintId;
   readonly grant: GrantId;
@@ -33,10 +44,27 @@ export function toClaim({ ends_at, ...claim }: ClaimRow): Claim {
   return { ...claim, endsAt: new Date(ends_at) };
 }
 
+const DUE = `select
+  exists (select from grants where state = 'active' and expires_at <= now())
+    or exists (select from mints where state in ('intent', 'live') and due_at <= now())
+    or exists (select from tasks where state = 'open' and ends_at <= now())
+    or exists (select from tasks where state = 'ended' and swept_at is null) as ends,
+  exists (select from orders where swept_at is null) as orders,
+  array(select one from unnest($1::text[]) one
+    where exists (select from mints where state = 'ending' and provider = one and due_at <= now())) as "toEnd",
+  array(select one from unnest($1::text[]) one
+    where exists (select from mints where provider = one and cleanup_due_at <= now())) as "toClean"`;
+
 /** What the reaper does, and whoever ends a mint in its place. Each is one call; `false` means that the claim was lost. */
 export function makeReaping(connection: Connection) {
   const flag = (name: string, argument: object) => connection.transition<boolean>(name, argument);
   return {
+    /** A few looks into indexes, in one call, so that nobody has to ask for work that is not there. */
+    async due(providers: readonly string[]): Promise<Due> {
+      const rows = await connection.call<Due>('due', DUE, [[...providers]]);
+      return rows[0] ?? { ends: false, orders: false, toEnd: [], toClean: [] };
+    },
+
     /** Moves everything whose time has come to `ending`; answers how many. */
     async advanceDue(batch: number): Promise<number> {
       const rows = await connection.call<{ moved: number }>('advance_due', 'select advance_due($1) as moved', [batch]);

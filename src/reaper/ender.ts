@@ -2,13 +2,11 @@ import type { ExchangeContext } from '../exchange/context.ts';
 import { LEASE_SECONDS } from '../exchange/settle.ts';
 import type { Settle } from '../exchange/settle.ts';
 import type { Provider } from '../providers/provider.ts';
-import { startLoop } from './loop.ts';
+import { startWoken } from './loop.ts';
 import type { Loop } from './loop.ts';
 
 /** How many ends of one provider are under way at once in one process: a slow provider keeps only its own waiting. */
 const CONCURRENCY = 32;
-const POLL_MS = 200;
-const CLEANUP_POLL_MS = 1_000;
 const CLEANUP_LEASE_SECONDS = 120;
 const CLEANUP_TIMEOUT_MS = 60_000;
 const CLEANUP_LONGEST_PAUSE_SECONDS = 600;
@@ -18,8 +16,7 @@ type Needs = Pick<ExchangeContext, 'ledger' | 'owner' | 'clock' | 'log'>;
 /** Ends a provider's due mints, as many as there are free places. */
 export function startEnder({ ledger, owner, log }: Needs, provider: Provider, settle: Settle): Loop {
   const running = new Set<Promise<void>>();
-  const loop = startLoop(
-    POLL_MS,
+  const loop = startWoken(
     async () => {
       const free = CONCURRENCY - running.size;
       if (free > 0) {
@@ -53,8 +50,7 @@ export function startEnder({ ledger, owner, log }: Needs, provider: Provider, se
 /** Clears away what ended mints left behind: names and objects, nothing that lives. One at a time, retried until done. */
 export function startCleaner({ ledger, clock, log }: Needs, provider: Provider): Loop {
   const after = (seconds: number) => new Date(clock.now().getTime() + seconds * 1000);
-  return startLoop(
-    CLEANUP_POLL_MS,
+  return startWoken(
     async () => {
       const [claim] = await ledger.reaping.claimCleanups(provider.name, 1, CLEANUP_LEASE_SECONDS);
       if (!claim || !provider.cleanup) return false;

@@ -1,12 +1,15 @@
 import type { ExchangeContext } from '../exchange/context.ts';
 import { LEASE_SECONDS } from '../exchange/settle.ts';
 import type { Settle } from '../exchange/settle.ts';
+import type { Provider } from '../providers/provider.ts';
 import { startCleaner, startEnder } from './ender.ts';
-import { startLoop } from './loop.ts';
+import { startLoop, startWoken } from './loop.ts';
+import type { Loop } from './loop.ts';
 import { startStrays } from './strays.ts';
 import { startUpkeep } from './upkeep.ts';
 
-const DUE_POLL_MS = 200;
+const LOOK_MS = 200;
+const LAPSE_MS = 1_000;
 const DUE_BATCH = 500;
 const SWEEP_BATCH = 500;
 const RULES_POLL_MS = 1_000;
@@ -35,15 +38,21 @@ export function startReaper(
   const failed = (what: string) => (error: unknown) =>
     log.warn({ code: (error as { code?: unknown }).code }, `${what} failed`);
   const providers = [...context.providers.values()];
-  const enders = providers.map((provider) => startEnder(context, provider, settle));
+  const named = (some: readonly Provider[], start: (provider: Provider) => Loop) =>
+    new Map(some.map((provider) => [provider.name, start(provider)]));
+  const enders = named(providers, (provider) => startEnder(context, provider, settle));
+  const cleaners = named(
+    providers.filter((provider) => provider.cleanup),
+    (provider) => startCleaner(context, provider),
+  );
   const wakeEnders = () => enders.forEach((ender) => ender.wake());
 
-  const due = async () => {
+  const advance = async () => {
     const moved = (await ledger.reaping.advanceDue(DUE_BATCH)) + (await ledger.tasks.advance(DUE_BATCH));
-    const lapsed = await ledger.approvals.lapse(DUE_BATCH);
     if (moved > 0) wakeEnders();
-    return Math.max(moved, lapsed) >= DUE_BATCH;
+    return moved >= DUE_BATCH;
   };
+  const lapse = async () => (await ledger.approvals.lapse(DUE_BATCH)) >= DUE_BATCH;
   const sweep = async () => {
     let more = false;
     for (const order of await ledger.reaping.unsweptOrders()) {
@@ -74,18 +83,30 @@ export function startReaper(
     return false;
   };
 
-  const sweeper = startLoop(DUE_POLL_MS, sweep, failed('sweeping orders'));
+  const sweeper = startWoken(sweep, failed('sweeping orders'));
+  const advancer = startWoken(advance, failed('expiring'));
+  /** Looks for all of them, in one call: an idle process costs its ledger next to nothing. */
+  const look = async () => {
+    const due = await ledger.reaping.due([...enders.keys()]);
+    if (due.ends) advancer.wake();
+    if (due.orders) sweeper.wake();
+    for (const name of due.toEnd) enders.get(name)?.wake();
+    for (const name of due.toClean) cleaners.get(name)?.wake();
+    return false;
+  };
   const follower = startLoop(RULES_POLL_MS, follow, failed('following the rules'));
   const loops = [
-    startLoop(DUE_POLL_MS, due, failed('expiring')),
+    startLoop(LOOK_MS, look, failed('looking for what is due')),
+    startLoop(LAPSE_MS, lapse, failed('lapsing approvals')),
+    advancer,
     sweeper,
     follower,
     startLoop(HOUSEKEEPING_MS, housekeep, failed('housekeeping')),
     startLoop(UNSERVED_POLL_MS, unserved, failed('looking for ends that nobody serves')),
-    ...providers.filter((provider) => provider.cleanup).map((provider) => startCleaner(context, provider)),
     ...providers.filter((provider) => provider.names).map((provider) => startStrays(context, provider)),
     ...providers.filter((provider) => provider.upkeep).map((provider) => startUpkeep(context, provider)),
-    ...enders,
+    ...cleaners.values(),
+    ...enders.values(),
   ];
   return {
     wake() {

@@ -5,6 +5,12 @@ export interface Loop {
   stop(): Promise<void>;
 }
 
+/** Somebody looks for what there is to do, and wakes; should that fail, it comes round by itself nevertheless. */
+const UNWOKEN_MS = 10_000;
+
+export const startWoken = (work: () => Promise<boolean>, onError: (error: unknown) => void): Loop =>
+  startLoop(UNWOKEN_MS, work, onError);
+
 /** `work` answers whether there was more than it could take: then the next round follows at once. Failures are told and waited out. */
 export function startLoop(intervalMs: number, work: () => Promise<boolean>, onError: (error: unknown) => void): Loop {
   let stopped = false;

@@ -4,6 +4,8 @@ import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import express from 'express';
+import type { RequestHandler } from 'express';
 import { startListening } from '../../src/listening.ts';
 import { makeCertificate } from '../support/certificate.ts';
 import { startRunningBroker } from '../support/running-broker.ts';
@@ -19,6 +21,9 @@ beforeAll(async () => {
   proxied = await broker.replica({ settings: { server: { trusted_proxies: ['127.0.0.0/8'] } } });
 });
 afterAll(() => broker.close());
+
+/** An app that does this and nothing else. */
+const appOf = (handle: RequestHandler) => express().use(handle);
 
 /** Sends bytes as they are; answers all that comes back until the other side closes. */
 function raw(url: string, text: string): Promise<string> {
@@ -142,7 +147,7 @@ test.each([
     { host: '127.0.0.1', port: 0, trustedProxies: [] },
     { headersMs: 50, requestMs: 80, checkMs: 20 },
   );
-  listening.handle((req) => req.resume());
+  listening.handle(appOf((req) => void req.resume()));
   expect(await raw(listening.url, text)).toMatch(/^HTTP\/1.1 408 /);
   await listening.drain();
 });
@@ -153,7 +158,7 @@ test('with a certificate it speaks TLS, and nothing else', async () => {
   const tls = { cert: join(directory, 'cert.pem'), key: join(directory, 'key.pem') };
   await Promise.all([writeFile(tls.cert, cert), writeFile(tls.key, key)]);
   const listening = await startListening({ host: '127.0.0.1', port: 0, trustedProxies: [], tls });
-  listening.handle((_req, res) => res.end('over TLS'));
+  listening.handle(appOf((_req, res) => void res.end('over TLS')));
   expect(listening.url).toMatch(/^https:/);
   const text = await new Promise((resolve, reject) => {
     const asking = get(listening.url, { ca: cert, agent: false }, (response) => {

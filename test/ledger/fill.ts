@@ -1,8 +1,14 @@
 import pg from 'pg';
+import type { ApprovalId } from '../../src/domain/ids.ts';
 import type { OpenedGrant, World } from './world.ts';
 
-/** Copies a live grant so many times, past the triggers, to other workloads; its task stays shared. */
-export async function fillWithCopies(world: World, of: OpenedGrant, copies: number): Promise<void> {
+/** Copies a live grant, and an approval that was answered, so many times, past the triggers, to other workloads; its task stays shared. */
+export async function fillWithCopies(
+  world: World,
+  of: OpenedGrant,
+  copies: number,
+  answered?: ApprovalId,
+): Promise<void> {
   const client = new pg.Client({ connectionString: world.database.url });
   await client.connect();
   const copy = async (table: string, id: string, changed: Readonly<Record<string, string>>) => {
@@ -18,10 +24,11 @@ export async function fillWithCopies(world: World, of: OpenedGrant, copies: numb
   try {
     await client.query('set session_replication_role = replica'); // without triggers and foreign keys
     // nothing may read these tables but what is measured
-    for (const table of ['grants', 'mints'])
+    for (const table of ['grants', 'mints', 'approvals'])
       await client.query(`alter table ${table} set (autovacuum_enabled = false)`);
     await copy('grants', of.grant, { id: `'g' || lpad(n::text, 12, '0')`, subject: `'agent/' || n % 1000` });
     await copy('mints', of.mint, { id: `'m' || lpad(n::text, 21, '0')`, grant_id: `'g' || lpad(n::text, 12, '0')` });
+    if (answered) await copy('approvals', answered, { id: `'a' || n`, decision_id: `'d' || n`, kind: `'call'` });
   } finally {
     await client.end();
   }

@@ -1,5 +1,5 @@
 import pg from 'pg';
-import type { MintId } from '../../src/domain/ids.ts';
+import type { ApprovalId, MintId } from '../../src/domain/ids.ts';
 import type { Ledger } from '../../src/ledger/index.ts';
 import { fillWithCopies } from './fill.ts';
 import { pagesOf } from './pages.ts';
@@ -15,6 +15,7 @@ const TREES = 20;
 let world: World;
 let client: pg.Client;
 let live: OpenedGrant;
+let answered: ApprovalId;
 const opened: MintId[] = [];
 
 beforeAll(async () => {
@@ -22,6 +23,9 @@ beforeAll(async () => {
   client = new pg.Client({ connectionString: world.database.brokerUrl });
   await client.connect();
   live = await world.live();
+  const denied = await world.pending();
+  await world.answer(denied, 'deny');
+  answered = denied.approval;
 });
 afterAll(async () => {
   await client.end();
@@ -61,6 +65,7 @@ const CALLS: readonly Call[] = [
   one('claim_mints', () => ({ provider: SHAPE.provider, owner: 'one', limit: 8, lease_seconds: 30 })),
   one('claim_cleanups', () => ({ provider: SHAPE.provider, limit: 8, lease_seconds: 30 })),
   { name: 'advance_due', sql: 'select advance_due($1)', values: () => [500] },
+  { name: 'lapse_approvals', sql: 'select lapse_approvals($1)', values: () => [500] },
   { name: 'mint_is_active', sql: 'select mint_is_active($1)', values: () => [live.mint] },
 ];
 
@@ -81,7 +86,10 @@ async function wholeLife(ledger: Ledger): Promise<void> {
   const started = [ledger.generations.activeNumber, ledger.generations.active, ledger.signingKeys.list];
   for (const call of [...started, ledger.reaping.housekeep]) await call();
   for (const order of await ledger.reaping.unsweptOrders()) await ledger.reaping.sweep(order, 500);
+  await ledger.reaping.due([SHAPE.provider]);
   await ledger.reaping.advanceDue(500);
+  await ledger.tasks.advance(500);
+  await ledger.approvals.lapse(500);
   await ledger.reaping.cleanAgain([ids.mint()]);
   await ledger.reaping.overdueSeconds();
   const opening = world.opening();
@@ -107,7 +115,7 @@ const tooMuch = (empty: Record<string, number>, full: Record<string, number>) =>
 
 test('the hot calls, and a whole life of a process', async () => {
   const empty = { ...(await costs()), life: await pagesOf(world, wholeLife) };
-  await fillWithCopies(world, live, COPIES);
+  await fillWithCopies(world, live, COPIES, answered);
   expect(tooMuch(empty, await costs())).toEqual([]);
   await world.sql('analyze');
   expect(tooMuch(empty, { ...(await costs()), life: await pagesOf(world, wholeLife) })).toEqual([]);

@@ -13,21 +13,26 @@ import { until } from '../support/waiting.ts';
 let world: World;
 let provider: MemoryProvider;
 let cleaned: Cleaned;
+/** Whether the provider is looked through: what it shows is cleared away again, also where that has just been done. */
+let shows: boolean;
 const reapers: Reaper[] = [];
 beforeAll(async () => {
   const memory = memoryProvider({ has: ['cleanup', 'names'] });
+  const { names: shown } = memory;
   provider = Object.assign(memory, {
     cleanup: async (...[record, signal]: Parameters<NonNullable<MemoryProvider['cleanup']>>) => {
       await memory.before('cleanup', record.mint, signal);
       tries.push(record.mint);
       return cleaned;
     },
+    names: async (signal: AbortSignal) => (shows ? ((await shown?.(signal)) ?? []) : []),
   });
   world = await makeWorld({ provider });
 });
 const tries: MintId[] = [];
 beforeEach(() => {
   cleaned = { kind: 'done' };
+  shows = false;
 });
 afterAll(() => world.close());
 afterEach(async () => {
@@ -85,6 +90,7 @@ test('what fails is tried again after a pause, and told without its cause', asyn
 });
 
 test('what a provider still shows: of the ended cleared away again, of the unknown told and left alone', async () => {
+  shows = true;
   const gone = await ended();
   const { grant } = await world.issue(caller(), REQUEST);
   const living = provider.calls.findLast(({ call }) => call === 'mint')?.mint as MintId;
