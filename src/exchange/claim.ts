@@ -77,16 +77,15 @@ export function makeClaim(context: ExchangeContext, { mintAndActivate }: IssuePa
         throw error;
       });
       const intended = { provider, plan, record, opening, origin: caller.origin, endsGrant: true };
-      const handover = await mintAndActivate(intended);
-      return {
-        ...handover,
-        ...names,
+      return mintAndActivate(intended, {
+        grant,
+        task: task.id,
         profile: profile.name,
         provider: provider.name,
         subject: id,
         ttl,
         decision: record,
-      };
+      });
     });
   }
 }

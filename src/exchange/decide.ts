@@ -25,7 +25,8 @@ export interface Question {
   readonly grant?: GrantId;
   readonly approval?: Approved;
   readonly exception?: CoveringException;
-  readonly requestedTtl: number;
+  /** Absent: what the profile gives by itself. */
+  readonly askedSeconds: number | undefined;
   readonly now: Date;
 }
 
@@ -39,20 +40,28 @@ export function decide(rules: ActiveRules, ids: Ids, question: Question): Decide
   const inputs = policyRequest(question);
   const answer = rules.policies.decide(inputs);
   const code = codeOfAnswer(answer);
+  const { identity, task, grant, approval, exception } = question;
   const record: DecisionRecord = {
-    ...blankDecision(rules, ids.decision(), question.identity, question.origin),
-    ...ofTask(question.task),
-    ...ofGrant(question.grant, question.task),
-    ...(question.approval ? { approval_id: question.approval.id } : {}),
-    ...(question.exception && answer.overridden ? { exception_id: question.exception.id as ExceptionId } : {}),
+    id: ids.decision(),
+    generation: rules.number,
+    rules_hash: rules.hash,
+    trust: identity.trust,
+    subject: identity.id,
     action: question.action,
     resource: question.profile.name,
+    task_id: task.implicit && grant === undefined ? undefined : task.id,
+    grant_id: grant,
+    mode: task.mode,
+    on_behalf_of: task.onBehalfOf ?? null,
+    approval_id: approval?.id,
+    exception_id: answer.overridden ? (exception?.id as ExceptionId | undefined) : undefined,
     outcome: answer.outcome,
     code,
     policies: answer.policies,
     controls: answer.controls,
     errors: answer.errors.map(({ policy, message }) => ({ policy, message })),
     inputs: { ...inputs },
+    origin: question.origin,
   };
   return { answer, record };
 }
@@ -142,7 +151,7 @@ function policyRequest(question: Question): PolicyRequest {
     context: {
       ...factsOfTask(task),
       parameters: question.parameters,
-      requestedTtl: question.requestedTtl,
+      requestedTtl: question.askedSeconds ?? profile.ttl.default,
       now: `${question.now.toISOString().slice(0, 19)}Z`,
       ...(question.approval ? { approval: question.approval } : {}),
     },

@@ -120,14 +120,22 @@ export function makeIssue(context: ExchangeContext, { mintAndActivate, liveLimit
         throw error;
       });
       const { revocability } = plan;
-      const said = { ...names, profile: profile.name, provider: provider.name, subject: id, ttl, decision: record };
+      const said = {
+        grant: names.grant,
+        task: task.id,
+        profile: profile.name,
+        provider: provider.name,
+        subject: id,
+        ttl,
+        decision: record,
+      };
       if (approval) {
         await opened;
         const asked = { id: approval.id, state: 'pending', expiresAt: new Date(approval.expires_at) } as const;
         return { ...said, revocability, approval: asked };
       }
       const intended = { provider, plan, record, opening: opened, origin: caller.origin, endsGrant: true };
-      return { ...(await mintAndActivate(intended)), ...said };
+      return mintAndActivate(intended, said);
     });
   }
 }

@@ -12,8 +12,7 @@ import type { Decided, Question } from './decide.ts';
 import { underException } from './exceptions.ts';
 import type { ActiveRules } from './rules.ts';
 
-export interface Asked extends Omit<Question, 'requestedTtl'> {
-  readonly askedSeconds: number | undefined;
+export interface Asked extends Question {
   /** When the grant began: maxima count from there. */
   readonly startedAt: Date;
   readonly provider: Provider;
@@ -36,10 +35,9 @@ export interface Judged {
 export async function judge(context: ExchangeContext, rules: ActiveRules, asked: Asked): Promise<Judged> {
   const { ledger, ids } = context;
   const { profile, askedSeconds, identity, provider, now, startedAt, task } = asked;
-  const question = { ...asked, requestedTtl: askedSeconds ?? profile.ttl.default };
-  const first: Decided & { readonly until?: Date } = decide(rules, ids, question);
+  const first: Decided & { readonly until?: Date } = decide(rules, ids, asked);
   const { answer, record, until } = await underException(context, aboutOf(asked), first, (exception, endsAt) => ({
-    ...decide(rules, ids, { ...question, exception }),
+    ...decide(rules, ids, { ...asked, exception }),
     until: endsAt,
   }));
   const {

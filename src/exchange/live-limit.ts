@@ -53,7 +53,7 @@ export function makeLiveLimit(options: {
   }
 
   function entryOf(trust: string, id: string) {
-    const key = JSON.stringify([trust, id]);
+    const key = `${trust}\n${id}`;
     const entry = entries.get(key) ?? { headroom: 0, countedAt: -Infinity, opening: new Set(), letIn: 0, soon: false };
     entries.set(key, entry);
     if (entries.size > MAX_REMEMBERED) forgetIdle(entries, key);

@@ -51,19 +51,24 @@ export interface Intended {
  * @throws whatever `opening` does, with nothing asked; ProviderError, Refusal `superseded` or `under_order`, Fault `ledger_unavailable`;
  * each with nothing handed out.
  * @param timeoutMs - what the provider has, from the commit on.
+ * @returns what the caller is told: `about`, and the credential.
  */
 export function makeMinting(
   { ledger, log }: Pick<ExchangeContext, 'ledger' | 'log'>,
   giveUp: GiveUp,
   timeoutMs = PROVIDER_TIMEOUT_MS,
 ) {
-  return async function mintAndActivate(intended: Intended): Promise<Handover> {
+  return async function mintAndActivate<About extends object>(
+    intended: Intended,
+    about: About,
+  ): Promise<About & Handover> {
     const { provider, plan, record, opening, origin, endsGrant } = intended;
     const recorded = opening.then(ignore, notRecorded);
     // Cleared when it is over: a timer of its own for each would stay for ten seconds, with all that hangs on it.
     const bounded = deadline(timeoutMs, undefined, recorded);
     const { minted, active } = await issued().finally(bounded.clear);
     return {
+      ...about,
       credential: minted.credential,
       issuedAt: active.issuedAt,
       expiresAt: active.expiresAt,
@@ -84,7 +89,7 @@ export function makeMinting(
       const minting = mint(signal);
       minting.catch(ignore); // where the intent is not committed, nobody waits for it
       const { epoch } = await opening;
-      tellException(log, { ...record, exception: record.exception_id });
+      if (record.exception_id !== undefined) tellException(log, { ...record, exception: record.exception_id });
       const minted = await attempt(plan.mint, null, async () => checked(plan, await minting));
       const active = await attempt(plan.mint, minted.handle, () =>
         ledger.issuing.activate(plan.mint, epoch, minted.handle, minted.expiresAt, origin),

@@ -122,16 +122,18 @@ export function mintAgain(
       origin: caller.origin,
     });
     const { origin } = caller;
-    const handover = await parts.mintAndActivate({ provider, plan, record, opening, origin, endsGrant: false });
-    return {
-      ...handover,
-      ...names,
-      profile: profile.name,
-      provider: provider.name,
-      subject: subject.id,
-      ttl: kind === 'child' ? { seconds: view.ttlSeconds, decidedBy: view.ttlDecidedBy } : ttl,
-      decision: record,
-    };
+    return parts.mintAndActivate(
+      { provider, plan, record, opening, origin, endsGrant: false },
+      {
+        grant: names.grant,
+        task: task.id,
+        profile: profile.name,
+        provider: provider.name,
+        subject: subject.id,
+        ttl: kind === 'child' ? { seconds: view.ttlSeconds, decidedBy: view.ttlDecidedBy } : ttl,
+        decision: record,
+      },
+    );
   });
 }
 

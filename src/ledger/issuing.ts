@@ -30,13 +30,13 @@ export interface DecisionRecord {
   readonly inputs: JsonObject;
   readonly origin: string | null;
   /** The task that it is about, where there is one before the decision. */
-  readonly task_id?: TaskId;
+  readonly task_id?: TaskId | undefined;
   /** The grant that is there before a decision which gives nothing. */
-  readonly grant_id?: GrantId;
+  readonly grant_id?: GrantId | undefined;
   readonly mode?: TaskMode;
   readonly on_behalf_of?: string | null;
-  readonly approval_id?: ApprovalId;
-  readonly exception_id?: ExceptionId;
+  readonly approval_id?: ApprovalId | undefined;
+  readonly exception_id?: ExceptionId | undefined;
 }
 
 /** A mint's intent: what will be asked, and until when the answer may be recorded. */

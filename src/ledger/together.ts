@@ -1,7 +1,9 @@
 import { Fault } from '../domain/errors.ts';
 import type { Connection } from './connection.ts';
 
-/** Who finds others under way waits no longer than this for their end, and goes beside them then. */
+/** So many statements are under way where nothing holds them up: one works while the other's commit waits for the disk. */
+const AT_ONCE = 2;
+/** Who finds as many under way waits no longer than this for an end, and goes beside them then. */
 const PATIENCE_MS = 3;
 /** So many share a commit, and wait for nobody else: more would save hardly more, and each of them would wait for the work of all. */
 const FULL = 4;
@@ -13,14 +15,14 @@ interface Waiting {
 }
 
 /**
- * A transition for many who ask at once, as `transition` makes it for one: those who ask while others are under way wait for their end, and share
- * a statement and a commit. Each has its own answer and its own refusal; if the ledger is away for one, it is for all that share with it. Who
+ * A transition for many who ask at once, as `transition` makes it for one: those who ask while as many are under way as may be wait for an end,
+ * and share a statement and a commit. Each has its own answer and its own refusal; if the ledger is away for one, it is for all that share with it. Who
  * comes alone goes alone, and waits for nobody.
  */
 export function makeTogether({ call, transition }: Connection, name: 'open_grant' | 'activate_mint') {
   let waiting: Waiting[] = [];
   let underWay = 0;
-  /** The last who went were several, or not the only ones: whoever comes now waits for the others of this turn of the event loop. */
+  /** The last who went were several, or more than should be: whoever comes now waits for the others of this turn of the event loop. */
   let crowded = false;
   let starting = false;
   let patience: NodeJS.Timeout | undefined;
@@ -36,7 +38,7 @@ export function makeTogether({ call, transition }: Connection, name: 'open_grant
 
   /** What those who wait, if any, wait for. */
   function startInTime(): void {
-    if (underWay === 0 || waiting.length >= FULL) startAfterTurn();
+    if (underWay < AT_ONCE || waiting.length >= FULL) startAfterTurn();
     else if (waiting.length > 0) patience ??= setTimeout(start, PATIENCE_MS);
   }
 
@@ -46,7 +48,7 @@ export function makeTogether({ call, transition }: Connection, name: 'open_grant
     const some = waiting.slice(0, FULL);
     waiting = waiting.slice(FULL);
     if (some.length === 0) return;
-    crowded = some.length > 1 || underWay > 0;
+    crowded = some.length > 1 || underWay >= AT_ONCE;
     underWay += 1;
     void ask(some).then(() => {
       underWay -= 1;
@@ -81,7 +83,7 @@ export function makeTogether({ call, transition }: Connection, name: 'open_grant
   return <Answer>(argument: object) =>
     new Promise<Answer>((resolve, reject) => {
       waiting.push({ argument, resolve: (answer) => resolve(answer as Answer), reject });
-      if (underWay === 0 && !crowded) start();
+      if (underWay < AT_ONCE && !crowded) start();
       else startInTime();
     });
 }

@@ -6,6 +6,7 @@ import { makeIds } from '../../src/domain/ids.ts';
 import { makeClients } from '../../src/providers/aws/clients.ts';
 import { aws } from '../../src/providers/aws/index.ts';
 import { makeKnown } from '../../src/providers/aws/known.ts';
+import { deadline } from '../../src/domain/deadline.ts';
 import { mintSession } from '../../src/providers/aws/mint.ts';
 import { makeParents } from '../../src/providers/aws/parents.ts';
 import { readPlan } from '../../src/providers/aws/plan.ts';
@@ -28,7 +29,6 @@ afterEach(async () => {
 });
 afterAll(() => world.fake.close());
 
-const forever = new AbortController().signal;
 const ids = makeIds(randomBytes, () => world.fake.now().getTime());
 
 function planned(by: Provider) {
@@ -56,8 +56,10 @@ function minting(scoped: 'on' | 'off', endpoint = url) {
   );
   const parts = { clients, known: makeKnown(config), parents: makeParents(clock.now), clock };
   const request = readPlan(planned(provider));
-  return (limitMs: number, recorded?: Promise<void>) =>
-    mintSession(parts, request, { signal: forever, ...(recorded && { recorded }) }, limitMs);
+  return (limitMs: number, recorded?: Promise<void>) => {
+    const { signal } = deadline(limitMs, undefined, recorded); // as the exchange bounds it
+    return mintSession(parts, request, { signal, ...(recorded && { recorded }) });
+  };
 }
 
 /** What the SDK's own limits for one call, with its three attempts, come to. */

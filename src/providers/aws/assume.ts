@@ -78,15 +78,20 @@ function requireEnd({ expiration }: Keys, madeAt: Date, seconds: number): void {
   if (expiration.getTime() > latest || expiration <= madeAt) throw differs('expiration');
 }
 
+const USAGE = [
+  ['session_token_utilization', 'SessionTokenUtilization'],
+  ['session_token_size', 'SessionTokenSize'],
+  ['packed_policy_size', 'PackedPolicySize'],
+] as const;
+
 /** What STS says of the token's size. `PackedPolicySize` is what older endpoints say of it. */
 function usageOf(answer: AssumeRoleResponse | GetScopedCredentialsResponse): JsonObject {
-  const said: Readonly<Record<string, unknown>> = { ...answer };
-  const members = [
-    ['session_token_utilization', said['SessionTokenUtilization']],
-    ['session_token_size', said['SessionTokenSize']],
-    ['packed_policy_size', said['PackedPolicySize']],
-  ] as const;
-  return Object.fromEntries(members.flatMap(([name, value]) => (typeof value === 'number' ? [[name, value]] : [])));
+  const usage: Record<string, number> = {};
+  for (const [name, member] of USAGE) {
+    const value: unknown = (answer as Readonly<Record<string, unknown>>)[member];
+    if (typeof value === 'number') usage[name] = value;
+  }
+  return usage;
 }
 
 function differs(what: string): ProviderError {

@@ -1,5 +1,4 @@
 import type { Clock } from '../../domain/clock.ts';
-import { deadline } from '../../domain/deadline.ts';
 import { ProviderError } from '../../domain/errors.ts';
 import type { JsonObject } from '../../domain/json.ts';
 import { Secret } from '../../domain/secret.ts';
@@ -13,8 +12,6 @@ import { grantOf } from './names.ts';
 import type { Parents } from './parents.ts';
 import { refused, type AwsRequest } from './plan.ts';
 
-/** All of it, whatever the attempts come to: well inside the mint's deadline. */
-const MINT_MS = 9_500;
 /** What a session has to live longer than a child that is asked of it: the child is readied before its intent is on record, and asked for after. */
 const CHILD_ROOM_MS = 30_000;
 
@@ -25,18 +22,9 @@ export interface Minting {
   readonly clock: Clock;
 }
 
-/**
- * A session of the role, or a child of the grant's own session; held against the plan.
- * @param limitMs - what there is for all of it, from the commit of the intent on.
- */
-export async function mintSession(
-  minting: Minting,
-  request: AwsRequest,
-  pace: Pace,
-  limitMs = MINT_MS,
-): Promise<Minted> {
-  const bounded = deadline(limitMs, pace.signal, pace.recorded);
-  const opened = await open(minting, request, { ...pace, signal: bounded.signal }).finally(bounded.clear);
+/** A session of the role, or a child of the grant's own session, within the caller's time for all of it; held against the plan. */
+export async function mintSession(minting: Minting, request: AwsRequest, pace: Pace): Promise<Minted> {
+  const opened = await open(minting, request, pace);
   const planned = new Date(request.ends_at);
   const { keys } = opened;
   const expiresAt = keys.expiration < planned ? keys.expiration : planned;
