@@ -21,7 +21,7 @@ async function beside(world: World, { title, profile, count, fresh = false }: Wa
   const rows: Row[] = [];
   for (const callers of CALLERS) {
     const measured = async () => {
-      const tokens = fresh ? await world.freshTokens(Math.ceil(each * 1.1) + callers) : world.tokens;
+      const tokens = fresh ? await world.freshTokens(Math.ceil(each * 1.25) + callers) : world.tokens;
       return world.issuances({ profile, callers, count: each, tokens });
     };
     rows.push(await paired(ROUNDS, () => world.floor.measure(callers, each), measured));

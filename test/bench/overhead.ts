@@ -1,7 +1,7 @@
 /**
  * What the broker adds to a provider's own call: an issuance through all of it, beside the calls that the provider makes for it made
  * directly; beside the floor with the same calls in it; and beside that floor behind an Express server that does nothing else, which is
- * the least that can be asked over HTTP. Providers are those of the tests, each in a process of its own; rounds of all are in turn.
+ * what HTTP takes as Express comes. Providers are those of the tests, each in a process of its own; rounds of all are in turn.
  */
 import { TTL_SECONDS } from './direct.ts';
 import type { CallKind } from './direct.ts';
@@ -54,8 +54,8 @@ async function measureRow(world: World, { broker, floor, setDelay }: ProvidersWo
   const pace = wanted.perSecond === undefined ? {} : { perSecond: wanted.perSecond };
   // One caller feels most what else the machine does: more rounds, each of them shorter.
   const finer = callers === 1 ? FINER : 1;
-  const rounds = wanted.rounds * finer;
-  const count = Math.ceil(wanted.count(callers) / finer / (world.quick ? 4 : 1));
+  const rounds = roundsOf(world, wanted) * finer;
+  const count = Math.ceil(wanted.count(callers) / finer);
   const measured = async (kind: { call: CallKind; alone?: boolean }) => {
     await setDelay(delayMs);
     return floor.measure(callers, count, { ...kind, ...pace });
@@ -105,9 +105,13 @@ async function warmUp(world: World, { broker, floor, setDelay }: ProvidersWorld,
   await floor.measureServed(8, count, call ? { call } : {});
 }
 
+/** The quick form has fewer rounds, each as long: in short ones most of what is measured is how a crowd begins. */
+const roundsOf = ({ quick }: World, { rounds }: Wanted) => (quick ? rounds : rounds * 2);
+
 async function tableOf(world: World, providers: ProvidersWorld, wanted: Wanted): Promise<void> {
   await warmUp(world, providers, wanted);
-  world.say(`${wanted.title} (medians of ${wanted.rounds} rounds in turn, ms; of one caller ${wanted.rounds * FINER})`);
+  const rounds = roundsOf(world, wanted);
+  world.say(`${wanted.title} (medians of ${rounds} rounds in turn, ms; of one caller ${rounds * FINER})`);
   const beside = '  direct     both    added   beyond';
   world.say(
     `  callers          floor   broker ${beside}   served   writ's${wanted.bare ? `     bare: ${beside}` : ''}`,
@@ -118,8 +122,8 @@ async function tableOf(world: World, providers: ProvidersWorld, wanted: Wanted):
 }
 
 const NOTHING: Figures = { callers: 0, perSecond: 0, p50: 0, p99: 0 };
-const many = (callers: number) => (callers === 1 ? 300 : callers * 50 > 1_000 ? 1_000 : 500);
-const few = (callers: number) => (callers === 1 ? 120 : callers === 8 ? 160 : 640);
+const many = (callers: number) => (callers === 1 ? 150 : callers === 8 ? 500 : 1_000);
+const few = (callers: number) => (callers === 1 ? 60 : callers === 8 ? 400 : 640);
 
 /** Callers who come by chance, and not at once as soon as they were answered: a fifth of what the broker can do here. */
 const PACED = { callers: [8, 64], perSecond: 60, rounds: 5, count: () => 200 } as const;
@@ -142,7 +146,7 @@ export const overheadAws: Part = {
       await control(world, providers);
       const base = { call: 'aws', profile: 'bench-aws' } as const;
       await tableOf(world, providers, { ...base, title: 'aws: AssumeRole', delayMs: 0, rounds: 5, count: many });
-      await tableOf(world, providers, { ...base, title: 'aws, 20 ms slower', delayMs: 20, rounds: 3, count: few });
+      await tableOf(world, providers, { ...base, title: 'aws, 20 ms slower', delayMs: 20, rounds: 5, count: few });
       await tableOf(world, providers, { ...base, ...PACED, title: `aws, ${paced}`, delayMs: 0 });
     }),
 };
@@ -159,7 +163,7 @@ export const overheadVault: Part = {
         ...base,
         title: 'vault, each call 20 ms slower',
         delayMs: 20,
-        rounds: 3,
+        rounds: 5,
         count: few,
       });
       await tableOf(world, providers, { ...base, ...PACED, title: `vault, ${paced}`, delayMs: 0 });
@@ -169,9 +173,9 @@ export const overheadVault: Part = {
         profile: 'bench-vault-entity',
         title: 'vault with an entity: six calls, two of them at once',
         delayMs: 0,
-        rounds: 3,
+        rounds: 5,
         callers: [1, 8],
-        count: () => 150,
+        count: (callers) => callers * 40,
       });
     }),
 };
