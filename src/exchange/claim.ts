@@ -8,6 +8,7 @@ import { mustBeWhatWasAsked } from './as-approved.ts';
 import type { Caller, ExchangeContext } from './context.ts';
 import { refuse } from './decide.ts';
 import type { Idempotency, Issued, IssueParts } from './issue.ts';
+import { toldOf } from './issue.ts';
 import { judge } from './judge.ts';
 import { mintIntent } from './minting.ts';
 import { fitting, offered } from './offer.ts';
@@ -77,15 +78,7 @@ export function makeClaim(context: ExchangeContext, { mintAndActivate }: IssuePa
         throw error;
       });
       const intended = { provider, plan, record, opening, origin: caller.origin, endsGrant: true };
-      return mintAndActivate(intended, {
-        grant,
-        task: task.id,
-        profile: profile.name,
-        provider: provider.name,
-        subject: id,
-        ttl,
-        decision: record,
-      });
+      return mintAndActivate(intended, toldOf(grant, task, profile, record, ttl));
     });
   }
 }

@@ -42,17 +42,10 @@ export function decide(rules: ActiveRules, ids: Ids, question: Question): Decide
   const code = codeOfAnswer(answer);
   const { identity, task, grant, approval, exception } = question;
   const record: DecisionRecord = {
-    id: ids.decision(),
-    generation: rules.number,
-    rules_hash: rules.hash,
-    trust: identity.trust,
-    subject: identity.id,
+    ...blankDecision(rules, ids.decision(), identity, question.origin),
+    ...placeOf(task, grant),
     action: question.action,
     resource: question.profile.name,
-    task_id: task.implicit && grant === undefined ? undefined : task.id,
-    grant_id: grant,
-    mode: task.mode,
-    on_behalf_of: task.onBehalfOf ?? null,
     approval_id: approval?.id,
     exception_id: answer.overridden ? (exception?.id as ExceptionId | undefined) : undefined,
     outcome: answer.outcome,
@@ -61,7 +54,6 @@ export function decide(rules: ActiveRules, ids: Ids, question: Question): Decide
     controls: answer.controls,
     errors: answer.errors.map(({ policy, message }) => ({ policy, message })),
     inputs: { ...inputs },
-    origin: question.origin,
   };
   return { answer, record };
 }
@@ -85,18 +77,14 @@ export function refuseUnasked(
 ): Promise<never> {
   const blank = blankDecision(rules, ids.decision(), identity, origin);
   // Without a task the call would make one for itself, and that is autonomous.
-  const on = task ? { ...ofTask(task), ...ofGrant(grant, task) } : { mode: 'autonomous' as const };
+  const on = task ? placeOf(task, grant) : { mode: 'autonomous' as const };
   return refuse(ledger, { ...blank, ...on, ...about, outcome: 'deny' }, about.code, facts);
 }
 
-/** The mode is on every decision; the task where it was there before it. */
-function ofTask({ id, mode, implicit, onBehalfOf }: Task) {
-  return { ...(implicit ? {} : { task_id: id }), mode, on_behalf_of: onBehalfOf ?? null };
-}
-
-/** A grant that is there already, and the task that it hangs off: also one that was made for it alone. */
-function ofGrant(grant: GrantId | undefined, task: Task) {
-  return grant === undefined ? {} : { grant_id: grant, task_id: task.id };
+/** The mode is on every decision; the task where it was there before it, and with a grant that is there already also one that was made for it alone. */
+function placeOf({ id, mode, implicit, onBehalfOf }: Task, grant: GrantId | undefined) {
+  const task_id = implicit && grant === undefined ? undefined : id;
+  return { task_id, grant_id: grant, mode, on_behalf_of: onBehalfOf ?? null };
 }
 
 /** Records a decision that gave nothing, and refuses with it. Only what an approval would change is on record as waiting for one. */

@@ -145,7 +145,7 @@ async function tell(
   const told = calls.slice(0, recorded.length).map((call, index) => ({ call, code: codeOf(recorded[index]) }));
   for (const { call, code } of told) {
     onDecision(code);
-    if (code === null) tellException(context.log, { ...call, action: 'call' });
+    if (code === null) tellException(context.log, call.exception, { ...call, action: 'call' });
   }
   const watched = told.map(({ call: { grant, task }, code }) => ({ grant, task, code }));
   await watchCalls(context, asker, watched);

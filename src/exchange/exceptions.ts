@@ -26,12 +26,14 @@ export async function underException<D extends { readonly answer: PolicyAnswer }
   return best;
 }
 
-export interface ToldDecision extends Pick<DecisionRecord, 'id' | 'action' | 'resource' | 'trust' | 'subject'> {
-  readonly exception?: ExceptionId | null | undefined;
-}
+type ToldDecision = Pick<DecisionRecord, 'id' | 'action' | 'resource' | 'trust' | 'subject'>;
 
 /** Loud: whoever reads the log sees each use. Once the decision is committed. */
-export function tellException(log: Log, { exception, id, action, resource, trust, subject }: ToldDecision): void {
+export function tellException(
+  log: Log,
+  exception: ExceptionId | null | undefined,
+  { id, action, resource, trust, subject }: ToldDecision,
+): void {
   if (!exception) return;
   const facts = { exception, decision: id, action, resource, trust, subject };
   log.warn(facts, 'allowed under an exception');

@@ -37,27 +37,25 @@ export interface IssueRequest {
   readonly idempotency?: Idempotency | undefined;
 }
 
-/** Everything the caller is told, the credential included. */
-export interface Issued extends Handover {
+/** What the caller is told of a grant, with or without a credential. */
+interface Told {
   readonly grant: GrantId;
   readonly task: TaskId;
   readonly profile: string;
   readonly provider: string;
   readonly subject: string;
   readonly ttl: Pick<Ttl, 'seconds' | 'decidedBy'>;
+  readonly decision: Pick<DecisionRecord, 'id' | 'generation' | 'policies'>;
+}
+
+/** Everything the caller is told, the credential included. */
+export interface Issued extends Handover, Told {
   readonly decision: DecisionRecord;
 }
 
 /** A person has to answer first: nothing was minted, and nothing is handed out. */
-export interface Pending {
-  readonly grant: GrantId;
-  readonly task: TaskId;
-  readonly profile: string;
-  readonly provider: string;
-  readonly subject: string;
-  readonly ttl: Pick<Ttl, 'seconds' | 'decidedBy'>;
+export interface Pending extends Told {
   readonly revocability: Plan['revocability'];
-  readonly decision: Pick<DecisionRecord, 'id' | 'generation' | 'policies'>;
   readonly approval: { readonly id: ApprovalId; readonly state: ApprovalState; readonly expiresAt: Date };
 }
 
@@ -120,15 +118,7 @@ export function makeIssue(context: ExchangeContext, { mintAndActivate, liveLimit
         throw error;
       });
       const { revocability } = plan;
-      const said = {
-        grant: names.grant,
-        task: task.id,
-        profile: profile.name,
-        provider: provider.name,
-        subject: id,
-        ttl,
-        decision: record,
-      };
+      const said = toldOf(names.grant, task, profile, record, ttl);
       if (approval) {
         await opened;
         const asked = { id: approval.id, state: 'pending', expiresAt: new Date(approval.expires_at) } as const;
@@ -138,6 +128,18 @@ export function makeIssue(context: ExchangeContext, { mintAndActivate, liveLimit
       return mintAndActivate(intended, said);
     });
   }
+}
+
+/** What is told of a grant by what it was allowed by: for `mintAndActivate`, which adds the credential. */
+export function toldOf(
+  grant: GrantId,
+  task: Task,
+  profile: Profile,
+  decision: DecisionRecord,
+  ttl: Told['ttl'],
+): Omit<Issued, keyof Handover> {
+  const { name, provider } = profile;
+  return { grant, task: task.id, profile: name, provider, subject: decision.subject, ttl, decision };
 }
 
 /** One that was made before, of the caller's own. @throws Refusal `task_not_found`. */

@@ -89,7 +89,7 @@ export function makeMinting(
       const minting = mint(signal);
       minting.catch(ignore); // where the intent is not committed, nobody waits for it
       const { epoch } = await opening;
-      if (record.exception_id !== undefined) tellException(log, { ...record, exception: record.exception_id });
+      tellException(log, record.exception_id, record);
       const minted = await attempt(plan.mint, null, async () => checked(plan, await minting));
       const active = await attempt(plan.mint, minted.handle, () =>
         ledger.issuing.activate(plan.mint, epoch, minted.handle, minted.expiresAt, origin),

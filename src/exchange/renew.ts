@@ -7,6 +7,7 @@ import type { GrantView } from '../ledger/index.ts';
 import { watched } from './after-revocation.ts';
 import type { Caller, ExchangeContext } from './context.ts';
 import type { Issued, IssueParts } from './issue.ts';
+import { toldOf } from './issue.ts';
 import { refuse, refuseUnasked } from './decide.ts';
 import { judge } from './judge.ts';
 import { mintIntent } from './minting.ts';
@@ -122,18 +123,9 @@ export function mintAgain(
       origin: caller.origin,
     });
     const { origin } = caller;
-    return parts.mintAndActivate(
-      { provider, plan, record, opening, origin, endsGrant: false },
-      {
-        grant: names.grant,
-        task: task.id,
-        profile: profile.name,
-        provider: provider.name,
-        subject: subject.id,
-        ttl: kind === 'child' ? { seconds: view.ttlSeconds, decidedBy: view.ttlDecidedBy } : ttl,
-        decision: record,
-      },
-    );
+    const told = kind === 'child' ? { seconds: view.ttlSeconds, decidedBy: view.ttlDecidedBy } : ttl;
+    const intended = { provider, plan, record, opening, origin, endsGrant: false };
+    return parts.mintAndActivate(intended, toldOf(grant, task, profile, record, told));
   });
 }
 

@@ -34,6 +34,8 @@ const DEFAULT_TIMEOUT_MS = 5_000;
  * Shorter than the 350 s after which load balancers of clouds forget a silent connection.
  */
 const IDLE_MS = 300_000;
+/** One whose other side went without a word is found out while it is idle, and not by who needs it: the system's own beginning is two hours. */
+const KEEP_ALIVE_MS = 30_000;
 
 /**
  * A statement whose execution has arrived and whose commit has not, because the network was cut in between, falls under
@@ -54,6 +56,7 @@ export function connect(options: ConnectionOptions): Connection {
     statement_timeout: timeout,
     idle_in_transaction_session_timeout: timeout,
     keepAlive: true,
+    keepAliveInitialDelayMillis: KEEP_ALIVE_MS,
     application_name: 'writ',
     verify: (client, done) => {
       client.query(BOUND_TRANSACTIONS, [`${timeout + 1_000}ms`]).then(() => done(), done);
