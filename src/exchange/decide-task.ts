@@ -22,7 +22,7 @@ export interface TaskQuestion {
   readonly now: Date;
 }
 
-export function decideTask(rules: ActiveRules, ids: Ids, question: TaskQuestion): Decided {
+export async function decideTask(rules: ActiveRules, ids: Ids, question: TaskQuestion): Promise<Decided> {
   const { action, identity, origin, task, parent } = question;
   const inputs: TaskRequest = {
     action,
@@ -34,7 +34,7 @@ export function decideTask(rules: ActiveRules, ids: Ids, question: TaskQuestion)
       now: `${question.now.toISOString().slice(0, 19)}Z`,
     },
   };
-  const answer = rules.policies.decide(inputs);
+  const answer = await rules.policies.decideSoon(inputs);
   return {
     answer,
     record: {

@@ -36,9 +36,9 @@ export interface Decided {
   readonly record: DecisionRecord;
 }
 
-export function decide(rules: ActiveRules, ids: Ids, question: Question): Decided {
+export async function decide(rules: ActiveRules, ids: Ids, question: Question): Promise<Decided> {
   const inputs = policyRequest(question);
-  const answer = rules.policies.decide(inputs);
+  const answer = await rules.policies.decideSoon(inputs);
   const code = codeOfAnswer(answer);
   const { identity, task, grant, approval, exception } = question;
   const record: DecisionRecord = {

@@ -53,7 +53,7 @@ export function makeDelegate(context: ExchangeContext, { tokens, limits }: TaskP
 
       const life = lifeOf(limits, now, { askedEndsAt: wish.endsAt, parentEndsAt: rights.endsAt });
       const question = { action: 'delegate', ...caller, task, parent: parent.id, now } as const;
-      const decided = decideTask(rules, ids, { ...question, requestedTtl: secondsUntil(now, life().endsAt) });
+      const decided = await decideTask(rules, ids, { ...question, requestedTtl: secondsUntil(now, life().endsAt) });
       const wider = widenings(rights, wanted);
       const denied = { ...decided.record, outcome: 'deny' } as const;
       if (row.state !== 'open') await refuse(ledger, denied, 'task_ended', { task: row.id });

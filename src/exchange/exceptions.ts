@@ -14,13 +14,13 @@ export async function underException<D extends { readonly answer: PolicyAnswer }
   { ledger }: Pick<ExchangeContext, 'ledger'>,
   about: ExceptionAbout,
   first: D,
-  again: (exception: CoveringException, endsAt: Date) => D,
+  again: (exception: CoveringException, endsAt: Date) => D | Promise<D>,
 ): Promise<D> {
   const { overridable } = first.answer;
   if (!overridable) return first;
   let best = first;
   for (const { id, policies, endsAt } of await ledger.exceptions.covering(about, overridable)) {
-    const then = again({ id, policies }, endsAt);
+    const then = await again({ id, policies }, endsAt);
     if (RANK[then.answer.outcome] > RANK[best.answer.outcome]) best = then;
   }
   return best;

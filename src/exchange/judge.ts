@@ -35,9 +35,9 @@ export interface Judged {
 export async function judge(context: ExchangeContext, rules: ActiveRules, asked: Asked): Promise<Judged> {
   const { ledger, ids } = context;
   const { profile, askedSeconds, identity, provider, now, startedAt, task } = asked;
-  const first: Decided & { readonly until?: Date } = decide(rules, ids, asked);
-  const { answer, record, until } = await underException(context, aboutOf(asked), first, (exception, endsAt) => ({
-    ...decide(rules, ids, { ...asked, exception }),
+  const first: Decided & { readonly until?: Date } = await decide(rules, ids, asked);
+  const { answer, record, until } = await underException(context, aboutOf(asked), first, async (exception, endsAt) => ({
+    ...(await decide(rules, ids, { ...asked, exception })),
     until: endsAt,
   }));
   const {

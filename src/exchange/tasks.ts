@@ -77,7 +77,7 @@ export function makeCreateTask(context: ExchangeContext, { tokens, limits }: Tas
         principalUntil: principal?.verified?.vouchedUntil,
       });
       const question = { action: 'create_task', ...caller, task, now } as const;
-      const decided = decideTask(rules, ids, { ...question, requestedTtl: secondsUntil(now, life().endsAt) });
+      const decided = await decideTask(rules, ids, { ...question, requestedTtl: secondsUntil(now, life().endsAt) });
       await mustAllow(context, decided);
       const end = life(decided.answer);
       const opened = { ...task, endsAt: end.endsAt };

@@ -3,6 +3,7 @@ import * as cedar from '@cedar-policy/cedar-wasm/nodejs';
 import { ProblemsError } from '../domain/problem.ts';
 import { checkFile, duplicateIds, validate } from './check.ts';
 import { makeDecideMany } from './decide-many.ts';
+import { makeDecideSoon } from './decide-soon.ts';
 import { makeDecide } from './decide.ts';
 import { makePlaces } from './places.ts';
 import type { DecisionPool } from './pool.ts';
@@ -65,6 +66,7 @@ export function makeCedarCompiler(placeCount: number = PLACES, pool?: DecisionPo
         tools: makeToolSet(tools),
         decide: decide.one,
         decideAll: decide.all,
+        decideSoon: makeDecideSoon(decide.all),
         decideMany: makeDecideMany(decide.one, pool, { files, schema }),
       };
     },

@@ -131,6 +131,8 @@ export interface PolicySet {
   decide(request: PolicyRequest): PolicyAnswer;
   /** A few, in one go: each is answered as by `decide`, and together they take less than one after the other. */
   decideAll(requests: readonly PolicyRequest[]): PolicyAnswer[];
+  /** As `decide`, in one go with whatever else is asked in this turn of the event loop. */
+  decideSoon(request: PolicyRequest): Promise<PolicyAnswer>;
   /** Many at once, on other threads where there are some, else in turns with whatever else the process does. */
   decideMany(): DecidingMany;
 }

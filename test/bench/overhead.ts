@@ -7,7 +7,7 @@ import { TTL_SECONDS } from './direct.ts';
 import type { CallKind } from './direct.ts';
 import type { Figures } from './measure.ts';
 import { withProviders, type ProvidersWorld } from './overhead-world.ts';
-import { median } from './paired.ts';
+import { median, quartiles } from './paired.ts';
 import type { Part } from './part.ts';
 import type { World } from './world.ts';
 
@@ -92,7 +92,9 @@ async function measureRow(world: World, { broker, floor, setDelay }: ProvidersWo
       of(({ broker: issued, served }) => issued[p] - served[p]),
     ];
     const more = bare ? [' ', ...beside('bare')] : [];
-    world.say(`  ${String(callers).padStart(7)}   ${p} ${[...figures, ...more].join(' ')}`);
+    const [low, high] = quartiles(all.map(({ broker: issued, own }) => issued[p] - own.both[p]));
+    const spread = `   beyond: a quarter below ${low.toFixed(2)}, a quarter above ${high.toFixed(2)}`;
+    world.say(`  ${String(callers).padStart(7)}   ${p} ${[...figures, ...more].join(' ')}${spread}`);
   }
 }
 

@@ -35,9 +35,22 @@ export async function paired(
   };
 }
 
+/** Of an even number of values the middle between the two middle ones. */
 export function median(values: readonly number[]): number {
+  return quantile(values, 0.5);
+}
+
+/** What a quarter of the values lies below, and what a quarter lies above. */
+export function quartiles(values: readonly number[]): readonly [number, number] {
+  return [quantile(values, 0.25), quantile(values, 0.75)];
+}
+
+function quantile(values: readonly number[], share: number): number {
   const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? 0;
+  const at = (sorted.length - 1) * share;
+  const below = sorted[Math.floor(at)] ?? 0;
+  const above = sorted[Math.ceil(at)] ?? 0;
+  return below + (above - below) * (at - Math.floor(at));
 }
 
 /** @param besideName - what the ratio is to. */

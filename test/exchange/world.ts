@@ -64,6 +64,7 @@ export function compile(body: string): RuleSet {
       tools: makeToolSet(tools),
       decide: () => answer,
       decideAll: (requests) => requests.map(() => answer),
+      decideSoon: () => Promise.resolve(answer),
       decideMany: () => {
         const answers: PolicyAnswer[] = [];
         const all = async function* () {
