@@ -125,7 +125,7 @@ async function tableOf(world: World, providers: ProvidersWorld, wanted: Wanted):
 
 const NOTHING: Figures = { callers: 0, perSecond: 0, p50: 0, p99: 0 };
 const many = (callers: number) => (callers === 1 ? 150 : callers === 8 ? 500 : 1_000);
-const few = (callers: number) => (callers === 1 ? 60 : callers === 8 ? 400 : 640);
+const few = (callers: number) => (callers === 1 ? 100 : callers === 8 ? 400 : 640);
 
 /** Callers who come by chance, and not at once as soon as they were answered: a fifth of what the broker can do here. */
 const PACED = { callers: [8, 64], perSecond: 60, rounds: 5, count: () => 200 } as const;

@@ -40,7 +40,7 @@ test('many are decided eight at a time, and whatever else there is has a turn in
   const asked = many(20);
   const answers = Promise.all(asked.map(decideSoon));
   const seen: number[] = [];
-  while (times.length < 3) {
+  for (let turns = 0; turns < 3; turns++) {
     await turn();
     seen.push(times.length);
   }
