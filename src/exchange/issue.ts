@@ -62,7 +62,7 @@ export interface Pending extends Told {
 export interface IssueParts {
   readonly mintAndActivate: ReturnType<typeof makeMinting>;
   readonly liveLimit: {
-    ahead(trust: string, id: string): Promise<void>;
+    ahead(trust: string, id: string): void;
     within<T>(trust: string, id: string, open: () => Promise<T>): Promise<T>;
   };
 }
@@ -87,7 +87,7 @@ export function makeIssue(context: ExchangeContext, { mintAndActivate, liveLimit
       const named = request.task && (await ownTask(context, caller, request.task));
       const { profile, provider } = await offered(context, rules, caller, 'issue', request.profile, { task: named });
       const parameters = fitting(profile, request.parameters);
-      await liveLimit.ahead(trust, id);
+      liveLimit.ahead(trust, id);
       const task = named ?? singleTask(context, caller, request, profile);
       const now = clock.now();
       const about = { profile, provider, parameters, task, now, startedAt: now, askedSeconds: request.ttlSeconds };

@@ -78,16 +78,14 @@ export function makeLiveLimit(options: {
 
   return {
     /**
-     * Begins the count that `within` would wait for because the last one is old, so that it is there once everything else is decided. Refuses
-     * nothing: whoever is refused for something else is told that. Resolves when it is on its way: a pool hands a statement to its connection
-     * a tick later, and deciding leaves no room for one.
+     * Begins the count that `within` would wait for because the last one is old, so that it is there once everything else is decided: that is at
+     * the end of this turn of the event loop (`decideSoon`), and by then its statement is on its way. Refuses nothing: whoever is refused for
+     * something else is told that.
      */
-    async ahead(trust: string, id: string): Promise<void> {
+    ahead(trust: string, id: string): void {
       const { isOld, isRoomy, counted } = entryOf(trust, id);
-      if (!isOld() || isRoomy()) return;
       // one that fails is for `within`, which waits for it or, where it has failed by then, counts again
-      counted().catch(() => undefined);
-      await nextTick();
+      if (isOld() && !isRoomy()) counted().catch(() => undefined);
     },
 
     /** Runs `open` within the limit. @throws Refusal `too_many_live_grants`. */
@@ -110,8 +108,6 @@ export function makeLiveLimit(options: {
     },
   };
 }
-
-const nextTick = () => new Promise<void>((resolve) => process.nextTick(resolve));
 
 function forgetIdle(entries: Map<string, Entry>, keep: string): void {
   for (const [key, entry] of entries) {

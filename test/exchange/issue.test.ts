@@ -127,7 +127,7 @@ describe('rules that change', () => {
     const hurried = {
       ...parts,
       liveLimit: {
-        ahead: () => Promise.resolve(),
+        ahead: () => undefined,
         within: async <T>(_trust: string, _id: string, open: () => Promise<T>) => {
           await world.record.activateRules(JSON.stringify({ note: `again ${(note += 1)}` }));
           return open();

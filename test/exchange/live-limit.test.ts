@@ -1,7 +1,9 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { makeLiveLimit } from '../../src/exchange/live-limit.ts';
+import { makeDecideSoon } from '../../src/policy/decide-soon.ts';
+import { request } from '../policy/world.ts';
 import { deferred } from '../support/deferred.ts';
-import { codeOf } from './world.ts';
+import { ALLOW, codeOf } from './world.ts';
 
 /** A ledger of one number, whose counts come when they are let: each sees what was committed when it was asked. */
 function world(limit: number) {
@@ -68,18 +70,18 @@ test('a count that is due begins ahead, is waited for, and is not taken twice', 
   const { open, ahead, counts, end, hold, pass } = world(3);
   const counting = deferred<void>();
   hold(counting.promise);
-  await ahead();
+  ahead();
   const first = open();
   expect(counts()).toBe(1);
   counting.resolve();
   hold(undefined);
   expect(await first).toBe('done');
-  await ahead();
+  ahead();
   await open();
   expect(counts()).toBe(1);
   end(-1); // by another process
   pass(5_001);
-  await ahead();
+  ahead();
   expect(counts()).toBe(2);
   expect(await open()).toBe('too_many_live_grants');
 });
@@ -95,7 +97,7 @@ describe('with much room', () => {
 
   test('a count that is due is taken soon, once, and not ahead', async () => {
     const { open, ahead, counts, later } = await filled(100, 1);
-    await ahead();
+    ahead();
     expect([await open(), await open(), counts()]).toEqual(['done', 'done', 1]);
     later();
     expect(counts()).toBe(2);
@@ -213,20 +215,19 @@ test('each workload has its own, trust entry and id together', async () => {
 });
 
 test('a count is with the ledger before anything else is decided, though a pool sends it a tick later', async () => {
-  let sent = 0;
+  const done: string[] = [];
   const { ahead } = makeLiveLimit({
     limit: 1,
-    count: () =>
-      new Promise<number>((resolve) => {
-        process.nextTick(() => {
-          sent += 1;
-          resolve(0);
-        });
-      }),
+    count: () => new Promise(() => process.nextTick(() => done.push('sent'))),
     nowMs: () => 0,
   });
-  await ahead('mesh', 'one');
-  expect(sent).toBe(1);
+  const decideSoon = makeDecideSoon((requests) => {
+    done.push('decided');
+    return requests.map(() => ALLOW);
+  });
+  ahead('mesh', 'one');
+  await decideSoon(request());
+  expect(done).toEqual(['sent', 'decided']);
 });
 
 test('a count that fails lets nobody through, and the next one is counted anew', async () => {
@@ -241,7 +242,7 @@ test('a count that fails lets nobody through, and the next one is counted anew',
   });
   let opened = 0;
   const open = () => codeOf(within('mesh', 'one', async () => void (opened += 1)));
-  await ahead('mesh', 'one');
+  ahead('mesh', 'one');
   expect(await Promise.all([open(), open()])).toEqual(['ledger_unavailable', 'ledger_unavailable']);
   away = false;
   expect([await open(), opened]).toEqual(['done', 1]);

@@ -23,6 +23,11 @@ interface Row {
 }
 const advance = () => world.ledger.reaping.advanceDue(500);
 const advanceTasks = () => world.ledger.tasks.advance(500);
+/** What has come to its end has to be ended as well. */
+const then = (step: () => Promise<unknown>) => async () => {
+  await step();
+  await world.calm();
+};
 
 const ROWS: readonly Row[] = [
   {
@@ -31,10 +36,7 @@ const ROWS: readonly Row[] = [
     arrange: async () => {
       const { grant } = await world.live();
       await world.sql(`update grants set expires_at = ${past} where id = $1`, [grant]);
-      return async () => {
-        await advance();
-        await world.calm();
-      };
+      return then(advance);
     },
   },
   {
@@ -43,10 +45,7 @@ const ROWS: readonly Row[] = [
     arrange: async () => {
       const { mint } = await world.open();
       await world.sql(`update mints set deadline = ${past}, due_at = ${past} where id = $1`, [mint]);
-      return async () => {
-        await advance();
-        await world.calm();
-      };
+      return then(advance);
     },
   },
   {
@@ -66,10 +65,7 @@ const ROWS: readonly Row[] = [
       await world.open({ task });
       await world.sql(`update mints set due_at = clock_timestamp() + interval '1 day' where state = 'intent'`);
       await world.endTask(task, 0);
-      return async () => {
-        await advanceTasks();
-        await world.calm();
-      };
+      return then(advanceTasks);
     },
   },
   {
