@@ -7,7 +7,7 @@ import { TTL_SECONDS } from './direct.ts';
 import type { CallKind } from './direct.ts';
 import type { Figures } from './measure.ts';
 import { withProviders, type ProvidersWorld } from './overhead-world.ts';
-import { median, quartiles } from './paired.ts';
+import { median, quartiles, sideBySide } from './paired.ts';
 import type { Part } from './part.ts';
 import type { World } from './world.ts';
 
@@ -56,25 +56,25 @@ async function measureRow(world: World, { broker, floor, setDelay }: ProvidersWo
   const finer = callers === 1 ? FINER : 1;
   const rounds = roundsOf(world, wanted) * finer;
   const count = Math.ceil(wanted.count(callers) / finer);
-  const measured = async (kind: { call: CallKind; alone?: boolean }) => {
+  const measured = async (kind?: { call: CallKind; alone?: boolean }) => {
     await setDelay(delayMs);
     return floor.measure(callers, count, { ...kind, ...pace });
   };
-  const yardstick = async (kind: CallKind) => ({
-    direct: await measured({ call: kind, alone: true }),
-    both: await measured({ call: kind }),
-  });
+  const issuances = async () => {
+    await setDelay(delayMs);
+    return broker.issuances({ ...asked(world, profile), callers, count, ...pace });
+  };
   const all: Round[] = [];
   for (let round = 0; round < rounds; round++) {
-    const plain = await floor.measure(callers, count, pace);
-    const nobody = { direct: NOTHING, both: plain };
-    const own = call ? await yardstick(call) : nobody;
-    const byHand = bare ? await yardstick(bare) : nobody;
-    await setDelay(delayMs);
-    const issued = await broker.issuances({ ...asked(world, profile), callers, count, ...pace });
+    const byHand = bare
+      ? { direct: await measured({ call: bare, alone: true }), both: await measured({ call: bare }) }
+      : { direct: NOTHING, both: NOTHING };
     await setDelay(delayMs);
     const served = await floor.measureServed(callers, count, { ...(call && { call }), ...pace });
-    all.push({ floor: plain, own, bare: byHand, broker: issued, served });
+    const direct = call ? await measured({ call, alone: true }) : NOTHING;
+    const plain = call && (await measured());
+    const [both, issued] = await sideBySide(round, () => measured(call && { call }), issuances);
+    all.push({ floor: plain ?? both, own: { direct, both }, bare: byHand, broker: issued, served });
   }
   const of = (value: (round: Round) => number) => median(all.map(value)).toFixed(2).padStart(8);
   for (const p of ['p50', 'p99'] as const) {
@@ -128,7 +128,7 @@ const many = (callers: number) => (callers === 1 ? 150 : callers === 8 ? 500 : 1
 const few = (callers: number) => (callers === 1 ? 100 : callers === 8 ? 400 : 640);
 
 /** Callers who come by chance, and not at once as soon as they were answered: a fifth of what the broker can do here. */
-const PACED = { callers: [8, 64], perSecond: 60, rounds: 5, count: () => 200 } as const;
+const PACED = { callers: [8, 64], perSecond: 60, rounds: 6, count: () => 200 } as const;
 const paced = `${PACED.perSecond} a second from all callers together`;
 
 /** What all issuances cost beyond the floor, whichever provider they are of: HTTP, the answer, and all that is checked on the way. */
@@ -137,7 +137,7 @@ const control = (world: World, providers: ProvidersWorld) =>
     title: 'jwt, for which nobody is asked',
     profile: 'tools-refund-read',
     delayMs: 0,
-    rounds: 5,
+    rounds: 6,
     count: many,
   });
 
@@ -147,8 +147,8 @@ export const overheadAws: Part = {
     withProviders(world, 'overhead_aws', async (providers) => {
       await control(world, providers);
       const base = { call: 'aws', profile: 'bench-aws' } as const;
-      await tableOf(world, providers, { ...base, title: 'aws: AssumeRole', delayMs: 0, rounds: 5, count: many });
-      await tableOf(world, providers, { ...base, title: 'aws, 20 ms slower', delayMs: 20, rounds: 5, count: few });
+      await tableOf(world, providers, { ...base, title: 'aws: AssumeRole', delayMs: 0, rounds: 6, count: many });
+      await tableOf(world, providers, { ...base, title: 'aws, 20 ms slower', delayMs: 20, rounds: 6, count: few });
       await tableOf(world, providers, { ...base, ...PACED, title: `aws, ${paced}`, delayMs: 0 });
     }),
 };
@@ -160,12 +160,12 @@ export const overheadVault: Part = {
       await control(world, providers);
       const base = { call: 'vault', bare: 'vault-bare', profile: 'bench-vault' } as const;
       const title = 'vault: a token, a look at it, its extension: three calls';
-      await tableOf(world, providers, { ...base, title, delayMs: 0, rounds: 5, count: many });
+      await tableOf(world, providers, { ...base, title, delayMs: 0, rounds: 6, count: many });
       await tableOf(world, providers, {
         ...base,
         title: 'vault, each call 20 ms slower',
         delayMs: 20,
-        rounds: 5,
+        rounds: 6,
         count: few,
       });
       await tableOf(world, providers, { ...base, ...PACED, title: `vault, ${paced}`, delayMs: 0 });
@@ -175,7 +175,7 @@ export const overheadVault: Part = {
         profile: 'bench-vault-entity',
         title: 'vault with an entity: six calls, two of them at once',
         delayMs: 0,
-        rounds: 5,
+        rounds: 6,
         callers: [1, 8],
         count: (callers) => callers * 40,
       });

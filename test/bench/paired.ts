@@ -35,6 +35,17 @@ export async function paired(
   };
 }
 
+/** What is held against each other is measured right beside each other, each of them first in turn: whoever rested in between is slower. */
+export async function sideBySide<One, Other>(
+  round: number,
+  one: () => Promise<One>,
+  other: () => Promise<Other>,
+): Promise<[One, Other]> {
+  if (round % 2 === 0) return [await one(), await other()];
+  const second = await other();
+  return [await one(), second];
+}
+
 /** Of an even number of values the middle between the two middle ones. */
 export function median(values: readonly number[]): number {
   return quantile(values, 0.5);
