@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os';
 import { startBackground } from './background.ts';
 import { makeClosers } from './closers.ts';
 import type { Closers } from './closers.ts';
+import { keepCompiledCode } from './compiled-code.ts';
 import type { Settings } from './config/index.ts';
 import { makeBuckets } from './domain/bucket.ts';
 import { inPieces, makeIds } from './domain/ids.ts';
@@ -49,6 +50,7 @@ export interface Broker {
 /** Builds everything from the settings; what it opened it closes in the reverse order. */
 export async function startBroker(settings: Settings, options: BrokerOptions): Promise<Broker> {
   const { log } = options;
+  keepCompiledCode();
   const closers = makeClosers((name, error) => log.warn({ name, error }, 'could not be closed'));
   try {
     return await build(settings, options, closers);

@@ -7,6 +7,8 @@ const inProject = (path: string) => fileURLToPath(new URL(`../../${path}`, impor
 
 /** As docs/operations.md has a broker started; its floor is given the same. */
 export const NODE_SETTINGS = ['--max-semi-space-size=32'];
+/** What a broker tells V8 by itself (compiled-code.ts): its floor is not to be held against it while it compiles. */
+const BY_ITSELF = ['--no-flush-bytecode'];
 
 /** A file of this folder in a process of its own, as the broker is: asked a line of JSON at a time, idle in between. */
 export interface Helper {
@@ -21,7 +23,7 @@ export async function startHelper(file: string, input: object): Promise<Helper> 
   const loader = ['--no-warnings', '--import', inProject('.config/ts-loader.js')];
   const child = spawn(
     process.execPath,
-    [...NODE_SETTINGS, ...loader, inProject(`test/bench/${file}`), JSON.stringify(input)],
+    [...NODE_SETTINGS, ...BY_ITSELF, ...loader, inProject(`test/bench/${file}`), JSON.stringify(input)],
     {
       stdio: ['pipe', 'pipe', 'inherit'],
       env: { ...process.env, NODE_ENV: 'production' },
