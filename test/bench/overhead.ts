@@ -13,6 +13,8 @@ import type { World } from './world.ts';
 
 const CALLERS = [1, 8, 64];
 const FINER = 4;
+/** Rounds of a row that are left out: what the rows before it did not run, or not like that, is compiled and optimised in them. */
+const LEFT_OUT = 2;
 
 interface Wanted {
   readonly title: string;
@@ -65,7 +67,7 @@ async function measureRow(world: World, { broker, floor, setDelay }: ProvidersWo
     return broker.issuances({ ...asked(world, profile), callers, count, ...pace });
   };
   const all: Round[] = [];
-  for (let round = 0; round < rounds; round++) {
+  for (let round = -LEFT_OUT * finer; round < rounds; round++) {
     const byHand = bare
       ? { direct: await measured({ call: bare, alone: true }), both: await measured({ call: bare }) }
       : { direct: NOTHING, both: NOTHING };
@@ -74,7 +76,7 @@ async function measureRow(world: World, { broker, floor, setDelay }: ProvidersWo
     const direct = call ? await measured({ call, alone: true }) : NOTHING;
     const plain = call && (await measured());
     const [both, issued] = await sideBySide(round, () => measured(call && { call }), issuances);
-    all.push({ floor: plain ?? both, own: { direct, both }, bare: byHand, broker: issued, served });
+    if (round >= 0) all.push({ floor: plain ?? both, own: { direct, both }, bare: byHand, broker: issued, served });
   }
   const of = (value: (round: Round) => number) => median(all.map(value)).toFixed(2).padStart(8);
   for (const p of ['p50', 'p99'] as const) {
@@ -113,7 +115,9 @@ const roundsOf = ({ quick }: World, { rounds }: Wanted) => (quick ? rounds : rou
 async function tableOf(world: World, providers: ProvidersWorld, wanted: Wanted): Promise<void> {
   await warmUp(world, providers, wanted);
   const rounds = roundsOf(world, wanted);
-  world.say(`${wanted.title} (medians of ${rounds} rounds in turn, ms; of one caller ${rounds * FINER})`);
+  world.say(
+    `${wanted.title} (medians of ${rounds} rounds in turn, ms; of one caller ${rounds * FINER}; ${LEFT_OUT} and ${LEFT_OUT * FINER} before them are left out)`,
+  );
   const beside = '  direct     both    added   beyond';
   world.say(
     `  callers          floor   broker ${beside}   served   writ's${wanted.bare ? `     bare: ${beside}` : ''}`,
