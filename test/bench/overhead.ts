@@ -7,7 +7,7 @@ import { TTL_SECONDS } from './direct.ts';
 import type { CallKind } from './direct.ts';
 import type { Figures } from './measure.ts';
 import { withProviders, type ProvidersWorld } from './overhead-world.ts';
-import { median, quartiles, sideBySide } from './paired.ts';
+import { inTurn, median, quartiles } from './paired.ts';
 import type { Part } from './part.ts';
 import type { World } from './world.ts';
 
@@ -66,18 +66,27 @@ async function measureRow(world: World, { broker, floor, setDelay }: ProvidersWo
     await setDelay(delayMs);
     return broker.issuances({ ...asked(world, profile), callers, count, ...pace });
   };
-  const all: Round[] = [];
-  for (let round = -LEFT_OUT * finer; round < rounds; round++) {
-    const byHand = bare
-      ? { direct: await measured({ call: bare, alone: true }), both: await measured({ call: bare }) }
-      : { direct: NOTHING, both: NOTHING };
+  const served = async () => {
     await setDelay(delayMs);
-    const served = await floor.measureServed(callers, count, { ...(call && { call }), ...pace });
-    const direct = call ? await measured({ call, alone: true }) : NOTHING;
-    const plain = call && (await measured());
-    const [both, issued] = await sideBySide(round, () => measured(call && { call }), issuances);
-    if (round >= 0) all.push({ floor: plain ?? both, own: { direct, both }, bare: byHand, broker: issued, served });
-  }
+    return floor.measureServed(callers, count, { ...(call && { call }), ...pace });
+  };
+  const yardstick = async (kind: CallKind): Promise<Yardstick> => ({
+    direct: await measured({ call: kind, alone: true }),
+    both: await measured({ call: kind }),
+  });
+  // First what is held against each other, and then what stands beside it: whoever rests meanwhile is slower.
+  const held = await inRounds(finer, rounds, (round) =>
+    inTurn(round, [() => measured(call && { call }), issuances, served]),
+  );
+  const others = await inRounds(finer, rounds, async () => ({
+    direct: call ? await measured({ call, alone: true }) : NOTHING,
+    plain: call && (await measured()),
+    bare: bare ? await yardstick(bare) : { direct: NOTHING, both: NOTHING },
+  }));
+  const all: Round[] = others.map(({ direct, plain, bare: byHand }, at) => {
+    const [both = NOTHING, issued = NOTHING, behindExpress = NOTHING] = held[at] ?? [];
+    return { floor: plain ?? both, own: { direct, both }, bare: byHand, broker: issued, served: behindExpress };
+  });
   const of = (value: (round: Round) => number) => median(all.map(value)).toFixed(2).padStart(8);
   for (const p of ['p50', 'p99'] as const) {
     const beside = (name: 'own' | 'bare') => [
@@ -98,6 +107,16 @@ async function measureRow(world: World, { broker, floor, setDelay }: ProvidersWo
     const spread = `   beyond: a quarter below ${low.toFixed(2)}, a quarter above ${high.toFixed(2)}`;
     world.say(`  ${String(callers).padStart(7)}   ${p} ${[...figures, ...more].join(' ')}${spread}`);
   }
+}
+
+/** Of `rounds` rounds, what the work came to in each; before them come those that are left out. */
+async function inRounds<Result>(finer: number, rounds: number, work: (round: number) => Promise<Result>) {
+  const all: Result[] = [];
+  for (let round = -LEFT_OUT * finer; round < rounds; round++) {
+    const result = await work(round);
+    if (round >= 0) all.push(result);
+  }
+  return all;
 }
 
 /** As a broker is that has been running for a while: it has the most code, and would be held against others that are compiled already. */

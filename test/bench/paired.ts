@@ -35,15 +35,16 @@ export async function paired(
   };
 }
 
-/** What is held against each other is measured right beside each other, each of them first in turn: whoever rested in between is slower. */
-export async function sideBySide<One, Other>(
+/** One after the other, each of them first in turn. Answers in the sequence in which they are given. */
+export async function inTurn<Result>(
   round: number,
-  one: () => Promise<One>,
-  other: () => Promise<Other>,
-): Promise<[One, Other]> {
-  if (round % 2 === 0) return [await one(), await other()];
-  const second = await other();
-  return [await one(), second];
+  works: readonly (() => Promise<Result>)[],
+): Promise<readonly Result[]> {
+  const first = ((round % works.length) + works.length) % works.length;
+  const results: Result[] = [];
+  for (const [at, work] of [...works.entries(), ...works.entries()].slice(first, first + works.length))
+    results[at] = await work();
+  return results;
 }
 
 /** Of an even number of values the middle between the two middle ones. */
