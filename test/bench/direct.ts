@@ -71,7 +71,8 @@ function assumeRole({ entry, section }: DirectInput['aws']): Call {
   };
 }
 
-const agent = new Agent({ keepAlive: true });
+/** With a time of its own it heeds the server's, and is the first to close what is idle: a request must not meet that. */
+const agent = new Agent({ keepAlive: true, timeout: 60_000 });
 type Ask = (method: 'GET' | 'POST', path: string, body?: JsonObject) => Promise<unknown>;
 
 /** Requests as bare as they can be: nothing is judged but the status. */

@@ -122,10 +122,15 @@ async function inRounds<Result>(finer: number, rounds: number, work: (round: num
 /** As a broker is that has been running for a while: it has the most code, and would be held against others that are compiled already. */
 async function warmUp(world: World, { broker, floor, setDelay }: ProvidersWorld, { call, profile }: Wanted) {
   const count = world.quick ? 3_000 : 5_000;
-  await setDelay(0);
-  await broker.issuances({ ...asked(world, profile), callers: 8, count });
-  await floor.measure(8, count, call && { call });
-  await floor.measureServed(8, count, call ? { call } : {});
+  const works = [
+    () => broker.issuances({ ...asked(world, profile), callers: 8, count }),
+    () => floor.measure(8, count, call && { call }),
+    () => floor.measureServed(8, count, call ? { call } : {}),
+  ];
+  for (const work of works) {
+    await setDelay(0);
+    await work();
+  }
 }
 
 /** The quick form has fewer rounds, each as long: in short ones most of what is measured is how a crowd begins. */
