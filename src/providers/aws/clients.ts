@@ -10,7 +10,8 @@ import type { AwsConfig, BoundaryConfig } from './config.ts';
 const CONNECT_MS = 2_000;
 const REQUEST_MS = 3_000;
 const ATTEMPTS = 3;
-const SOCKETS = 50;
+/** An agent with a time of its own heeds the server's too, and is the first to close what is idle: a request must not meet that. */
+const AGENT = { keepAlive: true, maxSockets: 50, timeout: 60_000 };
 const LOGIN_MS = 9_000;
 /** The broker's own sessions: as long as one of a session may be. */
 const OWN_SESSION_SECONDS = 3_600;
@@ -54,8 +55,8 @@ export function makeClients(config: AwsConfig, { readFile, clock }: Pick<Provide
       connectionTimeout: CONNECT_MS,
       requestTimeout: REQUEST_MS,
       throwOnRequestTimeout: true,
-      httpAgent: { keepAlive: true, maxSockets: SOCKETS },
-      httpsAgent: { keepAlive: true, maxSockets: SOCKETS },
+      httpAgent: AGENT,
+      httpsAgent: AGENT,
     },
   };
   const open: { destroy(): void }[] = [];
